@@ -1,0 +1,131 @@
+"""Codes: a batch of sparse codes as rows of (unit, value) pairs.
+
+Three arrays hold them, the same that SciPy's ``csr_matrix`` uses: row i owns the entries
+``indptr[i]:indptr[i + 1]`` of ``units`` and ``values``, with units ascending within the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """n sparse codes over h units.
+
+    Attributes
+    ----------
+    indptr : (n + 1,) int64
+        Row i owns the entries ``indptr[i]:indptr[i + 1]``.
+    units : (nnz,) int32
+        Unit numbers in [0, n_units), strictly ascending within a row.
+    values : (nnz,) float32 or float64
+        Their activations; zeros are not stored.
+    n_units : int
+        h, the width of the dense code.
+    """
+
+    indptr: np.ndarray
+    units: np.ndarray
+    values: np.ndarray
+    n_units: int
+
+    def __post_init__(self) -> None:
+        if self.indptr.ndim != 1 or len(self.indptr) == 0 or self.indptr[0] != 0:
+            raise ValueError(f"indptr must be 1-D and start at 0, got shape {self.indptr.shape}.")
+        if len(self.units) != len(self.values) or self.indptr[-1] != len(self.units):
+            raise ValueError(
+                f"{len(self.units)} units, {len(self.values)} values and indptr[-1]={self.indptr[-1]} "
+                "must be the same number."
+            )
+
+    @classmethod
+    def from_dense(cls, Z: np.ndarray) -> Codes:
+        """The nonzero entries of dense codes ``Z (n, h)``, or of one code ``(h,)``."""
+        Z = np.atleast_2d(Z)
+        rows, units = np.nonzero(Z)  # row by row, units ascending
+        indptr = np.zeros(len(Z) + 1, np.int64)
+        np.cumsum(np.bincount(rows, minlength=len(Z)), out=indptr[1:])
+        return cls(indptr, units.astype(np.int32), Z[rows, units], Z.shape[1])
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Codes]) -> Codes:
+        """The rows of several ``Codes`` below each other; their ``n_units`` must be equal."""
+        parts = list(parts)
+        widths = {part.n_units for part in parts}
+        if len(widths) != 1:
+            raise ValueError(f"Codes of one width are expected, got n_units in {sorted(widths)}.")
+        counts = np.concatenate([part.counts for part in parts])
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            np.concatenate([part.units for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            widths.pop(),
+        )
+
+    def to_dense(self) -> np.ndarray:
+        """Dense codes ``Z (n, h)``, in the dtype of ``values``."""
+        Z = np.zeros((len(self), self.n_units), self.values.dtype)  # (n, h)
+        Z[self.row_of_entry(), self.units] = self.values
+        return Z
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, h)"""
+        return len(self), self.n_units
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(n,) int64: how many units are active in each row (its L0 norm)."""
+        return np.diff(self.indptr)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the three arrays."""
+        return self.indptr.nbytes + self.units.nbytes + self.values.nbytes
+
+    def row_of_entry(self) -> np.ndarray:
+        """(nnz,) int64: the row that each entry belongs to."""
+        return np.repeat(np.arange(len(self)), self.counts)
+
+    def row(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """(units, values) of row i."""
+        entries = slice(self.indptr[i], self.indptr[i + 1])
+        return self.units[entries], self.values[entries]
+
+    def __getitem__(self, rows: int | slice | np.ndarray | list[int]) -> Codes:
+        """The chosen rows as ``Codes``: a number, a slice, row numbers, or a mask."""
+        chosen = np.atleast_1d(np.arange(len(self))[rows])
+        counts = self.counts[chosen]
+        indptr = np.zeros(len(chosen) + 1, np.int64)
+        np.cumsum(counts, out=indptr[1:])
+        # entry e of chosen row r sits at indptr[r] + (e's place within the row)
+        entries = np.repeat(self.indptr[chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return Codes(indptr, self.units[entries], self.values[entries], self.n_units)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(units, values) of each row in turn."""
+        return (self.row(i) for i in range(len(self)))
+
+    def keep(self, k: int) -> Codes:
+        """Each row's k largest values; ties go to the lowest unit.  Equal to encoding at k."""
+        if k < 1:
+            raise ValueError(f"keep={k} is expected to be at least 1.")
+        rows = self.row_of_entry()
+        # by row, then value descending, then unit ascending (lexsort's last key is the first)
+        order = np.lexsort((self.units, -self.values, rows))
+        place = np.arange(len(order)) - self.indptr[rows]  # rows are ascending in both orders
+        entries = np.sort(order[place < k])
+        indptr = np.concatenate([[0], np.cumsum(np.minimum(self.counts, k))]).astype(np.int64)
+        return Codes(indptr, self.units[entries], self.values[entries], self.n_units)
+
+    def norms(self) -> np.ndarray:
+        """(n,) float64: the Euclidean norm of each row, summed over units in ascending order."""
+        squares = self.values.astype(np.float64) ** 2
+        return np.sqrt(np.bincount(self.row_of_entry(), weights=squares, minlength=len(self)))

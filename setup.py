@@ -1,0 +1,57 @@
+"""Packaging of nsae.  The package needs NumPy alone; everything else is an extra."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = "0.1.0"
+
+FAST = ["numba>=0.59"]
+IMAGES = ["pillow>=10.1"]
+PLOTS = ["matplotlib>=3.8"]
+ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]
+TEST = [
+    *ALL,
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "scikit-learn>=1.6",
+    "ruff==0.14.5",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
+    "ipykernel>=6.29",
+]
+# What the benchmarks compare with.  PyTorch and TensorFlow pull gigabytes on some
+# platforms: see benchmarks/README.md for their CPU builds.
+PEERS = ["scikit-learn>=1.6", "torch>=2.4", "tensorflow-cpu>=2.16"]
+
+setup(
+    name="nsae",
+    version=VERSION,
+    description="A sparse autoencoder written out in NumPy, and image search by its sparse codes",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["nsae", "nsae.*"]),
+    package_data={"nsae": ["py.typed", "EQUATIONS.md"]},
+    install_requires=["numpy>=1.24"],
+    extras_require={
+        "fast": FAST,
+        "images": IMAGES,
+        "plots": PLOTS,
+        "all": ALL,
+        "test": TEST,
+        "peers": PEERS,
+    },
+    entry_points={"console_scripts": ["nsae = nsae.cli:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
