@@ -1,0 +1,123 @@
+"""Encoder: a frozen model for use, with NumPy alone.  It is what gets shipped.
+
+A row's code does not depend on the rows beside it: ``encode(X)[i]`` and ``encode(X[i:i + 1])`` are the
+same bits.  A BLAS breaks that promise by itself, because it sums a product in another order when the
+batch has very few rows, and then two pre-activations that are nearly level may change places.  So rows
+go through in blocks, padded with zeros to a multiple of ``PAD_ROWS``, where the order is always the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nsae.activations import Activation, KSparse, ReLU, Sigmoid
+from nsae.codes import Codes
+from nsae.errors import ModelFormatError, one_of
+from nsae.layers import Dense
+from nsae.modelfile import read_model
+from nsae.validation import check_data
+
+BLOCK_ROWS = 1024  # rows that are encoded at once: bounds the memory, and BLAS is at full speed
+PAD_ROWS = 32  # below this many rows OpenBLAS takes another path through a product
+
+KIND = "sparse_autoencoder"
+
+
+def activation_for(activation: str, k: int | None) -> Activation:
+    """g of Eq. (4): k-sparse where ``k`` is given, else by name."""
+    if k is not None:
+        return KSparse(k)
+    return {"relu": ReLU, "sigmoid": Sigmoid}[one_of("activation", activation, ("relu", "sigmoid"))]()
+
+
+class Encoder:
+    """``z = g(Wx + b)`` and ``x̂ = o(Vz + c)`` with fixed weights.
+
+    Get one from a file, ``Encoder.load("model.npz")``, or from a model, ``model.encoder()``.
+
+    Attributes
+    ----------
+    n_features, n_units : int
+        d and h.
+    preprocessing : dict or None
+        How images become rows of X, if the model was trained on images: {"side": pixels a side,
+        "color": bool}.
+    header : dict
+        Everything that the file says about the model, hyperparameters included.
+    """
+
+    def __init__(self, encoder: Dense, decoder: Dense, g: Activation, output: str, header: dict[str, Any]):
+        self._encoder = encoder
+        self._decoder = decoder
+        self._g = g
+        self._output = output
+        self.header = header
+        self.preprocessing = header.get("preprocessing")
+        self.n_units, self.n_features = encoder.W.shape
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Encoder:
+        """Read a file that ``SparseAutoencoder.save`` wrote.
+
+        Raises
+        ------
+        ModelFormatError
+            The file is missing, truncated, foreign, or from a newer nsae.
+        """
+        header, arrays = read_model(path, KIND, ("W", "b", "V", "c"))
+        try:
+            params = header["params"]
+            W, b, V, c = (arrays[name] for name in "WbVc")
+            h, d = W.shape
+            if b.shape != (h,) or V.shape != (d, h) or c.shape != (d,):
+                raise ValueError(
+                    f"its weights do not fit each other: {W.shape}, {b.shape}, {V.shape}, {c.shape}"
+                )
+            g = activation_for(params["activation"], params["k"])
+            output = one_of("output", params["output"], ("linear", "sigmoid"))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise ModelFormatError(
+                f"{path} is not a whole nsae model file: {error}. Save it again."
+            ) from None
+        return cls(Dense(W, b), Dense(V, c), g, output, header)
+
+    def encode(self, X: np.ndarray) -> Codes:
+        """The codes of X (n, d) as (unit, value) pairs; memory is bounded by one block and the result."""
+        X = check_data(X, owner="Encoder", n_features=self.n_features)
+        return Codes.concatenate(Codes.from_dense(Z) for Z in self._blocks(X))
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """The codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
+        X = check_data(X, owner="Encoder", n_features=self.n_features)
+        Z = np.empty((len(X), self.n_units), self._encoder.W.dtype)  # (n, h)
+        start = 0
+        for block in self._blocks(X):
+            Z[start : start + len(block)] = block
+            start += len(block)
+        return Z
+
+    def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
+        """Reconstructions x̂ (n, d) of codes Z, dense (n, h) or ``Codes``: Eq. (3)."""
+        Z = Z.to_dense() if isinstance(Z, Codes) else Z
+        Z = check_data(Z, owner="inverse_transform", n_features=self.n_units)
+        U = self._decoder.forward(np.asarray(Z, self._encoder.W.dtype))  # (3) (n, d)
+        return Sigmoid()(U) if self._output == "sigmoid" else U
+
+    def patterns(self) -> np.ndarray:
+        """(h, d): what each unit adds to a reconstruction, the rows of Vᵀ."""
+        return self._decoder.W.T.copy()
+
+    def _blocks(self, X: np.ndarray) -> Iterator[np.ndarray]:
+        """Z (rows, h), a block of rows at a time."""
+        dtype = self._encoder.W.dtype
+        for start in range(0, len(X), BLOCK_ROWS):
+            block = np.asarray(X[start : start + BLOCK_ROWS], dtype)  # (rows, d)
+            rows = len(block)
+            if rows % PAD_ROWS:
+                padding = np.zeros((-rows % PAD_ROWS, self.n_features), dtype)
+                block = np.concatenate([block, padding])  # (a multiple of PAD_ROWS, d)
+            yield self._g(self._encoder.forward(block))[:rows]  # (1) (2) (rows, h)

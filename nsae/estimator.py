@@ -1,0 +1,397 @@
+"""SparseAutoencoder: the model as an estimator, by scikit-learn's contract and without importing it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import Any
+
+import numpy as np
+
+from nsae.autoencoder import Autoencoder
+from nsae.codes import Codes
+from nsae.encoder import KIND, Encoder, activation_for
+from nsae.errors import ModelFormatError, NotFittedError
+from nsae.hyperparameters import check_hyperparameters, generator
+from nsae.layers import Dense, normalise_columns
+from nsae.modelfile import model_bytes, read_model, write_model
+from nsae.optimizers import Adam
+from nsae.training import History, train
+from nsae.validation import check_data, row_blocks
+
+PARAMS = ("W", "b", "V", "c")
+MOMENTS = tuple(f"{moment}_{name}" for moment in ("m1", "m2") for name in PARAMS)
+
+
+class SparseAutoencoder:
+    """A sparse autoencoder with one hidden layer: ``z = g(Wx + b)``, ``x̂ = o(Vz + c)``.
+
+    Parameters
+    ----------
+    n_units : int
+        h, the number of hidden units.
+    activation : "relu" or "sigmoid"
+        g, Eq. (4).
+    output : "linear" or "sigmoid"
+        o, Eq. (3).
+    loss : "squared" or "cross_entropy"
+        Eq. (5), or Eq. (6) for data in [0, 1] with the sigmoid output.
+    k : int, optional
+        Keep the k largest positive units of each sample: the k-sparse activation of Eq. (4).
+    l1 : float
+        λ, Eq. (7).  With a free decoder it can be cheated (small codes, large V): set ``unit_norm``.
+    kl, rho : float
+        β and ρ, Eq. (8): each unit's mean activation is drawn to ρ.  Needs the sigmoid activation.
+    weight_decay : float
+        γ, Eq. (9).
+    unit_norm : bool
+        Keep each column of V at norm 1, Eq. (20).
+    epochs, batch_size, learning_rate
+        Passes over the data, samples a step, Adam's α (Eq. (19)).
+    tol, patience : float, int
+        Stop when the loss has fallen by less than the fraction ``tol`` for ``patience`` epochs
+        running; ``tol=0`` runs every epoch.
+    random_state : int, numpy.random.Generator or None
+        Of the initial weights and the order of samples.  The same number, the same model.
+    dtype : "float32" or "float64"
+    verbose : bool
+        Progress on stderr.
+
+    Attributes
+    ----------
+    autoencoder_ : Autoencoder
+        The parameters and their equations.
+    history_ : dict of lists
+        A number for each epoch: loss, its parts (reconstruction, l1, kl, weight_decay), l0 (active
+        units a sample), dead (share of units that no sample activated), explained_variance, seconds.
+        They are of the batches as they were met in training.  A sigmoid unit is active above 0.1.
+    stopped_ : str
+        "epochs", "converged" or "interrupted" (Ctrl-C returns the model as it stands).
+    n_features_in_, n_iter_ : int
+        d, and the epochs run.
+    preprocessing_ : dict or None
+        How images become rows of X, if they do; travels with the saved model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nsae import SparseAutoencoder
+    >>> X = np.random.default_rng(0).random((500, 20))
+    >>> model = SparseAutoencoder(32, k=4, random_state=0).fit(X)
+    >>> int(model.encode(X).counts.max())
+    4
+    """
+
+    def __init__(
+        self,
+        n_units: int = 256,
+        *,
+        activation: str = "relu",
+        output: str = "linear",
+        loss: str = "squared",
+        k: int | None = None,
+        l1: float = 0.0,
+        kl: float = 0.0,
+        rho: float = 0.05,
+        weight_decay: float = 0.0,
+        unit_norm: bool = False,
+        epochs: int = 20,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        tol: float = 0.0,
+        patience: int = 5,
+        random_state: int | np.random.Generator | None = None,
+        dtype: str = "float32",
+        verbose: bool = False,
+    ):
+        self.n_units = n_units
+        self.activation = activation
+        self.output = output
+        self.loss = loss
+        self.k = k
+        self.l1 = l1
+        self.kl = kl
+        self.rho = rho
+        self.weight_decay = weight_decay
+        self.unit_norm = unit_norm
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.tol = tol
+        self.patience = patience
+        self.random_state = random_state
+        self.dtype = dtype
+        self.verbose = verbose
+
+    # ---- learning
+
+    def fit(self, X: np.ndarray, y: object = None) -> SparseAutoencoder:
+        """Learn from X (n, d), starting anew; ``y`` is ignored.
+
+        X may be a memory-mapped array: it is read in batches and never copied whole.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Data or hyperparameters that cannot be used; a model fitted before stays as it was.
+        FloatingPointError
+            The loss became NaN or infinite.
+        """
+        check_hyperparameters(self)
+        X = self._check(X)
+        rng = generator(self.random_state)
+        core, optimizer, history = self._initial(X, rng), Adam(self.learning_rate), {}
+        stopped = self._train(core, optimizer, history, X, self.epochs, rng)
+        self._adopt(core, optimizer, history, stopped)
+        self.preprocessing_ = None
+        return self
+
+    def partial_fit(self, X: np.ndarray, y: object = None) -> SparseAutoencoder:
+        """One more epoch over X (n, d), in the order given, from where the model and Adam stand.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As :meth:`fit`.
+        """
+        check_hyperparameters(self)
+        if not self.__sklearn_is_fitted__():
+            X = self._check(X)
+            core = self._initial(X, generator(self.random_state))
+            optimizer, history = Adam(self.learning_rate), {}
+        else:
+            X = self._check(X, n_features=self.n_features_in_)
+            core, optimizer, history = self.autoencoder_, self._optimizer, self.history_
+        stopped = self._train(core, optimizer, history, X, 1, None)
+        self._adopt(core, optimizer, history, stopped)
+        return self
+
+    def fit_transform(self, X: np.ndarray, y: object = None) -> np.ndarray:
+        """``fit(X)`` and then ``transform(X)``."""
+        return self.fit(X).transform(X)
+
+    def core_for(self, X: np.ndarray) -> Autoencoder:
+        """The fitted autoencoder, or else the one that ``fit(X)`` would start from."""
+        if self.__sklearn_is_fitted__():
+            return self.autoencoder_
+        check_hyperparameters(self)
+        return self._initial(self._check(X), generator(self.random_state))
+
+    # ---- using what was learned
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Dense codes Z (n, h) of X (n, d), Eqs. (1)–(2)."""
+        return self.encoder().transform(X)
+
+    def encode(self, X: np.ndarray) -> Codes:
+        """The same codes as (unit, value) pairs."""
+        return self.encoder().encode(X)
+
+    def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
+        """Reconstructions x̂ (n, d) of codes, dense (n, h) or ``Codes``: Eq. (3)."""
+        return self.encoder().inverse_transform(Z)
+
+    def score(self, X: np.ndarray, y: object = None) -> float:
+        """Explained variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²: 1 is perfect, 0 is what the mean does."""
+        encoder = self.encoder()
+        X = check_data(X, n_features=encoder.n_features)
+        mean = X.mean(axis=0, dtype=np.float64)  # (d,)
+        error = variance = 0.0
+        for _, rows in row_blocks(X):
+            X_hat = encoder.inverse_transform(encoder.transform(rows))  # (rows, d)
+            error += float(np.square(rows - X_hat, dtype=np.float64).sum())
+            variance += float(np.square(rows - mean).sum())
+        return 1 - error / variance if variance > 0 else float(error == 0)
+
+    def encoder(self) -> Encoder:
+        """The model as it stands, for use: it shares the weights."""
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
+                "This SparseAutoencoder is not fitted yet. Call fit(X), partial_fit(X) or load(path) first."
+            )
+        core = self.autoencoder_
+        return Encoder(core.encoder, core.decoder, core.g, core.output, self._header())
+
+    # ---- files
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False, with_optimizer: bool = False) -> None:
+        """Write the model to one ``.npz`` file, atomically.
+
+        ``with_optimizer`` adds Adam's moments, three times the size, so that ``partial_fit`` goes on
+        after ``load`` as if nothing had happened.
+
+        Raises
+        ------
+        FileExistsError
+            The file is there and ``overwrite`` is False.
+        """
+        write_model(path, *self._content(with_optimizer), overwrite=overwrite)
+
+    def to_bytes(self) -> bytes:
+        """What ``save`` would write, for storing it inside something else."""
+        return model_bytes(*self._content(False))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> SparseAutoencoder:
+        """Read a model that :meth:`save` wrote.
+
+        Raises
+        ------
+        ModelFormatError
+            The file is missing, truncated, foreign, or from a newer nsae.
+        """
+        encoder = Encoder.load(path)
+        header, moments = read_model(path, KIND, MOMENTS)
+        try:
+            model = cls(**header["params"])
+            core = model._assemble(encoder._encoder, encoder._decoder)
+            optimizer = Adam(model.learning_rate)
+            if moments:
+                optimizer.t = header["optimizer_steps"]
+                optimizer.m1 = {name: moments[f"m1_{name}"] for name in PARAMS}
+                optimizer.m2 = {name: moments[f"m2_{name}"] for name in PARAMS}
+            model._adopt(core, optimizer, header["history"], header["stopped"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFormatError(
+                f"{path} is not a whole nsae model file: {error!r}. Save it again."
+            ) from None
+        model.preprocessing_ = header["preprocessing"]
+        return model
+
+    # ---- scikit-learn's contract
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, by name."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **params: Any) -> SparseAutoencoder:
+        """Change constructor arguments by name; ValueError, and nothing changed, if one is unknown."""
+        known = self.get_params()
+        for name in params:
+            if name not in known:
+                raise ValueError(f"Invalid parameter {name!r}. Use one of: {', '.join(known)}.")
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """(h,) names of the code's columns: sparseautoencoder0, sparseautoencoder1, …"""
+        h = self.encoder().n_units
+        return np.array([f"sparseautoencoder{j}" for j in range(h)], dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "autoencoder_")
+
+    def __sklearn_tags__(self) -> object:
+        """Called by scikit-learn alone, which is therefore there to import."""
+        from sklearn.utils import Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=[]),
+        )
+
+    def __repr__(self) -> str:
+        default = inspect.signature(type(self).__init__).parameters
+        changed = {n: v for n, v in self.get_params().items() if repr(v) != repr(default[n].default)}
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in changed.items())})"
+
+    # ---- inside
+
+    def _initial(self, X: np.ndarray, rng: np.random.Generator) -> Autoencoder:
+        """Random weights of the right shapes for X (n, d)."""
+        h, d = self.n_units, X.shape[1]
+        encoder = Dense.random(d, h, rng, self.dtype)  # W (h, d)
+        decoder = Dense.random(h, d, rng, self.dtype)  # V (d, h)
+        if self.k is not None or self.unit_norm:
+            # V = Wᵀ with columns of norm 1: a unit that is switched on writes what it reads, from the
+            # first step on.  With independent V, many units of a k-sparse code never win (Gao et al. 2024).
+            decoder.W[...] = encoder.W.T  # (d, h)
+            normalise_columns(decoder.W)
+            encoder.W[...] = decoder.W.T  # (h, d)
+        return self._assemble(encoder, decoder)
+
+    def _assemble(self, encoder: Dense, decoder: Dense) -> Autoencoder:
+        encoder.weight_decay = decoder.weight_decay = self.weight_decay
+        return Autoencoder(
+            encoder,
+            decoder,
+            activation_for(self.activation, self.k),
+            output=self.output,
+            loss=self.loss,
+            l1=self.l1,
+            kl=self.kl,
+            rho=self.rho,
+        )
+
+    def _train(
+        self,
+        core: Autoencoder,
+        optimizer: Adam,
+        history: History,
+        X: np.ndarray,
+        epochs: int,
+        rng: np.random.Generator | None,
+    ) -> str:
+        return train(
+            core,
+            optimizer,
+            X,
+            epochs=epochs,
+            batch_size=self.batch_size,
+            rng=rng,
+            unit_norm=self.unit_norm,
+            tol=self.tol,
+            patience=self.patience,
+            history=history,
+            verbose=self.verbose,
+        )
+
+    def _adopt(self, core: Autoencoder, optimizer: Adam, history: History, stopped: str) -> None:
+        """Make these the fitted attributes, all at once, when nothing can fail any more."""
+        self.autoencoder_ = core
+        self._optimizer = optimizer
+        self.history_ = history
+        self.stopped_ = stopped
+        self.n_iter_ = len(history.get("loss", ()))
+        self.n_features_in_ = core.encoder.W.shape[1]
+        if not hasattr(self, "preprocessing_"):
+            self.preprocessing_ = None
+
+    def _check(self, X: object, n_features: int | None = None) -> np.ndarray:
+        return check_data(
+            X,
+            owner=type(self).__name__,
+            n_features=n_features,
+            unit_interval=self.loss == "cross_entropy",
+        )
+
+    def _header(self) -> dict[str, Any]:
+        params = self.get_params()
+        params["dtype"] = np.dtype(self.dtype).name
+        if not isinstance(params["random_state"], (int, type(None))):
+            params["random_state"] = None  # a generator's state is spent; it cannot be given again
+        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
+        return {
+            "kind": KIND,
+            "params": params,
+            "n_features": self.n_features_in_,
+            "n_units": self.n_units,
+            "dtype": params["dtype"],
+            "preprocessing": self.preprocessing_,
+            "history": self.history_,
+            "stopped": self.stopped_,
+            "optimizer_steps": self._optimizer.t,
+        }
+
+    def _content(self, with_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Header and arrays of the model file."""
+        header = self.encoder().header
+        arrays = dict(self.autoencoder_.params)
+        if with_optimizer:
+            for moment in ("m1", "m2"):
+                for name, value in getattr(self._optimizer, moment).items():
+                    arrays[f"{moment}_{name}"] = value
+        return header, arrays

@@ -1,0 +1,64 @@
+"""Which hyperparameters go together, said before any work is done."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from nsae.errors import one_of
+
+
+def check_hyperparameters(model: Any) -> None:
+    """Raise ValueError or TypeError if the hyperparameters of a SparseAutoencoder cannot be used together."""
+    one_of("activation", model.activation, ("relu", "sigmoid"))
+    one_of("output", model.output, ("linear", "sigmoid"))
+    one_of("loss", model.loss, ("squared", "cross_entropy"))
+    one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
+    for name in ("n_units", "epochs", "batch_size", "patience"):
+        _at_least(name, getattr(model, name), 1, whole=True)
+    for name in ("l1", "kl", "weight_decay", "learning_rate", "tol"):
+        _at_least(name, getattr(model, name), 0)
+    if model.loss == "cross_entropy" and model.output != "sigmoid":
+        raise ValueError("loss='cross_entropy' needs x̂ in (0, 1): use it with output='sigmoid'.")
+    if model.k is not None:
+        _at_least("k", model.k, 1, whole=True)
+        if model.k > model.n_units:
+            raise ValueError(f"k={model.k} is more than n_units={model.n_units}. Lower k, or add units.")
+        if model.activation != "relu":
+            raise ValueError(
+                f"k={model.k} is an activation of its own (the k largest positive units stay) and does not "
+                f"go with activation={model.activation!r}. Leave activation='relu', or k=None."
+            )
+    if model.kl:
+        if model.activation != "sigmoid":
+            name = "k-sparse units" if model.k is not None else "ReLU units"
+            raise ValueError(
+                f"kl={model.kl} needs mean activations within (0, 1), and those of {name} may leave it. "
+                "Use activation='sigmoid' with kl, or l1 or k with activation='relu'."
+            )
+        if not 0 < model.rho < 1:
+            raise ValueError(f"rho={model.rho} is expected within (0, 1); 0.05 is usual.")
+
+
+def generator(random_state: object) -> np.random.Generator:
+    """A NumPy generator from a seed, from a generator, or from scikit-learn's RandomState."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state={random_state!r} is expected to be a whole number of at least 0, "
+            "a numpy.random.Generator, or None."
+        ) from None
+
+
+def _at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:
+    kind = numbers.Integral if whole else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kind):
+        expected = "a whole number" if whole else "a number"
+        raise TypeError(f"{name}={value!r} is of type {type(value).__name__}; {expected} was expected.")
+    if not low <= value < float("inf"):  # type: ignore[operator]
+        raise ValueError(f"{name}={value!r} is expected to be finite and at least {low}.")

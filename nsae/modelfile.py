@@ -1,0 +1,67 @@
+"""The model file: one .npz of arrays with a JSON header, read without pickle, written atomically."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from nsae.errors import ModelFormatError
+from nsae.storage import atomic_file
+
+FORMAT = "nsae-model"
+VERSION = 1
+
+Header = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+def write_model(path: str | os.PathLike, header: Header, arrays: Arrays, *, overwrite: bool = False) -> None:
+    """Write header and arrays to ``path``; FileExistsError if it is there and ``overwrite`` is False."""
+    with atomic_file(path, overwrite=overwrite) as file:
+        file.write(model_bytes(header, arrays))
+
+
+def model_bytes(header: Header, arrays: Arrays) -> bytes:
+    """The content of a model file."""
+    text = json.dumps({"format": FORMAT, "version": VERSION, **header})
+    buffer = io.BytesIO()
+    np.savez(buffer, header=np.frombuffer(text.encode(), np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def read_model(path: str | os.PathLike, kind: str, names: tuple[str, ...]) -> tuple[Header, Arrays]:
+    """Header and the named arrays of a model file.
+
+    Raises
+    ------
+    ModelFormatError
+        The file is missing, truncated, not a model file, of another kind, or from a newer nsae.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            header = json.loads(stored["header"].tobytes())
+            if header["format"] != FORMAT:
+                raise ValueError(f"its header says format {header['format']!r}")
+            if header["version"] > VERSION:
+                raise ModelFormatError(
+                    f"{path} has model format {header['version']}, and this nsae reads up to {VERSION}. "
+                    "Upgrade nsae (pip install -U nsae), or save the model again with this version."
+                )
+            if header["kind"] != kind:
+                raise ModelFormatError(f"{path} holds a model of kind {header['kind']!r}, not {kind!r}.")
+            # members that a newer writer of the same version added are left alone
+            return header, {name: stored[name] for name in names if name in stored.files}
+    except ModelFormatError:
+        raise
+    except FileNotFoundError:
+        raise ModelFormatError(f"There is no model file {path}. Check the name, or train one.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelFormatError(
+            f"{path} is not a whole nsae model file: {error}. A file written by save() was expected; "
+            "if this was one, it was cut short or changed: copy or save it again."
+        ) from None

@@ -1,0 +1,49 @@
+"""Adam, Eqs. (16)–(19): Algorithm 1 of Kingma and Ba 2015, ε outside the root, bias correction explicit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+class Adam:
+    """One moment estimate a parameter, all with one step count.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, eps : float
+        α, β₁, β₂ and ε of the paper, with its defaults.
+
+    Attributes
+    ----------
+    m1, m2 : dict of arrays
+        First and second moments, keyed and shaped as the parameters (m and v in the paper, but v
+        would collide with the decoder's V).
+    t : int
+        Steps taken.
+    """
+
+    def __init__(
+        self, learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    ):
+        self.learning_rate = learning_rate
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.eps = eps
+        self.t = 0
+        self.m1: Arrays = {}
+        self.m2: Arrays = {}
+
+    def step(self, params: Arrays, grads: Arrays) -> None:
+        """Move every parameter, in place, one step against its gradient (same keys and shapes)."""
+        self.t += 1
+        for name, theta in params.items():
+            g = grads[name]
+            m1 = self.m1.setdefault(name, np.zeros_like(theta))
+            m2 = self.m2.setdefault(name, np.zeros_like(theta))
+            m1 += (1 - self.beta1) * (g - m1)  # (16) = β₁ m1 + (1 − β₁) g
+            m2 += (1 - self.beta2) * (g * g - m2)  # (17) = β₂ m2 + (1 − β₂) g²
+            m1_hat = m1 / (1 - self.beta1**self.t)  # (18) the moments start at zero:
+            m2_hat = m2 / (1 - self.beta2**self.t)  # (18) without this, early steps are biased to it
+            theta -= self.learning_rate * m1_hat / (np.sqrt(m2_hat) + self.eps)  # (19)

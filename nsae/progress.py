@@ -1,0 +1,49 @@
+"""Progress on stderr: tqdm where it is installed, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+
+class Progress:
+    """A context manager that counts to ``total``; silent when not ``enabled``.
+
+    >>> with Progress("training", 20, enabled=True) as progress:
+    ...     progress.update(loss=1.25)
+    """
+
+    def __init__(self, what: str, total: int, *, enabled: bool, every: float = 2.0):
+        self._what, self._total, self._every = what, total, every
+        self._enabled = enabled
+        self._done, self._spoke = 0, time.monotonic()
+        self._bar = None
+        if enabled:
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                return
+            self._bar = tqdm(total=total, desc=what, file=sys.stderr)
+
+    def update(self, **shown: float) -> None:
+        """One more is done; ``shown`` are the numbers to print beside it."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update()
+        elif self._enabled:
+            now = time.monotonic()
+            if now - self._spoke >= self._every or self._done == self._total:
+                self._spoke = now
+                numbers = "".join(f"  {name} {value:.4g}" for name, value in shown.items())
+                print(f"{self._what}: {self._done}/{self._total}{numbers}", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

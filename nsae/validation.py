@@ -1,0 +1,121 @@
+"""What may come in as data X: a finite real 2-D array of the right width, read in blocks of rows.
+
+Nothing here copies X whole, so that a memory-mapped file may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+BLOCK_BYTES = 1 << 24  # rows are checked 16 MiB at a time
+INTEGER_LIMIT = 255  # integers are pixel values or counts; beyond 8 bits they want scaling first
+
+
+def check_data(
+    X: object,
+    *,
+    owner: str = "SparseAutoencoder",
+    n_features: int | None = None,
+    unit_interval: bool = False,
+) -> np.ndarray:
+    """``X`` as a 2-D array of real numbers that a model may read; not copied if it is an array.
+
+    Parameters
+    ----------
+    X : array-like (n, d)
+        bool, integers in [−255, 255], or floats.
+    owner : str
+        Who asks, for the messages.
+    n_features : int, optional
+        The d that X must have.
+    unit_interval : bool
+        Whether values must lie in [0, 1], as cross-entropy needs.
+
+    Raises
+    ------
+    TypeError
+        A sparse matrix, or objects that are no numbers.
+    ValueError
+        The wrong number of dimensions or columns, no rows, complex numbers, text, NaN or infinity
+        (row and column are named), integers beyond ±255, values outside [0, 1] where that matters.
+    """
+    X = _as_array(X)
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected a 2-D array (samples, features), got {X.ndim}-D of shape {X.shape}. Reshape your data: "
+            "X.reshape(1, -1) for one sample, X.reshape(-1, 1) for one feature, X.reshape(len(X), -1) for images."
+        )
+    n, d = X.shape
+    if n == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+    if d == 0:
+        raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+    if n_features is not None and d != n_features:
+        raise ValueError(
+            f"X has {d} features, but {owner} is expecting {n_features} features as input: "
+            "give it data of the width it was fitted on."
+        )
+    if X.dtype.kind != "b":
+        for start, block in row_blocks(X):
+            _check_block(block, start, unit_interval)
+    return X
+
+
+def row_blocks(X: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, rows) of X in blocks of about ``BLOCK_BYTES``."""
+    step = max(1, BLOCK_BYTES // max(1, X.shape[1] * X.dtype.itemsize))
+    for start in range(0, len(X), step):
+        yield start, X[start : start + step]
+
+
+def _as_array(X: object) -> np.ndarray:
+    if hasattr(X, "toarray"):
+        raise TypeError(
+            f"A sparse matrix ({type(X).__name__}) came, a dense array was expected. Use X.toarray()."
+        )
+    try:
+        X = X if isinstance(X, np.ndarray) else np.asarray(X)
+        if X.dtype.kind == "O":
+            X = X.astype(np.float64)
+    except TypeError as error:  # objects that are no numbers; text is a ValueError of its own
+        raise TypeError(f"Numbers were expected, and not all of X can be read as such: {error}.") from None
+    except ValueError as error:
+        raise ValueError(f"A 2-D array of numbers was expected, got something else: {error}.") from None
+    if X.dtype.kind == "c":
+        raise ValueError("Complex data not supported: pass X.real, or the magnitude np.abs(X).")
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"Numbers were expected, got an array of dtype {X.dtype}. Convert it to float32.")
+    return X
+
+
+def _check_block(block: np.ndarray, start: int, unit_interval: bool) -> None:
+    low, high = float(block.min()), float(block.max())  # NaN makes both NaN
+    if not (math.isfinite(low) and math.isfinite(high)):
+        row, column = np.argwhere(~np.isfinite(block))[0]
+        raise ValueError(
+            f"X has {_shown(block[row, column])} in row {start + row}, column {column}; finite numbers were "
+            "expected. Remove that row, or fill the gap (np.nan_to_num, or the column's mean)."
+        )
+    if unit_interval and (low < 0 or high > 1):
+        row, column = np.argwhere((block < 0) | (block > 1))[0]
+        raise ValueError(
+            f"X has {block[row, column]} in row {start + row}, column {column}, but loss='cross_entropy' needs "
+            "data in [0, 1]. Scale it (8-bit pixels: X / 255), or use loss='squared'."
+        )
+    if block.dtype.kind in "iu" and (low < -INTEGER_LIMIT or high > INTEGER_LIMIT):
+        row, column = np.argwhere((block < -INTEGER_LIMIT) | (block > INTEGER_LIMIT))[0]
+        raise ValueError(
+            f"X has the integer {block[row, column]} in row {start + row}, column {column}; integers were "
+            f"expected within ±{INTEGER_LIMIT}. Scale the data to about [0, 1] as floats "
+            "(16-bit pixels: X / 65535)."
+        )
+
+
+def _shown(value: np.floating) -> str:
+    """'NaN', 'infinity' or '-infinity', the words that people search for."""
+    if np.isnan(value):
+        return "NaN"
+    return "infinity" if value > 0 else "-infinity"
