@@ -1,0 +1,36 @@
+"""What several test files share."""
+
+import numpy as np
+import pytest
+
+from nsae.activations import KSparse, ReLU, Sigmoid
+from nsae.autoencoder import Autoencoder
+from nsae.layers import Dense
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def build():
+    """Makes a small random autoencoder in float64: ``build(g, l1=0.1, weight_decay=0.05, …)``."""
+
+    def make(g, *, d=5, h=7, seed=0, weight_decay=0.0, **options):
+        rng = np.random.default_rng(seed)
+        encoder = Dense(rng.normal(size=(h, d)), rng.normal(size=h) * 0.3, weight_decay)
+        decoder = Dense(rng.normal(size=(d, h)), rng.normal(size=d) * 0.3, weight_decay)
+        return Autoencoder(encoder, decoder, g, **options)
+
+    return make
+
+
+def legal_combinations():
+    """Every activation × output and loss × {L1, KL} × weight decay that the equations allow."""
+    for g in (Sigmoid(), ReLU(), KSparse(3)):
+        for output, loss in (("linear", "squared"), ("sigmoid", "squared"), ("sigmoid", "cross_entropy")):
+            for l1 in (0.0, 0.1):
+                for kl in (0.0, 0.2) if isinstance(g, Sigmoid) else (0.0,):
+                    for weight_decay in (0.0, 0.05):
+                        yield g, dict(output=output, loss=loss, l1=l1, kl=kl, weight_decay=weight_decay)

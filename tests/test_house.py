@@ -1,0 +1,113 @@
+"""The rules of the house: numbered equations, one-way imports, small files, NumPy alone."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nsae
+
+PACKAGE = Path(nsae.__file__).parent
+TESTS = Path(__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+NUMBERS = re.findall(r"^### \((\d+)\)", (PACKAGE / "EQUATIONS.md").read_text(encoding="utf-8"), re.M)
+
+# Who may import whom: a module imports only from its own layer's list.
+TOPICS = {"activations", "layers", "losses", "sparsity", "optimizers"}
+BASE = {"errors", "storage", "progress", "validation", "codes", "modelfile"}
+MAY_IMPORT = {
+    **dict.fromkeys(TOPICS, set()),
+    "errors": set(),
+    "storage": set(),
+    "progress": set(),
+    "codes": set(),
+    "validation": set(),
+    "modelfile": {"errors", "storage"},
+    "autoencoder": TOPICS,
+    "gradcheck": set(),
+    "training": {"autoencoder", "layers", "optimizers", "progress"},
+    "hyperparameters": {"errors"},
+    "encoder": TOPICS | BASE,
+    "estimator": TOPICS | BASE | {"autoencoder", "encoder", "hyperparameters", "training"},
+    "retrieval": {"codes", "errors", "storage"},
+    "images": {"errors"},
+    "download": {"errors", "storage", "datasets"},
+    "datasets": {"errors", "storage"},
+}
+
+
+def imports_of(source):
+    """The nsae modules (first part of their name) that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module] if node.module != "nsae" else [f"nsae.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            if name.startswith("nsae."):
+                yield name.split(".")[1]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_equation_has_code_docstring_and_test(number):
+    code = "\n".join(source.read_text(encoding="utf-8") for source in SOURCES)
+    tests = "\n".join(test.read_text(encoding="utf-8") for test in TESTS.rglob("test_*.py"))
+    assert re.search(rf"#[^\n]*\({number}\)", code), f"no line of code carries # ({number})"
+    cited = set()
+    for first, last in re.findall(r"Eqs?\. \((\d+)\)(?:(?:–| and )\((\d+)\))?", code):
+        cited |= set(range(int(first), int(last or first) + 1)) if last else {int(first)}
+    for first, last in re.findall(r"Eqs\. \((\d+)\) and \((\d+)\)", code):
+        cited |= {int(first), int(last)}
+    assert int(number) in cited, f"no docstring cites Eq. ({number})"
+    assert f"def test_eq{int(number):02d}_" in tests, f"no test is named test_eq{int(number):02d}_…"
+
+
+def test_no_equation_number_is_given_twice_and_none_is_made_up():
+    assert len(NUMBERS) == len(set(NUMBERS))
+    for source in SOURCES:
+        for number in re.findall(r"Eqs?\. \((\d+)\)", source.read_text(encoding="utf-8")):
+            assert number in NUMBERS, f"{source.name} cites Eq. ({number}), which EQUATIONS.md does not give"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))
+def test_imports_point_one_way(source):
+    module = source.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if module in MAY_IMPORT:
+        assert set(imports_of(source)) <= MAY_IMPORT[module] | {module}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))
+def test_files_are_small(source):
+    assert len(source.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_the_math_can_be_read_in_one_sitting():
+    files = [*sorted(TOPICS), "autoencoder", "gradcheck", "training"]
+    lines = sum(len((PACKAGE / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in files)
+    assert lines <= 750
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))
+def test_everything_public_is_documented(source):
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) is not None
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_importing_nsae_loads_numpy_and_nothing_else():
+    heavy = ["numba", "PIL", "matplotlib", "tqdm", "scipy", "sklearn", "pandas", "torch"]
+    code = f"import sys, nsae; print([m for m in {heavy} if m in sys.modules], 'numpy' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split("\n")[0] == "[] True"
+
+
+def test_version_is_the_same_everywhere():
+    setup = (PACKAGE.parent / "setup.py").read_text(encoding="utf-8")
+    assert f'VERSION = "{nsae.__version__}"' in setup
+    assert f"## {nsae.__version__}" in (PACKAGE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
