@@ -57,14 +57,16 @@ def atomic_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Iterat
         os.chmod(fresh, 0o777 & ~_umask())
         if os.path.lexists(target):
             aside = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}.", suffix=".old"))
-            os.replace(target, aside / target.name)
+            old = aside / target.name
             try:
+                os.replace(target, old)
                 os.replace(fresh, target)
             except BaseException:
-                os.replace(aside / target.name, target)
+                if os.path.lexists(old):
+                    os.replace(old, target)  # where this fails too, the old content stays aside
+                aside.rmdir()
                 raise
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
         else:
             os.replace(fresh, target)
     except BaseException:
