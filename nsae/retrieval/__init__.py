@@ -1,0 +1,27 @@
+"""Ranking by sparse codes: distances, an index over the codes, and how good a ranking is.
+
+It works on codes and knows neither images nor models.  Read ``distances.py`` first (the
+definitions), then ``postings.py`` (the same over lists of units), ``index.py`` and ``metrics.py``.
+"""
+
+from nsae.retrieval.dense import rank_dense
+from nsae.retrieval.distances import cosine, dot, hamming, jaccard, l2, shares
+from nsae.retrieval.hits import Hits
+from nsae.retrieval.index import CodeIndex
+from nsae.retrieval.metrics import average_precision, evaluate, precision_at, recall_at
+
+__all__ = [
+    "CodeIndex",
+    "Hits",
+    "average_precision",
+    "cosine",
+    "dot",
+    "evaluate",
+    "hamming",
+    "jaccard",
+    "l2",
+    "precision_at",
+    "rank_dense",
+    "recall_at",
+    "shares",
+]

@@ -1,0 +1,65 @@
+"""Hits: the k nearest rows for each query, and how they are chosen."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """For each of q queries, its k nearest rows, nearest first; ties are in insertion order.
+
+    Attributes
+    ----------
+    distances : (q, k) float32
+        Ascending.  Where a query has fewer than k hits, its row ends in +inf.
+    rows : (q, k) int64
+        Which row of the index each hit is; padded with −1.
+    counts : (q,) int64
+        How many hits each query has; the rest of its row is padding.
+    ids : (q, k) object
+        The hits' ids; padded with None.
+    """
+
+    distances: np.ndarray
+    rows: np.ndarray
+    counts: np.ndarray
+    ids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def nearest(distances: np.ndarray, k: int) -> np.ndarray:
+    """The rows of the k smallest finite entries of ``distances (n,)``, ascending, ties by lowest row."""
+    k = min(k, np.count_nonzero(distances < np.inf))
+    if k == 0:
+        return np.empty(0, np.int64)
+    # A partition alone may leave any of the rows tied at rank k outside, so all of them come in
+    # (rows ascending), the stable sort keeps that order, and the cut takes the first.
+    bound = np.partition(distances, k - 1)[k - 1]
+    rows = np.flatnonzero(distances <= bound)
+    return rows[np.argsort(distances[rows], kind="stable")[:k]]
+
+
+def collect(distances: Iterable[np.ndarray], ids: Sequence[int | str], q: int, k: int) -> Hits:
+    """``Hits`` from the distances of each query, (n,) float32 apiece; +inf marks a row to leave out.
+
+    Ranking the float32 that are reported, not a finer number behind them, keeps order and report in
+    agreement: what shows as a tie is one.
+    """
+    k = operator.index(k)
+    if k < 1:
+        raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
+    D = np.full((q, k), np.inf, np.float32)  # (q, k)
+    R = np.full((q, k), -1, np.int64)  # (q, k)
+    for i, row in enumerate(distances):
+        found = nearest(row, k)
+        R[i, : len(found)] = found
+        D[i, : len(found)] = row[found]
+    names = np.array([*ids, None], dtype=object)  # (n + 1,): row −1, the padding, is None
+    return Hits(D, R, np.count_nonzero(R >= 0, axis=1), names[R])

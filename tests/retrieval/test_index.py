@@ -1,0 +1,543 @@
+"""CodeIndex against a brute force in plain Python, and a saved index against what may happen to its files."""
+
+import hashlib
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from nsae.codes import Codes
+from nsae.errors import ModelFormatError
+from nsae.retrieval import CodeIndex, cosine, dot, l2, shares
+
+METRICS = {"cosine": cosine, "l2": l2, "dot": dot}
+# few values, so that ties abound; 0.1 and 1/3 are not exact, so that the order of a sum shows
+VALUES = st.sampled_from([0.0, 0.0, 0.0, 1.0, 2.0, 0.1, 1 / 3, -1.0])
+
+
+@st.composite
+def cases(draw):
+    """Z (n, h), Q (q, h), where h may be 1, n may be 0, and codes may be zero or equal."""
+    h = draw(st.integers(1, 6))
+    Z = draw(hnp.arrays(np.float32, (draw(st.integers(0, 12)), h), elements=VALUES.map(np.float32)))
+    Q = draw(hnp.arrays(np.float32, (draw(st.integers(1, 3)), h), elements=VALUES.map(np.float32)))
+    return Z, Q
+
+
+def largest(code, k):
+    """The code with only its k largest active values, ties to the lowest unit."""
+    active = sorted(
+        (unit for unit, value in enumerate(code) if value != 0), key=lambda unit: (-code[unit], unit)
+    )
+    return [value if unit in active[:k] else 0.0 for unit, value in enumerate(code)]
+
+
+def brute_distance(metric, q, z):
+    qz = qq = zz = 0.0
+    for a, b in zip(q, z, strict=True):
+        qz, qq, zz = qz + a * b, qq + a * a, zz + b * b
+    if metric == "dot":
+        return 0.0 - qz
+    if metric == "l2":
+        return math.sqrt(max(qq + zz - 2 * qz, 0.0))
+    return max(1 - qz / math.sqrt(qq * zz), 0.0) if qq * zz > 0 else 1.0
+
+
+def brute_search(metric, Q, Z, k, keep=None, left_out=None):
+    """[(distance, row), ...] for each query, by sorting everything."""
+    hits = []
+    for i, q in enumerate(Q.tolist()):
+        ranking = []
+        for row, z in enumerate(Z.tolist()):
+            if left_out is not None and left_out[i] == row:
+                continue
+            if keep is not None:
+                q, z = largest(q, keep), largest(z, keep)
+            ranking.append((np.float32(brute_distance(metric, q, z)), row))
+        hits.append(sorted(ranking)[:k])
+    return hits
+
+
+def filled(Z, metric="cosine", ids=None):
+    index = CodeIndex(Z.shape[1], metric=metric)
+    index.add(Z, ids)
+    return index
+
+
+def check(hits, expected, ids, k):
+    assert hits.distances.shape == hits.rows.shape == hits.ids.shape == (len(expected), k)
+    assert (hits.distances.dtype, hits.rows.dtype) == (np.float32, np.int64)
+    for i, ranking in enumerate(expected):
+        padding = k - len(ranking)
+        assert hits.counts[i] == len(ranking)
+        assert hits.rows[i].tolist() == [row for _, row in ranking] + [-1] * padding
+        assert hits.distances[i].tolist() == [d for d, _ in ranking] + [math.inf] * padding
+        assert hits.ids[i].tolist() == [ids[row] for _, row in ranking] + [None] * padding
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(), st.sampled_from(list(METRICS)), st.integers(1, 14), st.none() | st.integers(1, 4), st.data())
+def test_search_is_the_brute_force(case, metric, k, keep, data):
+    Z, Q = case
+    ids = [f"code {row}" for row in range(len(Z))]
+    index = filled(Z, metric, ids)
+    left_out = None
+    if len(Z):
+        left_out = data.draw(
+            st.none() | st.lists(st.none() | st.integers(0, len(Z) - 1), min_size=len(Q), max_size=len(Q))
+        )
+    exclude = left_out and [None if row is None else ids[row] for row in left_out]
+    hits = index.search(Q, k, keep=keep, exclude=exclude)
+    check(hits, brute_search(metric, Q, Z, k, keep, left_out), ids, k)
+
+
+@given(cases(), st.sampled_from(list(METRICS)))
+def test_search_agrees_with_the_definitions(case, metric):
+    Z, Q = case
+    hits = filled(Z, metric).search(Q, max(len(Z), 1))
+    D = METRICS[metric](Q, Z)
+    for i in range(len(Q)):
+        np.testing.assert_allclose(
+            hits.distances[i, : len(Z)], D[i, hits.rows[i, : len(Z)]], rtol=1e-6, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_equal_codes_tie_wherever_they_stand(metric):
+    rng = np.random.default_rng(0)
+    Z = rng.random((500, 64), np.float32) * (rng.random((500, 64)) < 0.3)
+    twins = [3, 17, 64, 255, 256, 499]
+    Z[twins] = Z[3]
+    D = filled(Z, metric).search(Z[40], 500)
+    places = np.flatnonzero(np.isin(D.rows[0], twins))
+    assert D.rows[0, places].tolist() == twins
+    assert len(set(D.distances[0, places].tolist())) == 1
+    if metric != "dot":
+        itself = filled(Z, metric).search(Z, 1)
+        assert not itself.distances.any()
+
+
+def test_order_is_that_of_the_reported_distances():
+    """1 + 1e-12 is nearer than 1 in float64 only: as reported they tie, so insertion order decides."""
+    Z = np.array([[1.0, 1.0], [1.0, 1.0 + 2**-23]], np.float32)
+    hits = filled(Z, "l2").search(np.array([1e6, 1e6], np.float32), 2)
+    assert hits.distances[0, 0] == hits.distances[0, 1]
+    assert hits.rows.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_rounding_does_not_go_below_zero(metric):
+    """Codes so near to parallel or equal that the last bits would decide the sign."""
+    rng = np.random.default_rng(0)
+    code = rng.random((30, 1, 50), np.float32)
+    parallel = (code * np.array([1, 3, 1 / 3, 1 + 2**-23, 7], np.float32)[:, None]).reshape(-1, 50)
+    uneven = code[:, 0] * np.where(np.arange(50) == 0, 1, 0.01).astype(np.float32)
+    almost = uneven.copy()
+    almost[:, -1] = np.nextafter(almost[:, -1], np.float32(2))  # below what ‖q‖² + ‖z‖² − 2q·z can see
+    Z = np.concatenate([parallel, uneven, almost])
+    D = filled(Z, metric).search(Z, len(Z)).distances
+    assert np.isfinite(D).all()
+    if metric != "dot":
+        assert D.min() == 0
+
+
+def test_a_dot_of_nothing_shared_is_plain_zero():
+    D = filled(np.eye(2), "dot").search(np.eye(2), 2).distances
+    assert D.tolist() == [[-1, 0]] * 2
+    assert not np.signbit(D[:, 1]).any()
+
+
+def test_keep_is_for_one_search():
+    index = filled(np.array([[3.0, 4.0], [0.0, 4.0]]))
+    query = np.array([3.0, 4.0])
+    for keep, expected in [(None, [0, 0.2]), (1, [0, 0]), (2, [0, 0.2]), (None, [0, 0.2])]:
+        assert index.search(query, 2, keep=keep).distances[0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_empty_index_gives_padding(metric):
+    hits = CodeIndex(4, metric=metric).search(np.ones((2, 4)), 3)
+    check(hits, [[], []], [], 3)
+
+
+def test_no_queries_give_no_hits():
+    assert filled(np.eye(3)).search(np.zeros((0, 3)), 2).rows.shape == (0, 2)
+
+
+def test_queries_come_as_codes_table_or_single_code():
+    Z = np.eye(4, dtype=np.float32)
+    index = filled(Z)
+    for query in (Codes.from_dense(Z[2:3]), Z[2:3], Z[2]):
+        assert index.search(query, 1).ids.tolist() == [[2]]
+
+
+def test_search_follows_add_and_remove():
+    index = filled(np.eye(3), ids=["a", "b", "c"])
+    assert index.search(np.eye(3)[1], 1).ids.tolist() == [["b"]]
+    index.add(2 * np.eye(3)[1], "d")
+    assert index.search(np.eye(3)[1], 2).ids.tolist() == [["b", "d"]]
+    index.remove(["b"])
+    assert (index.ids, len(index)) == (["a", "c", "d"], 3)
+    hits = index.search(np.eye(3)[1], 1)
+    assert (hits.ids.tolist(), hits.rows.tolist()) == ([["d"]], [[2]])
+    np.testing.assert_array_equal(index.codes.to_dense(), np.array([[1, 0, 0], [0, 0, 1], [0, 2, 0]]))
+
+
+def test_default_ids_never_come_back():
+    index = filled(np.eye(3))
+    index.remove([2, 0])
+    index.add(np.eye(3)[:1])
+    index.add(np.eye(3)[:2])
+    assert index.ids == [1, 3, 4, 5]
+
+
+def test_numpy_ids_are_the_same_as_pythons():
+    index = filled(np.eye(3), ids=np.array([5, 6, 7]))
+    index.remove(np.array([6]))
+    assert index.ids == [5, 7]
+    assert all(type(id) is int for id in index.ids)
+
+
+def test_the_index_does_not_share_memory_with_what_came():
+    Z = np.eye(2, dtype=np.float32)
+    codes = Codes.from_dense(Z)
+    index = CodeIndex(2)
+    index.add(codes)
+    codes.values[:] = 7
+    codes.units[:] = 0
+    np.testing.assert_array_equal(index.codes.to_dense(), Z)
+
+
+def raw(indptr, units, values, n_units=3):
+    return Codes(np.array(indptr), np.array(units, np.int64), np.array(values, float), n_units)
+
+
+@pytest.mark.parametrize(
+    ("codes", "ids", "message"),
+    [
+        (np.eye(3), ["x", "y", "x"], "'x' comes twice"),
+        (np.eye(3), ["x", "a", "y"], "'a' comes twice"),
+        (np.eye(3), ["x", "y"], "3 codes came with 2 ids"),
+        (np.eye(4), None, "have 4 units, the index has 3"),
+        (np.array([[0, 1, 0], [0, np.nan, 0]]), None, "row 1 has norm nan"),
+        (np.array([[0, -np.inf, 0]]), None, "row 0 has norm inf"),
+        (np.array([[0, 1e200, 0]]), None, "row 0 has norm inf"),
+        (np.array([[0, 1e19, 1e19]]), None, "up to 1e\\+19"),
+        (np.ones((1, 1, 3)), None, r"\(n, h\)"),
+        (np.array([["1", "0", "0"]]), None, "got shape"),
+        (raw([0, 1], [3], [1]), None, "from 0 to 2 are expected, got 3"),
+        (raw([0, 1], [-1], [1]), None, "got -1"),
+        (raw([0, 1, 3], [0, 2, 1], [1, 1, 1]), None, "row 1 do not"),
+        (raw([0, 2], [1, 1], [1, 1]), None, "row 0 do not"),
+        (raw([0, 2, 1, 3], [0, 1, 2], [1, 1, 1]), None, "must not decrease"),
+    ],
+)
+def test_add_takes_all_or_nothing(codes, ids, message):
+    index = filled(np.eye(3), ids=["a", "b", "c"])
+    index.search(np.eye(3))
+    with pytest.raises(ValueError, match=message):
+        index.add(codes, ids)
+    assert index.ids == ["a", "b", "c"]
+    np.testing.assert_array_equal(index.codes.to_dense(), np.eye(3))
+    assert index.search(np.eye(3), 4).counts.tolist() == [3, 3, 3]
+    index.add(np.eye(3))
+    assert index.ids == ["a", "b", "c", 3, 4, 5]
+
+
+@pytest.mark.parametrize("id", [1.5, None, True, b"x", ("a",)])
+def test_an_id_is_a_string_or_an_integer(id):
+    index = CodeIndex(3)
+    with pytest.raises(TypeError, match="string or an integer"):
+        index.add(np.eye(3)[:1], [id])
+    assert len(index) == 0
+
+
+def test_zeros_are_not_stored():
+    index = CodeIndex(3)
+    index.add(raw([0, 2, 3], [0, 1, 2], [0.0, 2.0, 1e-60]))
+    assert index.codes.counts.tolist() == [1, 0]
+    assert index.explain(np.ones(3), 0) == [(1, pytest.approx(3**-0.5))]
+
+
+def test_removing_an_unknown_id_removes_nothing():
+    index = filled(np.eye(3))
+    with pytest.raises(ValueError, match="9 is not in this index of 3 rows"):
+        index.remove([0, 9])
+    assert index.ids == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k": 0}, "k=0"),
+        ({"keep": 0}, "keep=0"),
+        ({"exclude": [0]}, "3 queries came with 1"),
+        ({"exclude": [0, None, 8]}, "8 is not in"),
+    ],
+)
+def test_search_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        filled(np.eye(3)).search(np.eye(3), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((3, "l1"), "'cosine', 'l2', 'dot'"), ((0, "l2"), "n_units=0")]
+)
+def test_the_constructor_refuses(arguments, message):
+    n_units, metric = arguments
+    with pytest.raises(ValueError, match=message):
+        CodeIndex(n_units, metric=metric)
+
+
+@given(cases(), st.sampled_from(list(METRICS)), st.integers(1, 6))
+def test_explain_gives_the_shares(case, metric, top):
+    Z, Q = case
+    index = filled(Z, metric)
+    for row, z in enumerate(Z):
+        expected = shares(Q[0], z)
+        units = sorted(
+            np.flatnonzero((Q[0] != 0) & (z != 0)).tolist(), key=lambda unit: (-expected[unit], unit)
+        )
+        found = index.explain(Q[0], row, top)
+        assert [share for _, share in found] == pytest.approx([expected[unit] for unit in units[:top]])
+        assert [share for _, share in found] == sorted((share for _, share in found), reverse=True)
+        assert {unit for unit, _ in index.explain(Q[0], row)} == set(units)
+
+
+def test_explain_by_hand():
+    index = filled(np.array([[3.0, 0, 4, 0]]), ids=["photo"])
+    assert index.explain(np.array([4.0, 1, 3, 0]), "photo") == [
+        (0, pytest.approx(12 / 5 / 26**0.5)),
+        (2, pytest.approx(12 / 5 / 26**0.5)),
+    ]
+    with pytest.raises(ValueError, match="'other' is not in"):
+        index.explain(np.ones(4), "other")
+    with pytest.raises(ValueError, match="got 2 codes"):
+        index.explain(np.ones((2, 4)), "photo")
+    with pytest.raises(ValueError, match="top=0"):
+        index.explain(np.ones(4), "photo", top=0)
+
+
+# ---- on disk
+
+IDS = {
+    "integers": [4, -2, 9],
+    "strings": ["a", "ü/é.jpg", ""],
+    "mixed": [1, "1", "b"],
+    "trailing NUL": ["a", "a\0", "b"],
+    "undecodable file name": ["a\udcff", "b", "c"],
+    "beyond int64": [2**70, 1, -(2**63)],
+}
+CODES = np.array([[0, 1.5, 0, 0.25], [0, 0, 0, 0], [2, 0, 0, -1]], np.float32)
+
+
+@pytest.mark.parametrize("ids", IDS.values(), ids=IDS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_save_and_load(tmp_path, ids, metric):
+    index = filled(CODES, metric, ids)
+    index.save(tmp_path / "index")
+    loaded = CodeIndex.load(tmp_path / "index")
+    assert (loaded.ids, loaded.metric, loaded.n_units) == (ids, metric, 4)
+    assert [type(id) for id in loaded.ids] == [type(id) for id in ids]
+    for part in ("indptr", "units", "values"):
+        np.testing.assert_array_equal(getattr(loaded.codes, part), getattr(index.codes, part), strict=True)
+    here, there = index.search(CODES, 5), loaded.search(CODES, 5)
+    np.testing.assert_array_equal(here.distances, there.distances)
+    np.testing.assert_array_equal(here.ids, there.ids)
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+
+def test_save_and_load_an_empty_index_and_the_next_default_id(tmp_path):
+    index = CodeIndex(4)
+    index.save(tmp_path / "index")
+    assert len(CodeIndex.load(tmp_path / "index")) == 0
+    index.add(CODES)
+    index.remove([2])
+    index.save(tmp_path / "index", overwrite=True)
+    loaded = CodeIndex.load(tmp_path / "index")
+    loaded.add(CODES[:1])
+    assert loaded.ids == [0, 1, 3]
+
+
+def test_extra_files_travel_with_the_index(tmp_path):
+    index = filled(CODES)
+    index.save(tmp_path / "index", extra_files={"model.npz": b"weights"})
+    assert (tmp_path / "index/model.npz").read_bytes() == b"weights"
+    CodeIndex.load(tmp_path / "index")
+    (tmp_path / "index/model.npz").write_bytes(b"other")
+    with pytest.raises(ModelFormatError, match=r"model\.npz is truncated or altered"):
+        CodeIndex.load(tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "ids.json", "ids.npy", "units.npy", "../x", "a/b", "..", ".", ""]
+)
+def test_extra_files_have_free_plain_names(tmp_path, name):
+    with pytest.raises(ValueError, match="not a file name that is free"):
+        filled(CODES).save(tmp_path / "index", extra_files={name: b""})
+    assert not list(tmp_path.iterdir())
+
+
+def test_overwriting_is_asked_for_and_replaces_only_an_index(tmp_path):
+    index = filled(CODES)
+    index.save(tmp_path / "index")
+    with pytest.raises(FileExistsError, match="exists already"):
+        index.save(tmp_path / "index")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/me.jpg").write_bytes(b"dear")
+    with pytest.raises(FileExistsError, match="is not an index"):
+        index.save(tmp_path / "photos", overwrite=True)
+    assert (tmp_path / "photos/me.jpg").read_bytes() == b"dear"
+    filled(CODES[:1]).save(tmp_path / "index", overwrite=True)
+    assert len(CodeIndex.load(tmp_path / "index")) == 1
+
+
+@pytest.fixture(scope="module", params=["integers", "mixed"])
+def saved(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "index"
+    filled(CODES, ids=IDS[request.param]).save(folder, extra_files={"model.npz": b"weights"})
+    return folder
+
+
+def damaged(saved, tmp_path):
+    folder = tmp_path / "index"
+    shutil.copytree(saved, folder, dirs_exist_ok=True)
+    return folder
+
+
+def refused(folder, match=""):
+    with pytest.raises(ModelFormatError, match=match):
+        CodeIndex.load(folder)
+
+
+def test_each_file_truncated_flipped_or_missing_is_refused(saved, tmp_path):
+    names = sorted(path.name for path in saved.iterdir())
+    assert len(names) == 6
+    for name in names:
+        data = (saved / name).read_bytes()
+        for size in {0, 1, len(data) // 2, len(data) - 2}:
+            folder = damaged(saved, tmp_path)
+            (folder / name).write_bytes(data[:size])
+            refused(folder, name)
+        (folder / name).unlink()
+        refused(folder, name)
+        (folder / name).mkdir()
+        refused(folder, name)
+        shutil.rmtree(folder)
+
+
+def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
+    """In the manifest, a flipped byte of white space changes nothing; then the index is the same."""
+    saved = tmp_path / "saved"
+    filled(CODES).save(saved)
+    before = CodeIndex.load(saved)
+    for path in saved.iterdir():
+        data = path.read_bytes()
+        folder = damaged(saved, tmp_path)
+        for place in range(0, len(data), 1 if path.name == "manifest.json" else 7):
+            flipped = bytearray(data)
+            flipped[place] ^= 1 << (place % 8)
+            (folder / path.name).write_bytes(flipped)
+            try:
+                after = CodeIndex.load(folder)
+            except ModelFormatError:
+                continue
+            assert path.name == "manifest.json"
+            assert data[place : place + 1].isspace()
+            assert (after.ids, after.metric, after.n_units) == (before.ids, before.metric, before.n_units)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "[1]", "{}", '{"format": "other"}', "[" * 100_000, "\xff", '"x"']
+)
+def test_a_foreign_manifest_is_refused(saved, tmp_path, text):
+    folder = damaged(saved, tmp_path)
+    (folder / "manifest.json").write_bytes(text.encode("latin-1"))
+    refused(folder, r"manifest\.json")
+
+
+def test_a_missing_folder_or_a_file_is_refused(tmp_path):
+    refused(tmp_path / "nowhere", "cannot be read")
+    (tmp_path / "file").write_bytes(b"")
+    refused(tmp_path / "file", "cannot be read")
+    refused(tmp_path, "cannot be read")
+
+
+def forge(folder, change, arrays=None):
+    """Change the manifest and arrays, and make every checksum right again."""
+    for name, array in (arrays or {}).items():
+        np.save(folder / name, array)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["checksum"]
+    for name in manifest["files"]:
+        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    manifest |= change
+    manifest["checksum"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_forging_alone_is_harmless(saved, tmp_path):
+    folder = damaged(saved, tmp_path)
+    forge(folder, {})
+    assert CodeIndex.load(folder).ids == CodeIndex.load(saved).ids
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"version": 2}, "has index version 2; this nsae reads up to version 1. Upgrade"),
+        ({"version": 0}, "not complete"),
+        ({"version": "1"}, "not complete"),
+        ({"files": ["indptr.npy"]}, "not complete"),
+        ({"files": {}}, "not usable"),
+        ({"files": {"../index/ids.npy": "0"}}, "not complete"),
+        ({"files": {"a\0b": "0"}}, "cannot be read"),
+        ({"rows": 4}, "rows=4 differ"),
+        ({"metric": "l7"}, "'l7' is not known"),
+        ({"metric": ["l2"]}, "is not known"),
+        ({"n_units": 3}, "Units from 0 to 2"),
+        ({"n_units": -1}, "n_units=-1"),
+        ({"n_units": "4"}, "usable"),
+        ({"n_added": None}, "usable"),
+    ],
+)
+def test_a_manifest_with_wrong_content_is_refused(saved, tmp_path, change, match):
+    folder = damaged(saved, tmp_path)
+    forge(folder, change)
+    refused(folder, match)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"indptr.npy": np.array([0, 2, 1, 4])},
+        {"indptr.npy": np.array([0, 2, 2, 3])},
+        {"indptr.npy": np.array([1, 2, 2, 4])},
+        {"indptr.npy": np.array([0, 2, 4])},
+        {"indptr.npy": np.array([0, 2, 2, 4], np.int32)},
+        {"indptr.npy": np.array(0)},
+        {"units.npy": np.array([1, 3, 0, 4], np.int32)},
+        {"units.npy": np.array([1, 3, 0, -1], np.int32)},
+        {"units.npy": np.array([3, 1, 0, 3], np.int32)},
+        {"units.npy": np.zeros((2, 2), np.int32)},
+        {"values.npy": np.array([1, 1, 1, np.nan], np.float32)},
+        {"values.npy": np.ones(4)},
+        {"values.npy": np.array([1, None], object)},
+    ],
+)
+def test_arrays_with_wrong_content_are_refused(saved, tmp_path, arrays):
+    folder = damaged(saved, tmp_path)
+    forge(folder, {}, arrays)
+    refused(folder, "usable")
+
+
+@pytest.mark.parametrize("ids", [[1, 1, 2], [1.5, 2.5, 3.5], [True, False, True], [1, 2]])
+def test_wrong_ids_are_refused(tmp_path, ids):
+    filled(CODES).save(tmp_path / "index")
+    forge(tmp_path / "index", {}, {"ids.npy": np.array(ids)})
+    refused(tmp_path / "index", "usable")
