@@ -13,7 +13,8 @@ from nsae.codes import Codes
 from nsae.encoder import KIND, Encoder, activation_for
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.hyperparameters import check_hyperparameters, generator
-from nsae.layers import Dense, normalise_columns
+from nsae.initial import random_layers, tied_layers
+from nsae.layers import Dense
 from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.optimizers import Adam
 from nsae.training import History, train
@@ -301,17 +302,13 @@ class SparseAutoencoder:
     # ---- inside
 
     def _initial(self, X: np.ndarray, rng: np.random.Generator) -> Autoencoder:
-        """Random weights of the right shapes for X (n, d)."""
-        h, d = self.n_units, X.shape[1]
-        encoder = Dense.random(d, h, rng, self.dtype)  # W (h, d)
-        decoder = Dense.random(h, d, rng, self.dtype)  # V (d, h)
+        """The autoencoder that training starts from, for X (n, d)."""
         if self.k is not None or self.unit_norm:
-            # V = Wᵀ with columns of norm 1: a unit that is switched on writes what it reads, from the
-            # first step on.  With independent V, many units of a k-sparse code never win (Gao et al. 2024).
-            decoder.W[...] = encoder.W.T  # (d, h)
-            normalise_columns(decoder.W)
-            encoder.W[...] = decoder.W.T  # (h, d)
-        return self._assemble(encoder, decoder)
+            centred = self.output == "linear"  # a mean is no logit
+            layers = tied_layers(X, self.n_units, rng, self.dtype, centred_output=centred)
+        else:
+            layers = random_layers(X.shape[1], self.n_units, rng, self.dtype)
+        return self._assemble(*layers)
 
     def _assemble(self, encoder: Dense, decoder: Dense) -> Autoencoder:
         encoder.weight_decay = decoder.weight_decay = self.weight_decay

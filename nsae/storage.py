@@ -54,6 +54,9 @@ def atomic_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Iterat
     fresh = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}.", suffix=".part"))
     try:
         yield fresh
+        for file in fresh.iterdir():
+            with open(file, "rb") as handle:
+                os.fsync(handle.fileno())  # on the disk before the rename makes them the only content
         os.chmod(fresh, 0o777 & ~_umask())
         if os.path.lexists(target):
             aside = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}.", suffix=".old"))

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from nsae.activations import KSparse, ReLU, Sigmoid
 from nsae.autoencoder import Autoencoder
 from nsae.layers import Dense
 
@@ -24,13 +23,3 @@ def build():
         return Autoencoder(encoder, decoder, g, **options)
 
     return make
-
-
-def legal_combinations():
-    """Every activation × output and loss × {L1, KL} × weight decay that the equations allow."""
-    for g in (Sigmoid(), ReLU(), KSparse(3)):
-        for output, loss in (("linear", "squared"), ("sigmoid", "squared"), ("sigmoid", "cross_entropy")):
-            for l1 in (0.0, 0.1):
-                for kl in (0.0, 0.2) if isinstance(g, Sigmoid) else (0.0,):
-                    for weight_decay in (0.0, 0.05):
-                        yield g, dict(output=output, loss=loss, l1=l1, kl=kl, weight_decay=weight_decay)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import legal_combinations
+from combinations import legal_combinations
 
 from nsae.activations import KSparse, ReLU, Sigmoid
 
@@ -50,7 +50,9 @@ def test_eq15_encoder_gradients(build, rng):
     Z, U = model.forward(X)
     grads = model.backward(X, Z, U)
     dY = (model._output_grad(X, U) @ model.decoder.W) * (Z > 0)
-    np.testing.assert_allclose(grads["W"], sum(np.outer(dY[i], X[i]) for i in range(6)) + 0.05 * model.encoder.W)
+    np.testing.assert_allclose(
+        grads["W"], sum(np.outer(dY[i], X[i]) for i in range(6)) + 0.05 * model.encoder.W
+    )
     np.testing.assert_allclose(grads["b"], dY.sum(axis=0))
 
 

@@ -5,7 +5,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from conftest import legal_combinations
+from combinations import legal_combinations
 
 from nsae import SparseAutoencoder, activations, check_gradients, losses, sparsity
 from nsae.activations import KSparse, ReLU, Sigmoid
@@ -23,7 +23,7 @@ def test_eq22_gradient_check(build, rng, g, options):
 
 
 # (owner, function, the text of one term, the text that breaks it, the combination that has the term)
-BENT = dict(output="sigmoid", loss="squared")
+BENT = {"output": "sigmoid", "loss": "squared"}
 MUTATIONS = {
     "output gradient, sign": (losses, "output_gradient", "(X_hat - X)", "(X - X_hat)", ReLU(), {}),
     "output gradient, sum for mean": (losses, "output_gradient", " / len(X)", "", ReLU(), {}),
@@ -32,21 +32,21 @@ MUTATIONS = {
         losses, "output_gradient", "if sigmoid_then_squared", "if False", ReLU(), BENT),
     "output sigmoid, slope applied where it cancels": (
         losses, "output_gradient", "if sigmoid_then_squared", "if True", ReLU(),
-        dict(output="sigmoid", loss="cross_entropy")),
+        {"output": "sigmoid", "loss": "cross_entropy"}),
     "dense, dW sign": (Dense, "param_grads", "dY.T @ X", "-dY.T @ X", ReLU(), {}),
     "dense, db sign": (Dense, "param_grads", "dY.sum(", "-dY.sum(", ReLU(), {}),
     "dense, db mean for sum": (Dense, "param_grads", "dY.sum(", "dY.mean(", ReLU(), {}),
     "dense, db over the wrong axis": (
         Dense, "param_grads", "dY.sum(axis=0)", "np.resize(dY.sum(axis=1), dY.shape[1])", ReLU(), {}),
     "dense, missing weight decay": (
-        Dense, "param_grads", " + self.weight_decay * self.W", "", ReLU(), dict(weight_decay=0.05)),
+        Dense, "param_grads", " + self.weight_decay * self.W", "", ReLU(), {"weight_decay": 0.05}),
     "dense, weight decay sign": (
-        Dense, "param_grads", "+ self.weight_decay", "- self.weight_decay", ReLU(), dict(weight_decay=0.05)),
+        Dense, "param_grads", "+ self.weight_decay", "- self.weight_decay", ReLU(), {"weight_decay": 0.05}),
     "dense, input gradient sign": (Dense, "input_grad", "dY @ self.W", "-dY @ self.W", ReLU(), {}),
     "code gradient, missing decoder term": (
-        Autoencoder, "backward", "self.decoder.input_grad(dU) + ", "0 * Z + ", Sigmoid(), dict(l1=0.1)),
+        Autoencoder, "backward", "self.decoder.input_grad(dU) + ", "0 * Z + ", Sigmoid(), {"l1": 0.1}),
     "code gradient, missing penalties": (
-        Autoencoder, "backward", " + self._sparsity_grad(Z)", "", Sigmoid(), dict(kl=0.2)),
+        Autoencoder, "backward", " + self._sparsity_grad(Z)", "", Sigmoid(), {"kl": 0.2}),
     "gate, missing": (Autoencoder, "backward", "dZ * self.g.grad(Z)", "dZ", ReLU(), {}),
     "gate, missing for k-sparse": (Autoencoder, "backward", "dZ * self.g.grad(Z)", "dZ", KSparse(3), {}),
     "gate, sigmoid applied twice": (
@@ -54,16 +54,16 @@ MUTATIONS = {
     "sigmoid, sign": (activations.Sigmoid, "grad", "(1 - Z)", "(Z - 1)", Sigmoid(), {}),
     "relu, gate reversed": (activations.ReLU, "grad", "Z > 0", "Z <= 0", ReLU(), {}),
     "k-sparse, gate reversed": (activations.KSparse, "grad", "Z > 0", "Z <= 0", KSparse(3), {}),
-    "l1, missing": (Autoencoder, "_sparsity_grad", "l1 + kl", "kl", ReLU(), dict(l1=0.1)),
-    "l1, sign": (sparsity, "l1_gradient", "np.sign(Z)", "-np.sign(Z)", ReLU(), dict(l1=0.1)),
-    "l1, sum for mean": (sparsity, "l1_gradient", "(lam / len(Z))", "lam", ReLU(), dict(l1=0.1)),
-    "kl, missing": (Autoencoder, "_sparsity_grad", "l1 + kl", "l1", Sigmoid(), dict(kl=0.2)),
-    "kl, sign of the first term": (sparsity, "kl_gradient", "-rho / rho_hat", "rho / rho_hat", Sigmoid(), dict(kl=0.2)),
-    "kl, sign of the second term": (sparsity, "kl_gradient", "+ (1 - rho)", "- (1 - rho)", Sigmoid(), dict(kl=0.2)),
-    "kl, sum for mean": (sparsity, "kl_gradient", "(beta / len(Z))", "beta", Sigmoid(), dict(kl=0.2)),
+    "l1, missing": (Autoencoder, "_sparsity_grad", "l1 + kl", "kl", ReLU(), {"l1": 0.1}),
+    "l1, sign": (sparsity, "l1_gradient", "np.sign(Z)", "-np.sign(Z)", ReLU(), {"l1": 0.1}),
+    "l1, sum for mean": (sparsity, "l1_gradient", "(lam / len(Z))", "lam", ReLU(), {"l1": 0.1}),
+    "kl, missing": (Autoencoder, "_sparsity_grad", "l1 + kl", "l1", Sigmoid(), {"kl": 0.2}),
+    "kl, sign of the first term": (sparsity, "kl_gradient", "-rho / rho_hat", "rho / rho_hat", Sigmoid(), {"kl": 0.2}),
+    "kl, sign of the second term": (sparsity, "kl_gradient", "+ (1 - rho)", "- (1 - rho)", Sigmoid(), {"kl": 0.2}),
+    "kl, sum for mean": (sparsity, "kl_gradient", "(beta / len(Z))", "beta", Sigmoid(), {"kl": 0.2}),
     "kl, mean over features": (
         sparsity, "mean_activation", "Z.mean(axis=0)", "np.resize(Z.mean(axis=1), Z.shape[1])", Sigmoid(),
-        dict(kl=0.2)),
+        {"kl": 0.2}),
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ NUMBERS = re.findall(r"^### \((\d+)\)", (PACKAGE / "EQUATIONS.md").read_text(enc
 TOPICS = {"activations", "layers", "losses", "sparsity", "optimizers"}
 BASE = {"errors", "storage", "progress", "validation", "codes", "modelfile"}
 MAY_IMPORT = {
-    **dict.fromkeys(TOPICS, set()),
+    **{topic: set() for topic in TOPICS},
     "errors": set(),
     "storage": set(),
     "progress": set(),
@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "training": {"autoencoder", "layers", "optimizers", "progress"},
     "hyperparameters": {"errors"},
     "encoder": TOPICS | BASE,
-    "estimator": TOPICS | BASE | {"autoencoder", "encoder", "hyperparameters", "training"},
+    "initial": {"layers"},
+    "estimator": TOPICS | BASE | {"autoencoder", "encoder", "hyperparameters", "initial", "training"},
     "retrieval": {"codes", "errors", "storage"},
     "images": {"errors"},
     "download": {"errors", "storage", "datasets"},

@@ -1,3 +1,5 @@
+import operator
+
 import numpy as np
 
 from nsae.layers import Dense, normalise_columns, tangent
@@ -5,7 +7,9 @@ from nsae.layers import Dense, normalise_columns, tangent
 
 def by_loops(A, B, c):
     """A Bᵀ + c, one number at a time."""
-    return np.array([[sum(a * b for a, b in zip(row, col)) + s for col, s in zip(B, c)] for row in A])
+    return np.array(
+        [[sum(map(operator.mul, row, col)) + s for col, s in zip(B, c, strict=True)] for row in A]
+    )
 
 
 def test_eq01_encoder(rng):

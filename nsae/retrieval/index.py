@@ -57,6 +57,9 @@ class CodeIndex:
     def __len__(self) -> int:
         return len(self._row_of)
 
+    def __contains__(self, id: object) -> bool:
+        return id in self._row_of
+
     def __repr__(self) -> str:
         return f"CodeIndex({self.n_units}, metric={self.metric!r}) with {len(self)} rows"
 

@@ -1,0 +1,171 @@
+"""The command line: ``nsae COMMAND``, or ``python -m nsae COMMAND``.
+
+Exit codes: 0 fine, 1 error, 2 usage, 130 interrupted (what was finished is saved).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from nsae import __version__, commands
+
+DATA_HELP = "a folder of images, one image, a .npy file of rows, or a data set: glyphs, mnist, fashion-mnist"
+LABELS_HELP = (
+    "where an image's class is read from: 'folder', 'name' (the file name without its number), or a regular "
+    r"expression whose first group is the class, such as '(\d)\d\d\.jpg'"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("nsae: interrupted", file=sys.stderr)
+        return commands.INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough (| head); the flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError) as error:
+        text = str(error) or type(error).__name__
+        print(f"nsae: error: {commands._printable(text)}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nsae",
+        description="Sparse autoencoders written out in NumPy, and image search by their codes.",
+    )
+    parser.add_argument("--version", action="version", version=f"nsae {__version__}")
+    add = parser.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser
+
+    command = _command(add, "demo", commands.demo, "learn, search and draw on built-in data, in a minute")
+    command.add_argument(
+        "-o", "--output", dest="target", default="nsae_demo", help="folder for the pictures (%(default)s)"
+    )
+    _force(command)
+
+    command = _command(add, "train", commands.train, "learn an encoder and save it")
+    command.add_argument("data", help=DATA_HELP)
+    _output(command, "model.npz")
+    _training(command)
+    command.add_argument("--plot", metavar="PNG", help="draw the loss curves")
+
+    command = _command(add, "encode", commands.encode, "encode data with a saved model")
+    command.add_argument("model", help="a file from 'nsae train'")
+    command.add_argument("data", help=DATA_HELP)
+    _output(command, "codes.nsae")
+    _strict(command)
+
+    command = _command(add, "index", commands.index, "learn an encoder from a folder of photos and index it")
+    command.add_argument("data", metavar="PHOTOS", help=DATA_HELP)
+    _output(command, "photos.nsae")
+    command.add_argument("--model", help="use this saved model instead of learning one")
+    command.add_argument("--metric", choices=("cosine", "l2", "dot"), default="cosine", help="(%(default)s)")
+    _training(command, n_units=512, k=32, epochs=50)
+
+    command = _command(add, "similar", commands.similar, "find the photos nearest to one")
+    command.add_argument("query", nargs="+", help="image files")
+    _index(command)
+    command.add_argument("-k", type=_count, default=10, help="how many hits (%(default)s)")
+    command.add_argument("--plot", metavar="PNG", help="draw the query, its hits and their distances")
+    _force(command)
+    _strict(command)
+
+    command = _command(
+        add, "evaluate", commands.evaluate_index, "precision, recall and mAP of an index, each photo a query"
+    )
+    _index(command)
+    command.add_argument("--labels", required=True, metavar="RULE", help=LABELS_HELP.replace("%", "%%"))
+    command.add_argument("-k", type=_count, nargs="+", default=[1, 10, 20, 100], help="depths (1 10 20 100)")
+
+    command = _command(add, "info", commands.info, "what a model file or an index holds")
+    command.add_argument("file", help="a model file or an index folder")
+
+    command = _command(add, "download", commands.download, "fetch a data set, with checksums", json=False)
+    command.add_argument("name", nargs="+", help="mnist, fashion-mnist")
+    command.add_argument("--folder", help="where to ($NSAE_DATA, or the user's cache folder)")
+    command.add_argument("--mirror", help="fetch from this address instead of the official one")
+    command.add_argument("--force", action="store_true", help="fetch what is there already, too")
+    return parser
+
+
+def _command(
+    add: Callable[..., argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    what: str,
+    *,
+    json: bool = True,
+) -> argparse.ArgumentParser:
+    command = add(name, help=what, description=what[0].upper() + what[1:] + ".")
+    command.set_defaults(run=run)
+    if json:
+        command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    return command
+
+
+def _output(command: argparse.ArgumentParser, example: str) -> None:
+    command.add_argument(
+        "-o", "--output", dest="target", required=True, metavar="FILE", help=f"such as {example}"
+    )
+    _force(command)
+
+
+def _force(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--force", action="store_true", help="replace an output that exists")
+
+
+def _strict(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--strict", action="store_true", help="fail if any image cannot be read")
+
+
+def _index(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-i", "--index", required=True, metavar="INDEX", help="a folder from 'nsae index'")
+
+
+def _training(
+    command: argparse.ArgumentParser, *, n_units: int = 256, k: int | None = None, epochs: int = 20
+) -> None:
+    """The hyperparameters of SparseAutoencoder, under its own names."""
+    shown = 0 if k is None else k
+    option = command.add_argument_group("the model").add_argument
+    option("--units", dest="n_units", type=int, default=n_units, help="hidden units (%(default)s)")
+    option("--k", type=_k, default=k, help=f"active units a sample; 0: as many as there are ({shown})")
+    option("--activation", choices=("relu", "sigmoid"), help="(relu)")
+    option("--decoder-output", dest="output", choices=("linear", "sigmoid"), help="(linear)")
+    option("--loss", choices=("squared", "cross_entropy"), help="(squared)")
+    option("--l1", type=float, help="weight of L1 (0)")
+    option("--kl", type=float, help="weight of KL (0); with --activation sigmoid")
+    option("--rho", type=float, help="mean activation that KL aims at (0.05)")
+    option("--weight-decay", type=float, help="(0)")
+    option("--unit-norm", action="store_true", default=None, help="columns of the decoder at norm 1")
+    option = command.add_argument_group("training").add_argument
+    option("--epochs", type=int, default=epochs, help="(%(default)s)")
+    option("--batch-size", type=int, help="(256)")
+    option("--learning-rate", type=float, help="(0.001)")
+    option("--tol", type=float, help="stop when the loss falls by less than this fraction (0: never)")
+    option("--patience", type=int, help="for so many epochs (5)")
+    option("--seed", dest="random_state", type=int, default=0, help="(%(default)s)")
+    option = command.add_argument_group("images").add_argument
+    option("--side", type=_count, default=16, help="resize to this many pixels a side (%(default)s)")
+    option("--grey", action="store_true", help="without colour")
+    _strict(command)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is expected to be at least 1")
+    return number
+
+
+def _k(text: str) -> int | None:
+    return int(text) or None

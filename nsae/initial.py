@@ -1,0 +1,34 @@
+"""Where training starts: the initial weights and biases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nsae.layers import Dense, normalise_columns
+
+MEAN_ROWS = 10_000  # so many rows are enough to start the biases from
+
+
+def random_layers(d: int, h: int, rng: np.random.Generator, dtype: np.dtype | str) -> tuple[Dense, Dense]:
+    """Encoder and decoder with independent weights (Glorot and Bengio 2010) and zero biases."""
+    return Dense.random(d, h, rng, dtype), Dense.random(h, d, rng, dtype)
+
+
+def tied_layers(
+    X: np.ndarray, h: int, rng: np.random.Generator, dtype: np.dtype | str, *, centred_output: bool
+) -> tuple[Dense, Dense]:
+    """Encoder and decoder that start as each other's transpose, centred on the data; free afterwards.
+
+    V = Wᵀ with columns of norm 1: a unit that is switched on writes what it reads, from the first step
+    on.  With independent V, many units of a k-sparse code never win (Gao et al. 2024).
+
+    b = −W·mean, so that y = W(x − mean): else the mean, which all samples share, decides which units win,
+    and the others die.  With ``centred_output``, c = mean likewise.
+    """
+    W = rng.standard_normal((h, X.shape[1])).astype(dtype)  # (h, d)
+    V = np.ascontiguousarray(W.T)  # (d, h)
+    normalise_columns(V)
+    W = V.T.copy()  # (h, d)
+    mean = X[:: max(1, len(X) // MEAN_ROWS)].mean(axis=0, dtype=np.float64)  # (d,)
+    c = mean if centred_output else np.zeros_like(mean)  # (d,)
+    return Dense(W, (-W @ mean).astype(dtype)), Dense(V, c.astype(dtype))

@@ -1,0 +1,141 @@
+"""The pictures: filters, loss curves, search results.
+
+Each function returns a matplotlib ``Figure`` that is tied to no window or global state; save it with
+``figure.savefig("out.png")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nsae.errors import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 110
+
+
+def filters(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...], *, rows: int = 8) -> Figure:
+    """Units' patterns as sheets of small images, one sheet of ``rows`` × ``rows`` for each named model.
+
+    Parameters
+    ----------
+    sheets : mapping of name to (m, d) array
+        What each unit adds to a reconstruction (``Encoder.patterns()``); the strongest are shown.
+    image_shape : (height, width) or (height, width, 3)
+        With product d.
+    """
+    figure = _figure(4.0 * len(sheets), 4.3)
+    for axis, (name, patterns) in zip(np.ravel(figure.subplots(1, len(sheets))), sheets.items(), strict=True):
+        strongest = np.argsort(-np.linalg.norm(patterns, axis=1), kind="stable")[: rows * rows]  # (m,)
+        axis.imshow(_mosaic(patterns[strongest].reshape(-1, *image_shape), rows), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{name}: {len(strongest)} of {len(patterns)} units", fontsize=10)
+        axis.set_axis_off()
+    return figure
+
+
+def loss_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Loss, explained variance, active units and dead units by epoch, a line for each named history."""
+    panels = {
+        "loss": "J",
+        "explained_variance": "explained variance",
+        "l0": "active units a sample",
+        "dead": "dead units (share)",
+    }
+    figure = _figure(3.1 * len(panels), 3.0)
+    for axis, (key, label) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        for name, history in histories.items():
+            axis.plot(range(1, len(history[key]) + 1), history[key], label=name)
+        axis.set(xlabel="epoch", title=label)
+        axis.title.set_fontsize(10)
+        axis.grid(alpha=0.3)
+        if key == "loss":
+            axis.set_yscale("log")
+    axis.legend(fontsize=8)
+    return figure
+
+
+def search_results(
+    queries: Sequence[np.ndarray],
+    hits: Sequence[Sequence[np.ndarray]],
+    distances: Sequence[Sequence[float]],
+    *,
+    names: Sequence[Sequence[str]] | None = None,
+    right: Sequence[Sequence[bool]] | None = None,
+    row_titles: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """One row a query: the query, then its hits in order, each with its distance.
+
+    Parameters
+    ----------
+    queries : images, (height, width) or (height, width, 3) in [0, 1]
+    hits, distances : for each query, its hits' images and distances, nearest first
+    names : for each query, its hits' names, shown below the distance
+    right : for each query, whether each hit is of the query's class: framed green, else red
+    row_titles : what stands above each query, "query" by default
+    """
+    across = 1 + max(len(row) for row in hits)
+    size = 1.25
+    height = size * 1.36 if names else size * 1.2
+    figure = _figure(size * across, height * len(queries) + (0.3 if title else 0.0))
+    axes = figure.subplots(len(queries), across, squeeze=False)
+    for axis in axes.ravel():
+        axis.set_xticks([])
+        axis.set_yticks([])
+        for side in axis.spines.values():
+            side.set_visible(False)
+    for i, query in enumerate(queries):
+        _draw_image(axes[i, 0], query)
+        axes[i, 0].set_title(row_titles[i] if row_titles else "query", fontsize=8, fontweight="bold")
+        _frame(axes[i, 0], "black")
+        for r, (hit, distance) in enumerate(zip(hits[i], distances[i], strict=True)):
+            axis = axes[i, 1 + r]
+            _draw_image(axis, hit)
+            axis.set_title(f"{distance:.3f}", fontsize=8)
+            if names:
+                axis.set_xlabel(_shortened(names[i][r]), fontsize=7)
+            if right:
+                _frame(axis, "tab:green" if right[i][r] else "tab:red")
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    return require("matplotlib.figure", "plots", "drawing pictures").Figure(
+        figsize=(width, height), dpi=DPI, layout="constrained"
+    )
+
+
+def _mosaic(tiles: np.ndarray, across: int) -> np.ndarray:
+    """Tiles (m, height, width[, 3]) in rows of ``across``, with a white line between them.
+
+    A pattern is signed: grey is zero, and each tile is scaled to its own largest value.
+    """
+    m, height, width = tiles.shape[:3]
+    down = -(-m // across)
+    sheet = np.ones((down * (height + 1) - 1, across * (width + 1) - 1, *tiles.shape[3:]))
+    for i, tile in enumerate(tiles):
+        top, left = (i // across) * (height + 1), (i % across) * (width + 1)
+        limit = np.abs(tile).max() or 1.0
+        sheet[top : top + height, left : left + width] = 0.5 + 0.5 * tile / limit
+    return sheet
+
+
+def _draw_image(axis: Axes, image: np.ndarray) -> None:
+    axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if len(image) < 100 else None)
+
+
+def _frame(axis: Axes, color: str) -> None:
+    for side in axis.spines.values():
+        side.set(visible=True, color=color, linewidth=2)
+
+
+def _shortened(name: str, length: int = 18) -> str:
+    return name if len(name) <= length else "…" + name[1 - length :]

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from nsae.initial import random_layers, tied_layers
+
+
+def test_tied_layers_are_centred_transposes_of_norm_one(rng):
+    X = rng.random((50, 6)) + 3
+    encoder, decoder = tied_layers(X, 4, rng, "float64", centred_output=True)
+    np.testing.assert_array_equal(encoder.W, decoder.W.T)
+    np.testing.assert_allclose(np.linalg.norm(decoder.W, axis=0), 1)
+    np.testing.assert_allclose(encoder.forward(X), (X - X.mean(axis=0)) @ encoder.W.T, atol=1e-12)
+    np.testing.assert_allclose(decoder.b, X.mean(axis=0))
+    assert not np.shares_memory(encoder.W, decoder.W)  # tied at the start only
+
+
+def test_a_sigmoid_output_does_not_start_at_the_mean(rng):
+    _, decoder = tied_layers(rng.random((50, 6)), 4, rng, "float32", centred_output=False)
+    assert not decoder.b.any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_everything_has_the_dtype_asked_for(rng, dtype):
+    X = rng.random((50, 6))
+    layers = [*random_layers(6, 4, rng, dtype), *tied_layers(X, 4, rng, dtype, centred_output=True)]
+    assert {array.dtype.name for layer in layers for array in (layer.W, layer.b)} == {dtype}
+    assert [layer.W.shape for layer in layers] == [(4, 6), (6, 4)] * 2
