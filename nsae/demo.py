@@ -87,7 +87,7 @@ def table(results: dict[str, dict[str, float]]) -> str:
     lines = [" " * 12 + "".join(f"{head:>11}" for head in columns)]
     for name, figures in results.items():
         cells = [form.format(figures[key]) if key in figures else "" for key, form in columns.values()]
-        lines.append(f"{name:<12}" + "".join(f"{cell:>11}" for cell in cells))
+        lines.append((f"{name:<12}" + "".join(f"{cell:>11}" for cell in cells)).rstrip())
     return "\n".join(lines)
 
 

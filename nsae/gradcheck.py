@@ -43,7 +43,7 @@ def compare(
     params: Arrays,
     grads: Arrays,
     *,
-    eps: float = 1e-5,
+    eps: float | None = None,
     directions: int | None = None,
     pattern: Callable[[], np.ndarray] | None = None,
     rng: np.random.Generator | None = None,
@@ -55,8 +55,9 @@ def compare(
     loss : callable
         J as a function of the arrays in ``params``, which are moved in place and put back.
     params, grads : dicts of float64 arrays with the same keys and shapes
-    eps : float
-        Length of the step to either side.
+    eps : float, optional
+        Length of the step to either side.  By default 1e-5 along a coordinate, and 1e-4 along a random
+        direction, which spreads that length over all coordinates and so may be longer.
     directions : int, optional
         How many random unit directions to try for each array; all its coordinates when None.
     pattern : callable, optional
@@ -65,6 +66,7 @@ def compare(
         For random directions.
     """
     rng = rng or np.random.default_rng(0)
+    eps = eps or (1e-5 if directions is None else 1e-4)
     errors, skipped, checked = {}, 0, 0
     for name, theta in params.items():
         start = theta.copy()
@@ -89,7 +91,7 @@ def check_gradients(
     model: object,
     X: np.ndarray,
     *,
-    eps: float = 1e-5,
+    eps: float | None = None,
     directions: int | None = None,
     random_state: int | None = 0,
 ) -> GradientCheck:
