@@ -1,13 +1,17 @@
 """Encoder: a frozen model for use, with NumPy alone.  It is what gets shipped.
 
 A row's code does not depend on the rows beside it: ``encode(X)[i]`` and ``encode(X[i:i + 1])`` are the
-same bits.  A BLAS breaks that promise by itself, because it sums a product in another order when the
-batch has very few rows, and then two pre-activations that are nearly level may change places.  So rows
-go through in blocks, padded with zeros to a multiple of ``PAD_ROWS``, where the order is always the same.
+same bits.  A BLAS breaks that promise by itself: it chooses its way of summing by the shape of a product
+and by the place of a row in it, and then two pre-activations that are nearly level may change places.  So
+rows go through in blocks of one fixed shape, the last one padded with zeros, and as the columns of W Xᵀ:
+there, full tiles are all summed alike.  Measured over 220 shapes: no bit differs with OpenBLAS's kernels
+for AVX-512, nor in float64 on AVX2.  Its float32 kernel for AVX2 differs by place even so: there the
+promise is kept to rounding, about 1e-7 of a value.
 """
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -21,8 +25,7 @@ from nsae.layers import Dense
 from nsae.modelfile import read_model
 from nsae.validation import check_data
 
-BLOCK_ROWS = 1024  # rows that are encoded at once: bounds the memory, and BLAS is at full speed
-PAD_ROWS = 32  # below this many rows OpenBLAS takes another path through a product
+BLOCK_ROWS = 128  # rows that are encoded at once, always: fewer slow the product, more slow a single row
 
 KIND = "sparse_autoencoder"
 
@@ -77,7 +80,12 @@ class Encoder:
                 raise ValueError(
                     f"its weights do not fit each other: {W.shape}, {b.shape}, {V.shape}, {c.shape}"
                 )
-            g = activation_for(params["activation"], params["k"])
+            if {W.dtype, b.dtype, V.dtype, c.dtype} not in ({np.dtype("f4")}, {np.dtype("f8")}):
+                raise ValueError(f"its weights are {W.dtype}, {b.dtype}, {V.dtype}, {c.dtype}")
+            k = params["k"]
+            if k is not None and not (isinstance(k, numbers.Integral) and 1 <= k <= h):
+                raise ValueError(f"its k={k!r} is no number of its {h} units")
+            g = activation_for(params["activation"], k)
             output = one_of("output", params["output"], ("linear", "sigmoid"))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise ModelFormatError(
@@ -102,10 +110,17 @@ class Encoder:
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
         """Reconstructions x̂ (n, d) of codes Z, dense (n, h) or ``Codes``: Eq. (3)."""
-        Z = Z.to_dense() if isinstance(Z, Codes) else Z
-        Z = check_data(Z, owner="inverse_transform", n_features=self.n_units)
-        U = self._decoder.forward(np.asarray(Z, self._encoder.W.dtype))  # (3) (n, d)
-        return Sigmoid()(U) if self._output == "sigmoid" else U
+        if not isinstance(Z, Codes):
+            Z = check_data(Z, owner="inverse_transform", n_features=self.n_units)
+        elif Z.n_units != self.n_units:
+            raise ValueError(f"The codes have {Z.n_units} units, and this model has {self.n_units}.")
+        X_hat = np.empty((len(Z), self.n_features), self._decoder.W.dtype)  # (n, d)
+        for start in range(0, len(Z), BLOCK_ROWS):
+            rows = Z[start : start + BLOCK_ROWS]
+            rows = rows.to_dense() if isinstance(rows, Codes) else rows  # (rows, h)
+            U = self._decoder.forward(np.asarray(rows, X_hat.dtype))  # (3) (rows, d)
+            X_hat[start : start + len(U)] = Sigmoid()(U) if self._output == "sigmoid" else U
+        return X_hat
 
     def patterns(self) -> np.ndarray:
         """(h, d): what each unit adds to a reconstruction, the rows of Vᵀ."""
@@ -113,11 +128,11 @@ class Encoder:
 
     def _blocks(self, X: np.ndarray) -> Iterator[np.ndarray]:
         """Z (rows, h), a block of rows at a time."""
-        dtype = self._encoder.W.dtype
+        W, b = self._encoder.W, self._encoder.b
+        block = np.zeros((BLOCK_ROWS, self.n_features), W.dtype)  # (BLOCK_ROWS, d)
         for start in range(0, len(X), BLOCK_ROWS):
-            block = np.asarray(X[start : start + BLOCK_ROWS], dtype)  # (rows, d)
-            rows = len(block)
-            if rows % PAD_ROWS:
-                padding = np.zeros((-rows % PAD_ROWS, self.n_features), dtype)
-                block = np.concatenate([block, padding])  # (a multiple of PAD_ROWS, d)
-            yield self._g(self._encoder.forward(block))[:rows]  # (1) (2) (rows, h)
+            rows = min(BLOCK_ROWS, len(X) - start)
+            block[:rows] = X[start : start + rows]
+            block[rows:] = 0
+            Y = np.ascontiguousarray((W @ block.T).T[:rows]) + b  # (1) (rows, h)
+            yield self._g(Y)  # (2) (rows, h)
