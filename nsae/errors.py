@@ -22,6 +22,9 @@ class ImageReadError(ValueError):
         self.path = path
         self.reason = reason
 
+    def __reduce__(self) -> tuple:  # as any error, it can come back from another process
+        return type(self), (self.path, self.reason)
+
 
 class NotFittedError(ValueError, AttributeError):
     """A model that is used before ``fit``, ``partial_fit`` or ``load``."""
@@ -40,8 +43,10 @@ def require(module: str, extra: str, what: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError)
+        state = "is not installed" if missing else f"cannot be imported ({error})"
         raise MissingExtraError(
-            f'{what} needs {package}, which is not installed. Install it with: pip install "nsae[{extra}]"'
+            f'{what} needs {package}, which {state}. Install it with: pip install "nsae[{extra}]"'
         ) from error
 
 

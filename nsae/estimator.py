@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import numbers
 import os
 from typing import Any
 
 import numpy as np
 
+from nsae.activations import Sigmoid
 from nsae.autoencoder import Autoencoder
 from nsae.codes import Codes
-from nsae.encoder import KIND, Encoder, activation_for
+from nsae.encoder import BLOCK_ROWS, KIND, Encoder, activation_for
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.hyperparameters import check_hyperparameters, generator
 from nsae.initial import random_layers, tied_layers
 from nsae.layers import Dense
 from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.optimizers import Adam
-from nsae.training import History, train
-from nsae.validation import check_data, row_blocks
+from nsae.training import History, Spread, train
+from nsae.validation import check_data
 
 PARAMS = ("W", "b", "V", "c")
 MOMENTS = tuple(f"{moment}_{name}" for moment in ("m1", "m2") for name in PARAMS)
@@ -141,7 +144,7 @@ class SparseAutoencoder:
         check_hyperparameters(self)
         X = self._check(X)
         rng = generator(self.random_state)
-        core, optimizer, history = self._initial(X, rng), Adam(self.learning_rate), {}
+        core, optimizer, history = self._initial(X, rng), Adam(float(self.learning_rate)), {}
         stopped = self._train(core, optimizer, history, X, self.epochs, rng)
         self._adopt(core, optimizer, history, stopped)
         self.preprocessing_ = None
@@ -159,10 +162,11 @@ class SparseAutoencoder:
         if not self.__sklearn_is_fitted__():
             X = self._check(X)
             core = self._initial(X, generator(self.random_state))
-            optimizer, history = Adam(self.learning_rate), {}
+            optimizer, history = Adam(float(self.learning_rate)), {}
         else:
             X = self._check(X, n_features=self.n_features_in_)
-            core, optimizer, history = self.autoencoder_, self._optimizer, self.history_
+            # on copies: if the loss diverges, and for every encoder() handed out, the old model stays
+            core, optimizer, history = copy.deepcopy((self.autoencoder_, self._optimizer, self.history_))
         stopped = self._train(core, optimizer, history, X, 1, None)
         self._adopt(core, optimizer, history, stopped)
         return self
@@ -196,13 +200,13 @@ class SparseAutoencoder:
         """Explained variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²: 1 is perfect, 0 is what the mean does."""
         encoder = self.encoder()
         X = check_data(X, n_features=encoder.n_features)
-        mean = X.mean(axis=0, dtype=np.float64)  # (d,)
-        error = variance = 0.0
-        for _, rows in row_blocks(X):
+        spread, error = Spread(), 0.0
+        for start in range(0, len(X), BLOCK_ROWS):
+            rows = X[start : start + BLOCK_ROWS].astype(np.float64)  # (rows, d)
             X_hat = encoder.inverse_transform(encoder.transform(rows))  # (rows, d)
-            error += float(np.square(rows - X_hat, dtype=np.float64).sum())
-            variance += float(np.square(rows - mean).sum())
-        return 1 - error / variance if variance > 0 else float(error == 0)
+            error += float(np.square(rows - X_hat).sum())
+            spread.add(rows)
+        return 1 - error / spread.total if spread.total > 0 else float(error == 0)
 
     def encoder(self) -> Encoder:
         """The model as it stands, for use: it shares the weights."""
@@ -245,18 +249,22 @@ class SparseAutoencoder:
         header, moments = read_model(path, KIND, MOMENTS)
         try:
             model = cls(**header["params"])
+            check_hyperparameters(model)
             core = model._assemble(encoder._encoder, encoder._decoder)
-            optimizer = Adam(model.learning_rate)
+            optimizer = Adam(float(model.learning_rate))
             if moments:
                 optimizer.t = header["optimizer_steps"]
                 optimizer.m1 = {name: moments[f"m1_{name}"] for name in PARAMS}
                 optimizer.m2 = {name: moments[f"m2_{name}"] for name in PARAMS}
+                for name, value in moments.items():
+                    if value.shape != core.params[name[3:]].shape:
+                        raise ValueError(f"{name} does not fit its parameter")
             model._adopt(core, optimizer, header["history"], header["stopped"])
-        except (KeyError, TypeError, ValueError) as error:
+            model.preprocessing_ = header["preprocessing"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None
-        model.preprocessing_ = header["preprocessing"]
         return model
 
     # ---- scikit-learn's contract
@@ -311,16 +319,17 @@ class SparseAutoencoder:
         return self._assemble(*layers)
 
     def _assemble(self, encoder: Dense, decoder: Dense) -> Autoencoder:
-        encoder.weight_decay = decoder.weight_decay = self.weight_decay
+        # plain floats: a NumPy float64, as np.logspace gives, would turn float32 gradients into float64
+        encoder.weight_decay = decoder.weight_decay = float(self.weight_decay)
         return Autoencoder(
             encoder,
             decoder,
             activation_for(self.activation, self.k),
             output=self.output,
             loss=self.loss,
-            l1=self.l1,
-            kl=self.kl,
-            rho=self.rho,
+            l1=float(self.l1),
+            kl=float(self.kl),
+            rho=float(self.rho),
         )
 
     def _train(
@@ -332,19 +341,9 @@ class SparseAutoencoder:
         epochs: int,
         rng: np.random.Generator | None,
     ) -> str:
-        return train(
-            core,
-            optimizer,
-            X,
-            epochs=epochs,
-            batch_size=self.batch_size,
-            rng=rng,
-            unit_norm=self.unit_norm,
-            tol=self.tol,
-            patience=self.patience,
-            history=history,
-            verbose=self.verbose,
-        )
+        names = ("batch_size", "unit_norm", "tol", "patience", "verbose")
+        options = {name: getattr(self, name) for name in names}
+        return train(core, optimizer, X, epochs=epochs, rng=rng, history=history, **options)
 
     def _adopt(self, core: Autoencoder, optimizer: Adam, history: History, stopped: str) -> None:
         """Make these the fitted attributes, all at once, when nothing can fail any more."""
@@ -366,16 +365,22 @@ class SparseAutoencoder:
         )
 
     def _header(self) -> dict[str, Any]:
+        core = self.autoencoder_
+        h, d = core.encoder.W.shape
         params = self.get_params()
-        params["dtype"] = np.dtype(self.dtype).name
-        if not isinstance(params["random_state"], (int, type(None))):
+        # what was fitted, whatever set_params has said since
+        params.update(n_units=h, dtype=core.encoder.W.dtype.name, output=core.output, loss=core.loss)
+        params.update(activation="sigmoid" if isinstance(core.g, Sigmoid) else "relu")
+        params.update(k=getattr(core.g, "k", None), weight_decay=core.encoder.weight_decay)
+        params.update(l1=core.l1, kl=core.kl, rho=core.rho)
+        if not isinstance(params["random_state"], (numbers.Integral, type(None))):
             params["random_state"] = None  # a generator's state is spent; it cannot be given again
         params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
         return {
             "kind": KIND,
             "params": params,
-            "n_features": self.n_features_in_,
-            "n_units": self.n_units,
+            "n_features": d,
+            "n_units": h,
             "dtype": params["dtype"],
             "preprocessing": self.preprocessing_,
             "history": self.history_,

@@ -38,6 +38,7 @@ def check_hyperparameters(model: Any) -> None:
                 f"kl={model.kl} needs mean activations within (0, 1), and those of {name} may leave it. "
                 "Use activation='sigmoid' with kl, or l1 or k with activation='relu'."
             )
+        _at_least("rho", model.rho, 0)
         if not 0 < model.rho < 1:
             raise ValueError(f"rho={model.rho} is expected within (0, 1); 0.05 is usual.")
 

@@ -46,6 +46,26 @@ def train_step(model: Autoencoder, optimizer: Adam, X: np.ndarray, *, unit_norm:
         normalise_columns(model.decoder.W)  # (20) after the step
 
 
+class Spread:
+    """Σ‖x − mean‖², each feature about its own mean, gathered batch by batch."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def add(self, X: np.ndarray) -> None:
+        if not self.n:
+            self.origin = X[0].astype(np.float64)  # (d,) sums from a point within the data cancel less
+            self.sum, self.sum2 = np.zeros_like(self.origin), np.zeros_like(self.origin)
+        D = X - self.origin  # (B, d)
+        self.n += len(X)
+        self.sum += D.sum(axis=0)  # (d,)
+        self.sum2 += np.square(D).sum(axis=0)  # (d,)
+
+    @property
+    def total(self) -> float:
+        return float((self.sum2 - self.sum**2 / self.n).sum())
+
+
 class Tally:
     """The numbers of one epoch, gathered batch by batch, each batch as it was met (before its step).
 
@@ -54,30 +74,28 @@ class Tally:
     """
 
     def __init__(self, model: Autoencoder):
-        d, h = model.decoder.W.shape
+        h = model.decoder.W.shape[1]
         self.active_above = model.g.active_above
         self.n = 0
         self.parts = np.zeros(len(Loss._fields))
         self.active = 0
         self.ever_active = np.zeros(h, bool)
-        self.sum_x, self.sum_x2 = np.zeros(d), np.zeros(d)
+        self.spread = Spread()
         self.sum_error = 0.0
 
     def add(self, loss: Loss, X: np.ndarray, Z: np.ndarray, X_hat: np.ndarray) -> None:
-        self.n += len(X)
         self.parts += len(X) * np.array(loss)
         on = Z > self.active_above  # (B, h)
         self.active += int(on.sum())
         self.ever_active |= on.any(axis=0)  # (h,)
-        self.sum_x += X.sum(axis=0, dtype=np.float64)  # (d,)
-        self.sum_x2 += np.square(X, dtype=np.float64).sum(axis=0)  # (d,)
+        self.spread.add(X)
         self.sum_error += float(np.square(X_hat - X).sum(dtype=np.float64))
+        self.n += len(X)
 
     def summary(self) -> dict[str, float]:
         """loss and its parts; l0, active units a sample; dead, the share of units that no sample
         switched on; explained_variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²."""
-        parts = self.parts / self.n
-        variance = float((self.sum_x2 - self.sum_x**2 / self.n).sum())
+        parts, variance = self.parts / self.n, self.spread.total
         return {
             "loss": float(parts.sum()),
             **dict(zip(Loss._fields, map(float, parts), strict=True)),
@@ -113,32 +131,43 @@ def train(
     Raises
     ------
     FloatingPointError
-        The loss became NaN or infinite.
+        The loss or a weight became NaN or infinite.
     """
     best, waited = math.inf, 0
     dtype = model.encoder.W.dtype
-    with Progress("training", epochs, enabled=verbose) as progress:
-        for _ in range(epochs):
-            tally, started = Tally(model), time.perf_counter()
-            try:
+    tally = None
+    try:
+        with Progress("training", epochs, enabled=verbose) as progress:
+            for _ in range(epochs):
+                tally, started, epoch = Tally(model), time.perf_counter(), _recorded(history)
                 for batch in minibatches(X, batch_size, dtype, rng):
                     train_step(model, optimizer, batch, unit_norm=unit_norm, tally=tally)
-            except KeyboardInterrupt:
-                if tally.n:
-                    _record(history, tally, started)
-                return "interrupted"
-            loss = _record(history, tally, started)
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"The loss became {loss} in epoch {len(history['loss'])} with "
-                    f"learning_rate={optimizer.learning_rate}. Lower it, or scale the data to about [0, 1]."
-                )
-            progress.update(loss=loss, l0=history["l0"][-1], dead=history["dead"][-1])
-            waited = waited + 1 if loss > best * (1 - tol) else 0
-            best = min(best, loss)
-            if tol > 0 and waited >= patience:
-                return "converged"
+                loss = _record(history, tally, started)
+                if not (math.isfinite(loss) and all(np.isfinite(p).all() for p in model.params.values())):
+                    raise FloatingPointError(
+                        f"The loss or a weight became NaN or infinite in epoch {len(history['loss'])} (loss "
+                        f"{loss}) with learning_rate={optimizer.learning_rate}. Lower it, or scale the data to "
+                        "about [0, 1]."
+                    )
+                progress.update(loss=loss, l0=history["l0"][-1], dead=history["dead"][-1])
+                waited = waited + 1 if loss >= best * (1 - tol) else 0
+                best = min(best, loss)
+                if tol > 0 and waited >= patience:
+                    return "converged"
+    except KeyboardInterrupt:  # wherever it came, model and history are left whole
+        for values in history.values():
+            del values[_recorded(history) :]
+        if tally is not None and tally.n and epoch == _recorded(history):
+            _record(history, tally, started)
+        if unit_norm:
+            normalise_columns(model.decoder.W)  # (20)
+        return "interrupted"
     return "epochs"
+
+
+def _recorded(history: History) -> int:
+    """How many epochs ``history`` holds whole: "seconds" is what is written last."""
+    return len(history.get("seconds", ()))
 
 
 def _record(history: History, tally: Tally, started: float) -> float:

@@ -5,12 +5,13 @@ Nothing here copies X whole, so that a memory-mapped file may be larger than mem
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 
 BLOCK_BYTES = 1 << 24  # rows are checked 16 MiB at a time
+ROUNDING = 1e-6  # a scaler's idea of [0, 1] may end at 1 + 2e-16, or in float32 at 1 + 1e-7
+FLOAT_LIMIT = float(np.finfo(np.float32).max)
 INTEGER_LIMIT = 255  # integers are pixel values or counts; beyond 8 bits they want scaling first
 
 
@@ -77,7 +78,7 @@ def _as_array(X: object) -> np.ndarray:
             f"A sparse matrix ({type(X).__name__}) came, a dense array was expected. Use X.toarray()."
         )
     try:
-        X = X if isinstance(X, np.ndarray) else np.asarray(X)
+        X = np.asarray(X)  # a memory-mapped array stays mapped
         if X.dtype.kind == "O":
             X = X.astype(np.float64)
     except TypeError as error:  # objects that are no numbers; text is a ValueError of its own
@@ -92,15 +93,22 @@ def _as_array(X: object) -> np.ndarray:
 
 
 def _check_block(block: np.ndarray, start: int, unit_interval: bool) -> None:
-    low, high = float(block.min()), float(block.max())  # NaN makes both NaN
-    if not (math.isfinite(low) and math.isfinite(high)):
+    low, high = block.min(), block.max()  # NaN makes both NaN
+    if not (np.isfinite(low) and np.isfinite(high)):
         row, column = np.argwhere(~np.isfinite(block))[0]
         raise ValueError(
             f"X has {_shown(block[row, column])} in row {start + row}, column {column}; finite numbers were "
             "expected. Remove that row, or fill the gap (np.nan_to_num, or the column's mean)."
         )
-    if unit_interval and (low < 0 or high > 1):
-        row, column = np.argwhere((block < 0) | (block > 1))[0]
+    low, high = float(low), float(high)
+    if low < -FLOAT_LIMIT or high > FLOAT_LIMIT:
+        row, column = np.argwhere((block < -FLOAT_LIMIT) | (block > FLOAT_LIMIT))[0]
+        raise ValueError(
+            f"X has {block[row, column]} in row {start + row}, column {column}; numbers that float32 can hold "
+            "were expected. Scale the data to about [0, 1]."
+        )
+    if unit_interval and (low < -ROUNDING or high > 1 + ROUNDING):
+        row, column = np.argwhere((block < -ROUNDING) | (block > 1 + ROUNDING))[0]
         raise ValueError(
             f"X has {block[row, column]} in row {start + row}, column {column}, but loss='cross_entropy' needs "
             "data in [0, 1]. Scale it (8-bit pixels: X / 255), or use loss='squared'."

@@ -1,0 +1,60 @@
+"""The project's own errors."""
+
+import pickle
+import sys
+
+import pytest
+
+from nsae.errors import (
+    ImageReadError,
+    MissingExtraError,
+    ModelFormatError,
+    NotFittedError,
+    one_of,
+    require,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (ModelFormatError, ValueError),
+        (ImageReadError, ValueError),
+        (NotFittedError, ValueError),
+        (NotFittedError, AttributeError),
+        (MissingExtraError, ImportError),
+    ],
+)
+def test_each_is_the_builtin_that_a_caller_expects(error, builtin):
+    assert issubclass(error, builtin)
+
+
+def test_an_image_error_comes_back_from_another_process():
+    error = pickle.loads(pickle.dumps(ImageReadError("a.jpg", "cut short")))
+    assert (error.path, error.reason, str(error)) == ("a.jpg", "cut short", "a.jpg: cut short")
+
+
+def test_require():
+    assert require("json", "fast", "This") is sys.modules["json"]
+
+
+@pytest.mark.parametrize("module", ["not_there_at_all", "not_there_at_all.sub"])
+def test_require_says_how_to_get_it(module):
+    with pytest.raises(MissingExtraError) as caught:
+        require(module, "images", "Reading photos")
+    message = str(caught.value)
+    assert message.startswith("Reading photos needs not_there_at_all, which is not installed.")
+    assert 'pip install "nsae[images]"' in message
+
+
+def test_require_does_not_call_a_broken_package_missing(tmp_path, monkeypatch):
+    (tmp_path / "broken_package.py").write_text("raise ImportError('built for another NumPy')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingExtraError, match=r"cannot be imported \(built for another NumPy\)"):
+        require("broken_package", "fast", "This")
+
+
+def test_one_of():
+    assert one_of("loss", "a", ("a", "b")) == "a"
+    with pytest.raises(ValueError, match=r"loss='c' is not known. Use one of: 'a', 'b'\."):
+        one_of("loss", "c", ("a", "b"))
