@@ -16,7 +16,7 @@ TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
     "scikit-learn>=1.6",
-    "ruff==0.14.5",
+    "ruff==0.17.6",
     "nbclient>=0.10",
     "nbformat>=5.10",
     "ipykernel>=6.29",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import numbers
 import os
 from typing import Any
@@ -20,6 +19,7 @@ from nsae.initial import random_layers, tied_layers
 from nsae.layers import Dense
 from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.optimizers import Adam
+from nsae.parameters import Parameters
 from nsae.training import History, Spread, train
 from nsae.validation import check_data
 
@@ -27,7 +27,7 @@ PARAMS = ("W", "b", "V", "c")
 MOMENTS = tuple(f"{moment}_{name}" for moment in ("m1", "m2") for name in PARAMS)
 
 
-class SparseAutoencoder:
+class SparseAutoencoder(Parameters):
     """A sparse autoencoder with one hidden layer: ``z = g(Wx + b)``, ``x̂ = o(Vz + c)``.
 
     Parameters
@@ -151,7 +151,7 @@ class SparseAutoencoder:
         return self
 
     def partial_fit(self, X: np.ndarray, y: object = None) -> SparseAutoencoder:
-        """One more epoch over X (n, d), in the order given, from where the model and Adam stand.
+        """One more epoch over X (n, d), in the order given, from where the weights and Adam stand.
 
         Raises
         ------
@@ -167,6 +167,12 @@ class SparseAutoencoder:
             X = self._check(X, n_features=self.n_features_in_)
             # on copies: if the loss diverges, and for every encoder() handed out, the old model stays
             core, optimizer, history = copy.deepcopy((self.autoencoder_, self._optimizer, self.history_))
+            if self.n_units != core.encoder.W.shape[0]:
+                raise ValueError(
+                    f"n_units={self.n_units}, but the fitted model has {core.encoder.W.shape[0]}. Call fit anew."
+                )
+            core = self._assemble(core.encoder, core.decoder)  # with what set_params has said since
+            optimizer.learning_rate = float(self.learning_rate)
         stopped = self._train(core, optimizer, history, X, 1, None)
         self._adopt(core, optimizer, history, stopped)
         return self
@@ -267,22 +273,7 @@ class SparseAutoencoder:
             ) from None
         return model
 
-    # ---- scikit-learn's contract
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        return {name: getattr(self, name) for name in names}
-
-    def set_params(self, **params: Any) -> SparseAutoencoder:
-        """Change constructor arguments by name; ValueError, and nothing changed, if one is unknown."""
-        known = self.get_params()
-        for name in params:
-            if name not in known:
-                raise ValueError(f"Invalid parameter {name!r}. Use one of: {', '.join(known)}.")
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
+    # ---- scikit-learn's contract, beside what Parameters brings
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """(h,) names of the code's columns: sparseautoencoder0, sparseautoencoder1, …"""
@@ -291,21 +282,6 @@ class SparseAutoencoder:
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "autoencoder_")
-
-    def __sklearn_tags__(self) -> object:
-        """Called by scikit-learn alone, which is therefore there to import."""
-        from sklearn.utils import Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type=None,
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(preserves_dtype=[]),
-        )
-
-    def __repr__(self) -> str:
-        default = inspect.signature(type(self).__init__).parameters
-        changed = {n: v for n, v in self.get_params().items() if repr(v) != repr(default[n].default)}
-        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in changed.items())})"
 
     # ---- inside
 

@@ -18,7 +18,9 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
     """The target as a ``Path``; FileExistsError if it is there and may not be replaced."""
     target = Path(path)
     if not overwrite and os.path.lexists(target):
-        raise FileExistsError(f"{target} exists already. Choose another name, or overwrite it (--force).")
+        raise FileExistsError(
+            f"{target} exists already. Choose another name, or replace it: overwrite=True, or --force."
+        )
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"The folder {target.absolute().parent} does not exist. Create it first.")
     return target

@@ -180,3 +180,16 @@ def test_score_of_any_kind_of_number(fitted, dtype):
 def test_the_last_epoch_of_history_is_the_score_when_nothing_moves():
     model = SparseAutoencoder(8, epochs=1, learning_rate=0, dtype="float64").fit(DATA)
     assert model.history_["explained_variance"][0] == pytest.approx(model.score(DATA), rel=1e-10)
+
+
+def test_partial_fit_goes_on_with_what_set_params_has_said(rng):
+    X = rng.random((60, 6))
+    model = SparseAutoencoder(8, epochs=2, random_state=0).fit(X)
+    model.set_params(l1=0.5, learning_rate=0.01).partial_fit(X)
+    assert model.autoencoder_.l1 == 0.5
+    assert model._optimizer.learning_rate == 0.01
+    assert model.history_["l1"][-1] > 0 == model.history_["l1"][0]
+    before = model.transform(X)
+    with pytest.raises(ValueError, match="n_units=9"):
+        model.set_params(n_units=9).partial_fit(X)
+    np.testing.assert_array_equal(model.transform(X), before)

@@ -30,9 +30,12 @@ MAY_IMPORT = {
     "gradcheck": set(),
     "training": {"autoencoder", "layers", "optimizers", "progress"},
     "hyperparameters": {"errors"},
+    "parameters": set(),
     "encoder": TOPICS | BASE,
     "initial": {"layers"},
-    "estimator": TOPICS | BASE | {"autoencoder", "encoder", "hyperparameters", "initial", "training"},
+    "estimator": TOPICS
+    | BASE
+    | {"autoencoder", "encoder", "hyperparameters", "initial", "parameters", "training"},
     "retrieval": {"codes", "errors", "storage"},
     "images": {"errors"},
     "download": {"errors", "storage", "datasets"},
