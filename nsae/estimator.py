@@ -14,13 +14,14 @@ from nsae.autoencoder import Autoencoder
 from nsae.codes import Codes
 from nsae.encoder import BLOCK_ROWS, KIND, Encoder, activation_for
 from nsae.errors import ModelFormatError, NotFittedError
+from nsae.history import History, Spread
 from nsae.hyperparameters import check_hyperparameters, generator
 from nsae.initial import random_layers, tied_layers
-from nsae.layers import Dense
+from nsae.layers import Dense, normalise_columns
 from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.optimizers import Adam
 from nsae.parameters import Parameters
-from nsae.training import History, Spread, train
+from nsae.training import train
 from nsae.validation import check_data
 
 PARAMS = ("W", "b", "V", "c")
@@ -58,6 +59,11 @@ class SparseAutoencoder(Parameters):
     random_state : int, numpy.random.Generator or None
         Of the initial weights and the order of samples.  The same number, the same model.
     dtype : "float32" or "float64"
+    backend : "auto", "numpy" or "numba"
+        Who takes the training steps: the equations as they stand (NumPy), or the compiled loops, which
+        compute the same and are faster; "auto" compiles where Numba is installed.
+    n_threads : int, optional
+        Threads of the compiled loops; as many as there are processors if None.
     verbose : bool
         Progress on stderr.
 
@@ -106,6 +112,8 @@ class SparseAutoencoder(Parameters):
         patience: int = 5,
         random_state: int | np.random.Generator | None = None,
         dtype: str = "float32",
+        backend: str = "auto",
+        n_threads: int | None = None,
         verbose: bool = False,
     ):
         self.n_units = n_units
@@ -125,6 +133,8 @@ class SparseAutoencoder(Parameters):
         self.patience = patience
         self.random_state = random_state
         self.dtype = dtype
+        self.backend = backend
+        self.n_threads = n_threads
         self.verbose = verbose
 
     # ---- learning
@@ -167,10 +177,14 @@ class SparseAutoencoder(Parameters):
             X = self._check(X, n_features=self.n_features_in_)
             # on copies: if the loss diverges, and for every encoder() handed out, the old model stays
             core, optimizer, history = copy.deepcopy((self.autoencoder_, self._optimizer, self.history_))
-            if self.n_units != core.encoder.W.shape[0]:
+            h, dtype = core.encoder.W.shape[0], core.encoder.W.dtype
+            if self.n_units != h or np.dtype(self.dtype) != dtype:
                 raise ValueError(
-                    f"n_units={self.n_units}, but the fitted model has {core.encoder.W.shape[0]}. Call fit anew."
+                    f"n_units={self.n_units} and dtype={self.dtype!r} are set, but the fitted model has {h} units "
+                    f"in {dtype}. Call fit to start anew."
                 )
+            if self.unit_norm:
+                normalise_columns(core.decoder.W)  # (20), if it was not on before
             core = self._assemble(core.encoder, core.decoder)  # with what set_params has said since
             optimizer.learning_rate = float(self.learning_rate)
         stopped = self._train(core, optimizer, history, X, 1, None)
@@ -317,7 +331,7 @@ class SparseAutoencoder(Parameters):
         epochs: int,
         rng: np.random.Generator | None,
     ) -> str:
-        names = ("batch_size", "unit_norm", "tol", "patience", "verbose")
+        names = ("batch_size", "unit_norm", "tol", "patience", "verbose", "backend", "n_threads")
         options = {name: getattr(self, name) for name in names}
         return train(core, optimizer, X, epochs=epochs, rng=rng, history=history, **options)
 

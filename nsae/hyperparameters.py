@@ -16,6 +16,9 @@ def check_hyperparameters(model: Any) -> None:
     one_of("output", model.output, ("linear", "sigmoid"))
     one_of("loss", model.loss, ("squared", "cross_entropy"))
     one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
+    one_of("backend", model.backend, ("auto", "numpy", "numba"))
+    if model.n_threads is not None:
+        _at_least("n_threads", model.n_threads, 1, whole=True)
     for name in ("n_units", "epochs", "batch_size", "patience"):
         _at_least(name, getattr(model, name), 1, whole=True)
     for name in ("l1", "kl", "weight_decay", "learning_rate", "tol"):

@@ -46,6 +46,8 @@ class Dense:
 
     def penalty(self) -> float:
         """(γ/2)‖W‖², this layer's half of Eq. (9)."""
+        if not self.weight_decay:
+            return 0.0
         return 0.5 * self.weight_decay * float(np.sum(self.W**2))  # (9)
 
 

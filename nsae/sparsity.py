@@ -19,23 +19,36 @@ def l1_gradient(Z: np.ndarray, lam: float) -> np.ndarray:
 
 
 def mean_activation(Z: np.ndarray) -> np.ndarray:
-    """ρ̂ (h,): each unit's mean over the *batch*, as Eq. (8) needs it.
+    """ρ̂ (h,): each unit's mean over the *batch*, as Eq. (8) needs it."""
+    return within_unit_interval(Z.mean(axis=0))  # (8) (h,)
 
-    Kept one rounding error away from 0 and 1: a saturated sigmoid may return exactly 0 or 1, where
-    (8) is infinite.  The clip is not differentiated; its gradient would be 0 and the unit lost.
+
+def within_unit_interval(rho_hat: np.ndarray) -> np.ndarray:
+    """ρ̂ (h,) kept one rounding error away from 0 and 1, where Eq. (8) is infinite.
+
+    A saturated sigmoid may return exactly 0 or 1.  The clip is not differentiated; its gradient would
+    be 0 and the unit lost.
     """
-    eps = np.finfo(Z.dtype).eps
-    return np.clip(Z.mean(axis=0), eps, 1 - eps)  # (8) (h,)
+    eps = np.finfo(rho_hat.dtype).eps
+    return np.clip(rho_hat, eps, 1 - eps)  # (h,)
 
 
 def kl_penalty(Z: np.ndarray, beta: float, rho: float) -> float:
     """β Σⱼ [ρ log(ρ/ρ̂ⱼ) + (1 − ρ) log((1 − ρ)/(1 − ρ̂ⱼ))], Eq. (8)."""
-    rho_hat = mean_activation(Z)  # (h,)
+    return beta * divergence(mean_activation(Z), rho)  # (8)
+
+
+def divergence(rho_hat: np.ndarray, rho: float) -> float:
+    """The sum in Eq. (8), from ρ̂ (h,)."""
     on, off = np.log(rho / rho_hat), np.log((1 - rho) / (1 - rho_hat))  # (h,) each
-    return beta * float(np.sum(rho * on + (1 - rho) * off))  # (8)
+    return float(np.sum(rho * on + (1 - rho) * off))  # (8)
 
 
 def kl_gradient(Z: np.ndarray, beta: float, rho: float) -> np.ndarray:
     """(β/B)(−ρ/ρ̂ + (1 − ρ)/(1 − ρ̂)), the third term of Eq. (13): the same row for every sample."""
-    rho_hat = mean_activation(Z)  # (h,)
-    return (beta / len(Z)) * (-rho / rho_hat + (1 - rho) / (1 - rho_hat))  # (13) (h,)
+    return (beta / len(Z)) * divergence_slope(mean_activation(Z), rho)  # (13) (h,)
+
+
+def divergence_slope(rho_hat: np.ndarray, rho: float) -> np.ndarray:
+    """∂/∂ρ̂ of the sum in Eq. (8), (h,), as Eq. (13) needs it."""
+    return -rho / rho_hat + (1 - rho) / (1 - rho_hat)  # (13) (h,)

@@ -58,8 +58,8 @@ MUTATIONS = {
     "l1, sign": (sparsity, "l1_gradient", "np.sign(Z)", "-np.sign(Z)", ReLU(), {"l1": 0.1}),
     "l1, sum for mean": (sparsity, "l1_gradient", "(lam / len(Z))", "lam", ReLU(), {"l1": 0.1}),
     "kl, missing": (Autoencoder, "_sparsity_grad", "l1 + kl", "l1", Sigmoid(), {"kl": 0.2}),
-    "kl, sign of the first term": (sparsity, "kl_gradient", "-rho / rho_hat", "rho / rho_hat", Sigmoid(), {"kl": 0.2}),
-    "kl, sign of the second term": (sparsity, "kl_gradient", "+ (1 - rho)", "- (1 - rho)", Sigmoid(), {"kl": 0.2}),
+    "kl, sign of the first term": (sparsity, "divergence_slope", "-rho / rho_hat", "rho / rho_hat", Sigmoid(), {"kl": 0.2}),
+    "kl, sign of the second term": (sparsity, "divergence_slope", "+ (1 - rho)", "- (1 - rho)", Sigmoid(), {"kl": 0.2}),
     "kl, sum for mean": (sparsity, "kl_gradient", "(beta / len(Z))", "beta", Sigmoid(), {"kl": 0.2}),
     "kl, mean over features": (
         sparsity, "mean_activation", "Z.mean(axis=0)", "np.resize(Z.mean(axis=1), Z.shape[1])", Sigmoid(),
@@ -108,7 +108,31 @@ def test_kinks_are_skipped_and_counted():
     encoder, decoder = Dense(np.array([[1.0]]), np.array([-1.0])), Dense(np.array([[1.0]]), np.array([0.0]))
     check = check_gradients(Autoencoder(encoder, decoder, ReLU()), np.array([[1.0]]))
     assert check.skipped == 2  # W and b move the unit across; V and c do not
-    assert check.max_error < 1e-8
+    assert check.errors["V"] < 1e-8
+    # and an array of which nothing could be checked does not pass as right
+    assert np.isnan(check.errors["W"])
+    assert not check.max_error < 1e-8
+
+
+def test_wrong_gradients_do_not_hide_behind_kinks(rng, monkeypatch):
+    """So many samples that some unit is always near its kink: the step is made smaller, not given up."""
+    X, model = rng.random((2000, 30)), SparseAutoencoder(64, k=8, random_state=0)
+    right = check_gradients(model, X, directions=10)
+    assert right.max_error < 1e-6
+    assert right.checked > 30
+    real = Autoencoder.backward
+    monkeypatch.setattr(
+        Autoencoder, "backward", lambda *a: {n: -g if n in "Wb" else g for n, g in real(*a).items()}
+    )
+    assert not check_gradients(model, X, directions=10).max_error < 0.1
+
+
+def test_nonsense_is_refused(rng):
+    model = SparseAutoencoder(4, random_state=0)
+    with pytest.raises(ValueError, match="directions=0"):
+        check_gradients(model, rng.random((5, 3)), directions=0)
+    with pytest.raises(ValueError, match="2-D"):
+        check_gradients(model, rng.random(3))
 
 
 def test_compare_any_loss_and_any_parameter():

@@ -1,0 +1,44 @@
+"""The hot loops, compiled by Numba: every ``@njit`` of the project is in this folder.
+
+The NumPy code in the topic files is the definition; each kernel names the lines that it stands for, and
+``tests/kernels`` compares the two.  Rules, each from a measurement or a crash:
+
+- Serial, ``nogil``, over a range ``lo:hi`` of rows or units; ``nsae.threads`` runs ranges side by side.
+- Each array is cut to its range first and then indexed from 0: with a start that the compiler does not
+  know, it must allow for negative indices, and does not vectorise (Adam: 7 times slower).
+- ``error_model="numpy"``: Python's check for division by zero would stop vectorisation, too.
+- Sums run along the columns of an accumulator, where a vector of them goes on side by side.  Sums within
+  a row may be reordered (``REORDER``), but NaN is kept: never plain ``fastmath``.
+- Matrix products are BLAS's business.
+"""
+
+from nsae.kernels.dense import (
+    bias_exponent,
+    bias_relu,
+    gate_relu,
+    gate_sigmoid,
+    normalise_rows,
+    sigmoid_output,
+    sigmoid_units,
+    squared_output,
+    tangent_rows,
+)
+from nsae.kernels.ksparse import decode_and_backprop, top_k, unit_lists, update_units
+from nsae.kernels.optimizers import adam
+
+__all__ = [
+    "adam",
+    "bias_exponent",
+    "bias_relu",
+    "decode_and_backprop",
+    "gate_relu",
+    "gate_sigmoid",
+    "normalise_rows",
+    "sigmoid_output",
+    "sigmoid_units",
+    "squared_output",
+    "tangent_rows",
+    "top_k",
+    "unit_lists",
+    "update_units",
+]

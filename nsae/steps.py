@@ -1,0 +1,110 @@
+"""One training step, three ways: as the equations have it, fused for dense codes, fused for k-sparse ones.
+
+``PlainStep`` is the definition: forward, loss, backward, Adam, in NumPy.  ``fast_dense`` and
+``fast_ksparse`` take the same step with compiled loops, in buffers made once; tests hold them to it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from nsae.activations import KSparse
+from nsae.autoencoder import Autoencoder, Loss
+from nsae.errors import MissingExtraError, one_of
+from nsae.layers import normalise_columns, tangent
+from nsae.optimizers import Adam
+
+BACKENDS = ("auto", "numpy", "numba")
+
+
+class Report(NamedTuple):
+    """How the model did on a batch, before the step that the batch caused.
+
+    Attributes
+    ----------
+    loss : Loss
+        J and its parts, Eqs. (5)–(10).
+    on : (h,) array
+        True, or more than 0, for the units that some sample activated.
+    active : float
+        Active units, summed over the samples.
+    error : float
+        Σ‖x̂ − x‖².
+    """
+
+    loss: Loss
+    on: np.ndarray
+    active: float
+    error: float
+
+
+class Step(Protocol):
+    """Takes a step on the batch X (B, d), with B at most what it was made for; a context manager."""
+
+    def __call__(self, X: np.ndarray) -> Report: ...
+    def __enter__(self) -> Step: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+class PlainStep:
+    """The definition: what every other step must equal."""
+
+    def __init__(self, model: Autoencoder, optimizer: Adam, unit_norm: bool):
+        self.model, self.optimizer, self.unit_norm = model, optimizer, unit_norm
+
+    def __call__(self, X: np.ndarray) -> Report:
+        model = self.model
+        Z, U = model.forward(X)  # (B, h), (B, d)
+        on = model.g.active_above < Z  # (B, h)
+        error = float(np.square(model.reconstruct(U) - X).sum(dtype=np.float64))
+        report = Report(model.losses(X, Z, U), on.any(axis=0), int(on.sum()), error)
+        grads = model.backward(X, Z, U)
+        if self.unit_norm:
+            grads["V"] = tangent(grads["V"], model.decoder.W)  # (20) before the step
+        self.optimizer.step(model.params, grads)
+        if self.unit_norm:
+            normalise_columns(model.decoder.W)  # (20) after the step
+        return report
+
+    def __enter__(self) -> PlainStep:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def make_step(
+    model: Autoencoder,
+    optimizer: Adam,
+    batch_size: int,
+    *,
+    unit_norm: bool,
+    backend: str = "auto",
+    n_threads: int | None = None,
+) -> Step:
+    """The fastest step that computes what the definition does, on the backend asked for."""
+    k_sparse, linear = isinstance(model.g, KSparse), model.output == "linear"
+    if resolve_backend(backend) == "numpy" or (k_sparse and not linear):  # images are rarely coded that way
+        return PlainStep(model, optimizer, unit_norm)
+    if k_sparse:
+        from nsae.fast_ksparse import KSparseStep
+
+        return KSparseStep(model, optimizer, batch_size, unit_norm, n_threads)
+    from nsae.fast_dense import DenseStep
+
+    return DenseStep(model, optimizer, batch_size, unit_norm, n_threads)
+
+
+def resolve_backend(backend: str) -> str:
+    """ "numpy" or "numba"; "auto" is numba where it is installed."""
+    one_of("backend", backend, BACKENDS)
+    installed = importlib.util.find_spec("numba") is not None
+    if backend == "numba" and not installed:
+        raise MissingExtraError(
+            "backend='numba' needs numba, which is not installed. "
+            'Install it with: pip install "nsae[fast]", or use backend="auto".'
+        )
+    return "numba" if installed and backend != "numpy" else "numpy"

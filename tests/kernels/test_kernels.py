@@ -1,0 +1,244 @@
+"""Each kernel beside the NumPy lines that it stands for, in float32 and float64."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from nsae import kernels
+from nsae.activations import KSparse, ReLU, Sigmoid
+from nsae.layers import Dense, normalise_columns, tangent
+from nsae.losses import cross_entropy, output_gradient
+from nsae.optimizers import Adam
+
+pytestmark = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+B, D, H, K = 9, 7, 130, 5  # H is no multiple of a kernel's block
+
+
+def close(a, b, dtype):
+    np.testing.assert_allclose(a, b, rtol=2e-5 if dtype == np.float32 else 1e-12, atol=1e-6)
+
+
+def halves(loop, n, *args):
+    """The kernel over two ranges: what is outside a range must not be touched by it."""
+    loop(*args, 0, n // 3)
+    loop(*args, n // 3, n)
+
+
+def test_bias_relu(rng, dtype):
+    Y, b = rng.normal(size=(B, H)).astype(dtype), rng.normal(size=H).astype(dtype)
+    Z = ReLU()(Y + b)
+    total, active = np.zeros((2, H), dtype)
+    halves(kernels.bias_relu, B, Y, b, total, active)
+    np.testing.assert_array_equal(Y, Z)
+    close(total, Z.sum(axis=0), dtype)
+    np.testing.assert_array_equal(active, (Z > 0).sum(axis=0))
+
+
+def test_sigmoid_units(rng, dtype):
+    Y, b = (3 * rng.normal(size=(B, H))).astype(dtype), rng.normal(size=H).astype(dtype)
+    Z, E = Sigmoid()(Y + b), np.empty_like(Y)
+    total, active = np.zeros((2, H), dtype)
+    halves(kernels.bias_exponent, B, Y, b, E)
+    np.exp(E, out=E)
+    halves(kernels.sigmoid_units, B, Y, E, dtype(0.1), total, active)
+    close(Y, Z, dtype)
+    close(total, Z.sum(axis=0), dtype)
+    np.testing.assert_array_equal(active, (Z > 0.1).sum(axis=0))
+
+
+def test_squared_output(rng, dtype):
+    U, X, c = rng.normal(size=(B, D)), rng.random((B, D)), rng.normal(size=D)
+    U, X, c = U.astype(dtype), X.astype(dtype), c.astype(dtype)
+    dU = output_gradient(X, U + c, sigmoid_then_squared=False)
+    error = U + c - X
+    dc, squares = np.zeros((2, D), dtype)
+    halves(kernels.squared_output, B, U, c, X, dtype(1 / B), dc, squares)
+    close(U, dU, dtype)
+    close(dc, dU.sum(axis=0), dtype)
+    close(squares, (error**2).sum(axis=0), dtype)
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_sigmoid_output(rng, dtype, bent):
+    U, X, c = 3 * rng.normal(size=(B, D)), rng.random((B, D)), rng.normal(size=D)
+    U, X, c = U.astype(dtype), X.astype(dtype), c.astype(dtype)
+    X_hat = Sigmoid()(U + c)
+    dU, J = output_gradient(X, X_hat, sigmoid_then_squared=bent), cross_entropy(X, U + c)
+    E, (dc, squares, entropy) = np.empty_like(U), np.zeros((3, D), dtype)
+    halves(kernels.bias_exponent, B, U, c, E)
+    np.exp(E, out=E)
+    halves(kernels.sigmoid_output, B, U, E, np.log1p(E), X, dtype(1 / B), bent, dc, squares, entropy)
+    close(U, dU, dtype)
+    close(dc, dU.sum(axis=0), dtype)
+    close(squares, ((X_hat - X) ** 2).sum(axis=0), dtype)
+    close(entropy.sum() / B, J, dtype)
+
+
+@pytest.mark.parametrize("g", [ReLU(), Sigmoid()])
+def test_gates(rng, dtype, g):
+    Z, dZ = g(rng.normal(size=(B, H)).astype(dtype)), rng.normal(size=(B, H)).astype(dtype)
+    push = rng.normal(size=H).astype(dtype)
+    dY, db = (dZ + push) * g.grad(Z), np.zeros(H, dtype)
+    gate = kernels.gate_relu if isinstance(g, ReLU) else kernels.gate_sigmoid
+    halves(gate, B, dZ, Z, push, db)
+    close(dZ, dY, dtype)
+    close(db, dY.sum(axis=0), dtype)
+
+
+def test_unit_norm(rng, dtype):
+    V, dV = rng.normal(size=(2, D, H)).astype(dtype)
+    V[:, 3] = 0
+    normalise_columns(expected := V.copy())
+    Vt = np.ascontiguousarray(V.T)
+    halves(kernels.normalise_rows, H, Vt)
+    close(Vt.T, expected, dtype)
+    dVt = np.ascontiguousarray(dV.T)
+    halves(kernels.tangent_rows, H, dVt, Vt)
+    close(dVt.T, tangent(dV, expected), dtype)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam(rng, dtype, decay):
+    theta = {"a": rng.normal(size=50).astype(dtype)}
+    ours, m1, m2 = theta["a"].copy(), np.zeros(50, dtype), np.zeros(50, dtype)
+    adam = Adam(0.01)
+    for t in range(1, 6):
+        g = rng.normal(size=50).astype(dtype)
+        adam.step(theta, {"a": g + dtype(decay) * theta["a"]})
+        rates = (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9**t), 1 / (1 - 0.999**t))
+        halves(kernels.adam, 50, ours, g, m1, m2, dtype(decay), tuple(map(dtype, rates)))
+    close(ours, theta["a"], dtype)
+    close(m1, adam.m1["a"], dtype)
+    close(m2, adam.m2["a"], dtype)
+
+
+def dense(units, values, h):
+    Z = np.zeros((len(units), h), values.dtype)
+    for place in range(units.shape[1]):
+        rows = np.flatnonzero(values[:, place] > 0)
+        Z[rows, units[rows, place]] += values[rows, place]
+    return Z
+
+
+@given(data=st.data(), k=st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_top_k_with_ties_and_few_positive_entries(dtype, data, k):
+    levels = st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 2.0, 8.0])
+    Y = data.draw(arrays(dtype, (4, 12), elements=levels))
+    b = data.draw(arrays(dtype, 12, elements=levels))
+    Z = KSparse(k)(Y + b)
+    units, values = np.full((4, k), -1, np.int32), np.full((4, k), -1, dtype)
+    halves(kernels.top_k, 4, Y, b, units, values)
+    np.testing.assert_array_equal(dense(units, values, 12), Z)
+    for i in range(4):
+        on = units[i][values[i] > 0]
+        assert (np.diff(on) > 0).all()
+        assert not values[i][len(on) :].any()
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_top_k_over_many_blocks_and_samples_of_any_size(rng, dtype, scale):
+    """The guess of the k-th largest value comes from the sample before; it may be far off."""
+    Y = rng.normal(size=(40, 1000)) * scale ** rng.choice([-1, 0, 1], size=(40, 1))
+    Y[7], Y[8, 3:], Y[9] = -1, -1, 0  # nothing positive; a few; nothing but ties at 0
+    Y, b = Y.astype(dtype), np.zeros(1000, dtype)
+    Z = KSparse(32)(Y)
+    units, values = np.empty((40, 32), np.int32), np.empty((40, 32), dtype)
+    halves(kernels.top_k, 40, Y, b, units, values)
+    np.testing.assert_array_equal(dense(units, values, 1000), Z)
+
+
+@pytest.fixture
+def sparse(rng, dtype):
+    """A k-sparse batch and what autoencoder.py makes of it: (units, values, V, c, X, Z, dU, dY)."""
+    Y = rng.normal(size=(B, H)).astype(dtype)
+    Y[2] = -1  # a sample without active units
+    V, c, X = rng.normal(size=(D, H)).astype(dtype), rng.normal(size=D).astype(dtype), rng.random((B, D))
+    X, Z = X.astype(dtype), KSparse(K)(Y)
+    units, values = np.empty((B, K), np.int32), np.empty((B, K), dtype)
+    kernels.top_k(Y, np.zeros(H, dtype), units, values, 0, B)
+    dU = output_gradient(X, Dense(V, c).forward(Z), sigmoid_then_squared=False)
+    dY = (dU @ V + dtype(0.1)) * (Z > 0)
+    return units, values, V, c, X, Z, dU, dY
+
+
+def test_decode_and_backprop(sparse, dtype):
+    units, values, V, c, X, _, dU, dY = sparse
+    ours, dy = np.empty((B, D), dtype), np.empty((B, K), dtype)
+    dc, squares = np.zeros((2, D), dtype)
+    arguments = (
+        units,
+        values,
+        np.ascontiguousarray(V.T),
+        c,
+        X,
+        dtype(1 / B),
+        dtype(0.1),
+        ours,
+        dy,
+        dc,
+        squares,
+    )
+    halves(kernels.decode_and_backprop, B, *arguments)
+    close(ours, dU, dtype)
+    close(dc, dU.sum(axis=0), dtype)
+    close(squares, ((dU * B) ** 2).sum(axis=0), dtype)
+    rows = np.arange(B)[:, None]
+    close(dy, np.where(values > 0, dY[rows, units], 0), dtype)
+
+
+def test_unit_lists(sparse, dtype):
+    units, values = sparse[:2]
+    start, entry = np.empty(H + 1, np.int64), np.empty(B * K, np.int64)
+    kernels.unit_lists(units, values, start, entry)
+    for j in range(H):
+        expected = np.flatnonzero((units.ravel() == j) & (values.ravel() > 0))
+        np.testing.assert_array_equal(entry[start[j] : start[j + 1]], expected)
+
+
+@pytest.mark.parametrize("unit_norm", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_update_units(rng, sparse, dtype, unit_norm, decay):
+    units, values, V, _, X, Z, dU, dY = sparse
+    W, b = rng.normal(size=(H, D)).astype(dtype), rng.normal(size=H).astype(dtype)
+    if unit_norm:
+        normalise_columns(V)
+    expected, adam = {"W": W.copy(), "V": V.copy(), "b": b.copy()}, Adam(0.01)
+    (dW, db), (dV, _) = Dense(W, b, decay).param_grads(dY, X), Dense(V, b, decay).param_grads(dU, Z)
+    adam.step(expected, {"W": dW, "V": tangent(dV, V) if unit_norm else dV, "b": db})
+    if unit_norm:
+        normalise_columns(expected["V"])
+
+    start, entry = np.empty(H + 1, np.int64), np.empty(B * K, np.int64)
+    kernels.unit_lists(units, values, start, entry)
+    rows = np.arange(B)[:, None]
+    dy = np.where(values > 0, dY[rows, units], 0).astype(dtype)
+    Vt = np.ascontiguousarray(V.T)
+    moments = tuple(np.zeros(shape, dtype) for shape in ((H, D), (H, D), H, H, (H, D), (H, D)))
+    rates = tuple(map(dtype, (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9), 1 / (1 - 0.999))))
+    scratch = np.empty((2, D), dtype)
+    arguments = (start, entry, values, dy, X, dU, W, b, Vt, moments, dtype(decay), unit_norm, rates, scratch)
+    halves(kernels.update_units, H, *arguments)
+    # the step is α·sign(g) where g is not small: compare where the gradient is well above rounding
+    close(W, expected["W"], dtype)
+    close(b, expected["b"], dtype)
+    sure = np.abs(dV - V * (V * dV).sum(axis=0) if unit_norm else dV) > 1e-4
+    close(np.where(sure, Vt.T, 0), np.where(sure, expected["V"], 0), dtype)
+
+
+def test_everything_above_with_the_jit_off(dtype):
+    """The kernels as plain Python: an index out of range, which compiled code reads past, raises here."""
+    if os.environ.get("NUMBA_DISABLE_JIT") or dtype == np.float64:
+        pytest.skip("once is enough")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", __file__]
+    root = Path(__file__).parent.parent.parent
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout[-2000:]

@@ -1,0 +1,103 @@
+"""The fast steps against ``PlainStep``, the definition: 100 of them in a row."""
+
+import numpy as np
+import pytest
+
+from nsae import SparseAutoencoder
+from nsae.activations import KSparse, ReLU
+from nsae.fast_dense import DenseStep
+from nsae.fast_ksparse import KSparseStep
+from nsae.optimizers import Adam
+from nsae.steps import PlainStep, make_step
+
+COMBINATIONS = [
+    {"activation": activation, "output": output, "loss": loss, **penalty}
+    for activation in ("relu", "sigmoid")
+    for output, loss in (("linear", "squared"), ("sigmoid", "squared"), ("sigmoid", "cross_entropy"))
+    for penalty in ({}, {"l1": 0.01}, {"kl": 0.1}, {"weight_decay": 0.01}, {"unit_norm": True, "weight_decay": 0.01})
+    if not ("kl" in penalty and activation == "relu")
+] + [
+    {"k": 6, "output": output, **penalty}
+    for output in ("linear", "sigmoid")
+    for penalty in ({}, {"l1": 0.01, "weight_decay": 0.01}, {"unit_norm": True, "weight_decay": 0.01})
+]  # fmt: skip
+TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+
+
+def fitted(backend, dtype, options, n_threads=2):
+    X = np.random.default_rng(0).random((230, 20))  # the last batch of an epoch is a small one
+    model = SparseAutoencoder(
+        300,
+        epochs=25,
+        batch_size=64,
+        random_state=0,
+        backend=backend,
+        n_threads=n_threads,
+        dtype=dtype,
+        **options,
+    )
+    return model.fit(X), X
+
+
+def distance(a, b):
+    """The largest relative difference ‖a − b‖/‖b‖ of the four parameters."""
+    pairs = zip(a.autoencoder_.params.values(), b.autoencoder_.params.values(), strict=True)
+    return max(np.linalg.norm(p - q) / max(np.linalg.norm(q), 1e-12) for p, q in pairs)
+
+
+@pytest.mark.parametrize("options", COMBINATIONS, ids=str)
+def test_a_hundred_steps_in_float64(options):
+    (fast, X), (plain, _) = fitted("numba", "float64", options), fitted("numpy", "float64", options)
+    assert distance(fast, plain) < TOLERANCE["float64"]
+    np.testing.assert_array_equal(fast.encode(X).units, plain.encode(X).units)
+    for name in plain.history_.keys() - {"seconds"}:
+        np.testing.assert_allclose(fast.history_[name], plain.history_[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"activation": "sigmoid", "kl": 0.1}, {"k": 6}, {"k": 6, "unit_norm": True}]
+)
+def test_a_hundred_steps_in_float32(options):
+    (fast, _), (plain, _) = fitted("numba", "float32", options), fitted("numpy", "float32", options)
+    assert distance(fast, plain) < TOLERANCE["float32"]
+    assert {p.dtype.name for p in fast.autoencoder_.params.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("options", [{}, {"k": 6}])
+def test_any_number_of_threads(monkeypatch, options):
+    monkeypatch.setattr("nsae.threads.MIN_WORK", 0)  # else this is too small for more than one
+    plain = fitted("numpy", "float64", options)[0]
+    for n_threads in (1, 2, 5):
+        assert distance(fitted("numba", "float64", options, n_threads)[0], plain) < TOLERANCE["float64"]
+
+
+def test_the_preactivation_in_blocks_of_rows(monkeypatch):
+    monkeypatch.setattr("nsae.fast_ksparse.Y_BYTES", 7 * 300 * 8)
+    fast, plain = fitted("numba", "float64", {"k": 6})[0], fitted("numpy", "float64", {"k": 6})[0]
+    assert distance(fast, plain) < TOLERANCE["float64"]
+
+
+def test_which_step_is_made(build):
+    def made(g, backend, **options):
+        with make_step(build(g, **options), Adam(), 4, unit_norm=False, backend=backend) as step:
+            return type(step)
+
+    assert made(ReLU(), "numpy") is PlainStep
+    assert made(ReLU(), "auto") is made(ReLU(), "numba") is DenseStep
+    assert made(KSparse(2), "auto") is KSparseStep
+    assert made(KSparse(2), "auto", output="sigmoid") is PlainStep
+
+
+def test_the_model_is_usable_between_steps(build, rng):
+    """Parameters and moments are moved into flat arrays, and the model and the optimizer see them there."""
+    model, adam, X = build(ReLU()), Adam(), rng.random((6, 5))
+    J = model.loss_and_grads(X)[0]
+    with make_step(model, adam, 6, unit_norm=False) as step:
+        assert step(X).loss.total == pytest.approx(J)
+        first = model.loss_and_grads(X)[0]
+        assert step(X).loss.total == pytest.approx(first)
+        assert first < J
+    assert adam.t == 2
+    assert adam.m1["V"].shape == model.decoder.W.shape
+    adam.step(model.params, model.loss_and_grads(X)[1])  # and the plain optimizer can go on
+    assert adam.t == 3
