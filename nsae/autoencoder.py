@@ -16,16 +16,17 @@ from nsae.sparsity import kl_gradient, kl_penalty, l1_gradient, l1_penalty
 
 
 class Loss(NamedTuple):
-    """The four parts of J, Eq. (10), each summed over features or units and averaged over the batch."""
+    """The parts of J, Eq. (10), each summed over features or units and averaged over the batch."""
 
     reconstruction: float
     l1: float
     kl: float
     weight_decay: float
+    auxiliary: float = 0.0  # (21), which a training step adds if asked to
 
     @property
     def total(self) -> float:
-        return self.reconstruction + self.l1 + self.kl + self.weight_decay  # (10)
+        return sum(self)  # (10)
 
 
 class Autoencoder:

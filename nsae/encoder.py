@@ -21,13 +21,12 @@ import numpy as np
 from nsae.activations import Activation, KSparse, ReLU, Sigmoid
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
+from nsae.header import KIND
 from nsae.layers import Dense
 from nsae.modelfile import read_model
 from nsae.validation import check_data
 
 BLOCK_ROWS = 128  # rows that are encoded at once, always: fewer slow the product, more slow a single row
-
-KIND = "sparse_autoencoder"
 
 
 def activation_for(activation: str, k: int | None) -> Activation:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-import numbers
 import os
 from typing import Any
 
 import numpy as np
 
-from nsae.activations import Sigmoid
 from nsae.autoencoder import Autoencoder
+from nsae.auxiliary import AuxiliaryLoss
 from nsae.codes import Codes
-from nsae.encoder import BLOCK_ROWS, KIND, Encoder, activation_for
+from nsae.encoder import BLOCK_ROWS, Encoder, activation_for
 from nsae.errors import ModelFormatError, NotFittedError
+from nsae.header import KIND, header_of
 from nsae.history import History, Spread
 from nsae.hyperparameters import check_hyperparameters, generator
 from nsae.initial import random_layers, tied_layers
@@ -51,8 +51,16 @@ class SparseAutoencoder(Parameters):
         γ, Eq. (9).
     unit_norm : bool
         Keep each column of V at norm 1, Eq. (20).
+    auxiliary, k_aux, dead_after : float, int, int
+        α of Eq. (21): dead units, those that ``dead_after`` samples in a row have not activated, learn from
+        what the others leave over, ``k_aux`` of them a sample (by default 4 k, or 64).  Needs relu or k.
     epochs, batch_size, learning_rate
         Passes over the data, samples a step, Adam's α (Eq. (19)).
+    warmup, decay : int, str
+        Steps in which the learning rate rises from 0, and how it falls to 0 by the end: "none", "linear",
+        "cosine".
+    k_start : int, optional
+        Start with so many active units and come down to ``k`` in three fifths of the steps.
     tol, patience : float, int
         Stop when the loss has fallen by less than the fraction ``tol`` for ``patience`` epochs
         running; ``tol=0`` runs every epoch.
@@ -105,9 +113,15 @@ class SparseAutoencoder(Parameters):
         rho: float = 0.05,
         weight_decay: float = 0.0,
         unit_norm: bool = False,
+        auxiliary: float = 0.0,
+        k_aux: int | None = None,
+        dead_after: int = 10_000,
         epochs: int = 20,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
+        warmup: int = 0,
+        decay: str = "none",
+        k_start: int | None = None,
         tol: float = 0.0,
         patience: int = 5,
         random_state: int | np.random.Generator | None = None,
@@ -126,9 +140,15 @@ class SparseAutoencoder(Parameters):
         self.rho = rho
         self.weight_decay = weight_decay
         self.unit_norm = unit_norm
+        self.auxiliary = auxiliary
+        self.k_aux = k_aux
+        self.dead_after = dead_after
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.decay = decay
+        self.k_start = k_start
         self.tol = tol
         self.patience = patience
         self.random_state = random_state
@@ -155,7 +175,7 @@ class SparseAutoencoder(Parameters):
         X = self._check(X)
         rng = generator(self.random_state)
         core, optimizer, history = self._initial(X, rng), Adam(float(self.learning_rate)), {}
-        stopped = self._train(core, optimizer, history, X, self.epochs, rng)
+        stopped = self._train(core, optimizer, history, X, self.epochs, rng, k_start=self.k_start)
         self._adopt(core, optimizer, history, stopped)
         self.preprocessing_ = None
         return self
@@ -235,7 +255,7 @@ class SparseAutoencoder(Parameters):
                 "This SparseAutoencoder is not fitted yet. Call fit(X), partial_fit(X) or load(path) first."
             )
         core = self.autoencoder_
-        return Encoder(core.encoder, core.decoder, core.g, core.output, self._header())
+        return Encoder(core.encoder, core.decoder, core.g, core.output, header_of(self))
 
     # ---- files
 
@@ -330,10 +350,25 @@ class SparseAutoencoder(Parameters):
         X: np.ndarray,
         epochs: int,
         rng: np.random.Generator | None,
+        k_start: int | None = None,
     ) -> str:
-        names = ("batch_size", "unit_norm", "tol", "patience", "verbose", "backend", "n_threads")
+        names = "batch_size unit_norm warmup decay tol patience verbose backend n_threads".split()
         options = {name: getattr(self, name) for name in names}
-        return train(core, optimizer, X, epochs=epochs, rng=rng, history=history, **options)
+        auxiliary = None
+        if self.auxiliary:
+            k_aux = self.k_aux or (64 if self.k is None else 4 * self.k)
+            auxiliary = AuxiliaryLoss(core, float(self.auxiliary), k_aux, self.dead_after)
+        return train(
+            core,
+            optimizer,
+            X,
+            epochs=epochs,
+            rng=rng,
+            history=history,
+            auxiliary=auxiliary,
+            k_start=k_start,
+            **options,
+        )
 
     def _adopt(self, core: Autoencoder, optimizer: Adam, history: History, stopped: str) -> None:
         """Make these the fitted attributes, all at once, when nothing can fail any more."""
@@ -353,30 +388,6 @@ class SparseAutoencoder(Parameters):
             n_features=n_features,
             unit_interval=self.loss == "cross_entropy",
         )
-
-    def _header(self) -> dict[str, Any]:
-        core = self.autoencoder_
-        h, d = core.encoder.W.shape
-        params = self.get_params()
-        # what was fitted, whatever set_params has said since
-        params.update(n_units=h, dtype=core.encoder.W.dtype.name, output=core.output, loss=core.loss)
-        params.update(activation="sigmoid" if isinstance(core.g, Sigmoid) else "relu")
-        params.update(k=getattr(core.g, "k", None), weight_decay=core.encoder.weight_decay)
-        params.update(l1=core.l1, kl=core.kl, rho=core.rho)
-        if not isinstance(params["random_state"], (numbers.Integral, type(None))):
-            params["random_state"] = None  # a generator's state is spent; it cannot be given again
-        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
-        return {
-            "kind": KIND,
-            "params": params,
-            "n_features": d,
-            "n_units": h,
-            "dtype": params["dtype"],
-            "preprocessing": self.preprocessing_,
-            "history": self.history_,
-            "stopped": self.stopped_,
-            "optimizer_steps": self._optimizer.t,
-        }
 
     def _content(self, with_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Header and arrays of the model file."""

@@ -10,6 +10,7 @@ import numpy as np
 from nsae import kernels
 from nsae.activations import Sigmoid
 from nsae.autoencoder import Autoencoder, Loss
+from nsae.auxiliary import AuxiliaryLoss
 from nsae.optimizers import Adam
 from nsae.sparsity import divergence, divergence_slope, within_unit_interval
 from nsae.state import FlatState
@@ -21,9 +22,15 @@ class DenseStep:
     """Steps on batches of up to ``batch_size`` rows; see ``nsae.steps.Step``."""
 
     def __init__(
-        self, model: Autoencoder, optimizer: Adam, batch_size: int, unit_norm: bool, n_threads: int | None
+        self,
+        model: Autoencoder,
+        optimizer: Adam,
+        batch_size: int,
+        unit_norm: bool,
+        auxiliary: AuxiliaryLoss | None,
+        n_threads: int | None,
     ):
-        self.model, self.unit_norm = model, unit_norm
+        self.model, self.unit_norm, self.auxiliary = model, unit_norm, auxiliary
         self.state = FlatState(model, optimizer)
         self.threads = Threads(n_threads)
         h, d = self.state.shape
@@ -71,8 +78,22 @@ class DenseStep:
         active = self.unit_sums[1].sum(axis=0)  # (h,)
         error = float(self.feature_sums[1].sum(dtype=np.float64))
         report = Report(self._loss(B, error, total, rho_hat), active, float(active.sum()), error)
+        if self.auxiliary is not None:
+            report = self._add_auxiliary(X, U, report)  # (21)
         self._update()  # (16)–(20)
         return report
+
+    def _add_auxiliary(self, X: np.ndarray, dU: np.ndarray, report: Report) -> Report:
+        # where the output bends, dU is no multiple of the error, which is then made anew
+        bent = self.sigmoid_output and self.model.loss == "squared"
+        error = X - self.model.reconstruct(self.model.forward(X)[1]) if bent else dU * -len(X)
+        extra = self.auxiliary(X, error, report.on)
+        if extra is None:
+            return report
+        self.dW[extra.units] += extra.dW
+        self.db[extra.units] += extra.db
+        self.dVt[extra.units] += extra.dVt
+        return report.plus(extra.value)
 
     def _activate(self, part: int, lo: int, hi: int) -> None:
         total, active = self.unit_sums[0, part], self.unit_sums[1, part]

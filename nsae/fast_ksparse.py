@@ -11,6 +11,7 @@ import numpy as np
 
 from nsae import kernels
 from nsae.autoencoder import Autoencoder, Loss
+from nsae.auxiliary import AuxiliaryLoss
 from nsae.optimizers import Adam
 from nsae.state import FlatState
 from nsae.steps import Report
@@ -23,9 +24,15 @@ class KSparseStep:
     """Steps on batches of up to ``batch_size`` rows; see ``nsae.steps.Step``."""
 
     def __init__(
-        self, model: Autoencoder, optimizer: Adam, batch_size: int, unit_norm: bool, n_threads: int | None
+        self,
+        model: Autoencoder,
+        optimizer: Adam,
+        batch_size: int,
+        unit_norm: bool,
+        auxiliary: AuxiliaryLoss | None,
+        n_threads: int | None,
     ):
-        self.model, self.unit_norm = model, unit_norm
+        self.model, self.unit_norm, self.auxiliary = model, unit_norm, auxiliary
         self.state = state = FlatState(model, optimizer)
         self.threads = Threads(n_threads)
         self.W, self.b, self.c = model.encoder.W, model.encoder.b, model.decoder.b
@@ -35,19 +42,21 @@ class KSparseStep:
         self.rows = max(1, min(batch_size, Y_BYTES // (h * dtype.itemsize)))
 
         self.Y = np.empty((self.rows, h), dtype)  # a block of the pre-activation
-        self.units = np.empty((batch_size, k), np.int32)
-        self.values, self.dY = np.empty((2, batch_size, k), dtype)
+        self.units = np.empty(batch_size * k, np.int32)  # (B, k) when used: k may be lowered on the way
+        self.values, self.dY = np.empty((2, batch_size * k), dtype)
         self.dU = np.empty((batch_size, d), dtype)
         self.start = np.empty(h + 1, np.int64)
         self.entry = np.empty(batch_size * k, np.int64)
         self.scratch = np.empty((n, 2, d), dtype)
         self.sums = np.empty((2, n, d), dtype)  # Σ dU and Σ(x̂ − x)², a row for each thread
+        self.extra_row = np.full(h, -1)  # of (21): see kernels.update_units
+        self.no_extra = (self.extra_row, np.empty((0, d), dtype), np.empty(0, dtype), np.empty((0, d), dtype))
         m1, m2 = state.views(state.m1), state.views(state.m2)
         self.moments = (m1["W"], m2["W"], m1["b"], m2["b"], m1["V"].T, m2["V"].T)
 
     def __call__(self, X: np.ndarray) -> Report:
-        B, h = len(X), len(self.b)
-        units, values, dY, dU = self.units[:B], self.values[:B], self.dY[:B], self.dU[:B]
+        B, h, k, dU = len(X), len(self.b), self.model.g.k, self.dU[: len(X)]
+        units, values, dY = (a[: B * k].reshape(B, k) for a in (self.units, self.values, self.dY))
         real = self.state.theta.dtype.type
         for first in range(0, B, self.rows):
             last = min(first + self.rows, B)
@@ -61,9 +70,17 @@ class KSparseStep:
         kernels.unit_lists(units, values, self.start, self.entry)
 
         report = self._report(B, values)
+        extra = self.no_extra
+        if self.auxiliary is not None:
+            dead = self.auxiliary(X, dU * -B, report.on)  # (21), e = x − x̂ = −B·dU
+            self.extra_row[:] = -1
+            if dead is not None:
+                report = report.plus(dead.value)
+                self.extra_row[dead.units] = np.arange(len(dead.units))
+                extra = (self.extra_row, dead.dW, dead.db, dead.dVt)
         decay = real(self.model.decoder.weight_decay)
         rates = self.state.next_rates()
-        self.threads.over(h, self.W.size, self._update, values, dY, X, dU, decay, rates)
+        self.threads.over(h, self.W.size, self._update, values, dY, X, dU, extra, decay, rates)
         self._update_c(rates)
         return report
 
@@ -76,9 +93,9 @@ class KSparseStep:
             units, values, self.Vt, self.c, X, scale, l1, dU, dY, dc, squares, lo, hi
         )  # (3) (11) (13) (14)
 
-    def _update(self, part, lo, hi, values, dY, X, dU, decay, rates) -> None:
+    def _update(self, part, lo, hi, values, dY, X, dU, extra, decay, rates) -> None:
         kernels.update_units(
-            *(self.start, self.entry, values, dY, X, dU, self.W, self.b, self.Vt, self.moments),
+            *(self.start, self.entry, values, dY, X, dU, extra, self.W, self.b, self.Vt, self.moments),
             *(decay, self.unit_norm, rates, self.scratch[part], lo, hi),
         )  # (12) (15) (16)–(20)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nsae.errors import one_of
+from nsae.schedules import DECAYS
 
 
 def check_hyperparameters(model: Any) -> None:
@@ -17,11 +18,13 @@ def check_hyperparameters(model: Any) -> None:
     one_of("loss", model.loss, ("squared", "cross_entropy"))
     one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
     one_of("backend", model.backend, ("auto", "numpy", "numba"))
+    one_of("decay", model.decay, DECAYS)
+    _at_least("warmup", model.warmup, 0, whole=True)
     if model.n_threads is not None:
         _at_least("n_threads", model.n_threads, 1, whole=True)
-    for name in ("n_units", "epochs", "batch_size", "patience"):
+    for name in ("n_units", "epochs", "batch_size", "patience", "dead_after"):
         _at_least(name, getattr(model, name), 1, whole=True)
-    for name in ("l1", "kl", "weight_decay", "learning_rate", "tol"):
+    for name in ("l1", "kl", "weight_decay", "auxiliary", "learning_rate", "tol"):
         _at_least(name, getattr(model, name), 0)
     if model.loss == "cross_entropy" and model.output != "sigmoid":
         raise ValueError("loss='cross_entropy' needs x̂ in (0, 1): use it with output='sigmoid'.")
@@ -34,6 +37,20 @@ def check_hyperparameters(model: Any) -> None:
                 f"k={model.k} is an activation of its own (the k largest positive units stay) and does not "
                 f"go with activation={model.activation!r}. Leave activation='relu', or k=None."
             )
+    if model.k_start is not None:
+        _at_least("k_start", model.k_start, 1, whole=True)
+        if model.k is None or not model.k <= model.k_start <= model.n_units:
+            raise ValueError(
+                f"k_start={model.k_start} is where k={model.k} is to come down from: it is expected from k to "
+                f"n_units={model.n_units}, and k to be given."
+            )
+    if model.k_aux is not None:
+        _at_least("k_aux", model.k_aux, 1, whole=True)
+    if model.auxiliary and model.activation == "sigmoid":
+        raise ValueError(
+            f"auxiliary={model.auxiliary} is for units that can be exactly 0, and a sigmoid never is. "
+            "Use it with activation='relu' or k, or use kl to keep sigmoid units alive."
+        )
     if model.kl:
         if model.activation != "sigmoid":
             name = "k-sparse units" if model.k is not None else "ReLU units"

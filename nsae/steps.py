@@ -13,6 +13,7 @@ import numpy as np
 
 from nsae.activations import KSparse
 from nsae.autoencoder import Autoencoder, Loss
+from nsae.auxiliary import AuxiliaryLoss
 from nsae.errors import MissingExtraError, one_of
 from nsae.layers import normalise_columns, tangent
 from nsae.optimizers import Adam
@@ -40,6 +41,10 @@ class Report(NamedTuple):
     active: float
     error: float
 
+    def plus(self, auxiliary: float) -> Report:
+        """The same with the value of Eq. (21) in its loss."""
+        return self._replace(loss=self.loss._replace(auxiliary=auxiliary))
+
 
 class Step(Protocol):
     """Takes a step on the batch X (B, d), with B at most what it was made for; a context manager."""
@@ -52,8 +57,11 @@ class Step(Protocol):
 class PlainStep:
     """The definition: what every other step must equal."""
 
-    def __init__(self, model: Autoencoder, optimizer: Adam, unit_norm: bool):
+    def __init__(
+        self, model: Autoencoder, optimizer: Adam, unit_norm: bool, auxiliary: AuxiliaryLoss | None = None
+    ):
         self.model, self.optimizer, self.unit_norm = model, optimizer, unit_norm
+        self.auxiliary = auxiliary
 
     def __call__(self, X: np.ndarray) -> Report:
         model = self.model
@@ -62,6 +70,13 @@ class PlainStep:
         error = float(np.square(model.reconstruct(U) - X).sum(dtype=np.float64))
         report = Report(model.losses(X, Z, U), on.any(axis=0), int(on.sum()), error)
         grads = model.backward(X, Z, U)
+        if self.auxiliary is not None:
+            extra = self.auxiliary(X, X - model.reconstruct(U), report.on)  # (21)
+            if extra is not None:
+                report = report.plus(extra.value)
+                grads["W"][extra.units] += extra.dW
+                grads["b"][extra.units] += extra.db
+                grads["V"].T[extra.units] += extra.dVt
         if self.unit_norm:
             grads["V"] = tangent(grads["V"], model.decoder.W)  # (20) before the step
         self.optimizer.step(model.params, grads)
@@ -82,20 +97,21 @@ def make_step(
     batch_size: int,
     *,
     unit_norm: bool,
+    auxiliary: AuxiliaryLoss | None = None,
     backend: str = "auto",
     n_threads: int | None = None,
 ) -> Step:
     """The fastest step that computes what the definition does, on the backend asked for."""
     k_sparse, linear = isinstance(model.g, KSparse), model.output == "linear"
     if resolve_backend(backend) == "numpy" or (k_sparse and not linear):  # images are rarely coded that way
-        return PlainStep(model, optimizer, unit_norm)
+        return PlainStep(model, optimizer, unit_norm, auxiliary)
     if k_sparse:
         from nsae.fast_ksparse import KSparseStep
 
-        return KSparseStep(model, optimizer, batch_size, unit_norm, n_threads)
+        return KSparseStep(model, optimizer, batch_size, unit_norm, auxiliary, n_threads)
     from nsae.fast_dense import DenseStep
 
-    return DenseStep(model, optimizer, batch_size, unit_norm, n_threads)
+    return DenseStep(model, optimizer, batch_size, unit_norm, auxiliary, n_threads)
 
 
 def resolve_backend(backend: str) -> str:

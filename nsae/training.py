@@ -10,10 +10,12 @@ from functools import partial
 import numpy as np
 
 from nsae.autoencoder import Autoencoder
+from nsae.auxiliary import AuxiliaryLoss
 from nsae.history import History, Spread, Tally
 from nsae.layers import normalise_columns
 from nsae.optimizers import Adam
 from nsae.progress import Progress
+from nsae.schedules import Schedule
 from nsae.steps import make_step
 
 
@@ -54,6 +56,10 @@ def train(
     batch_size: int,
     rng: np.random.Generator | None,
     unit_norm: bool,
+    auxiliary: AuxiliaryLoss | None,
+    warmup: int,
+    decay: str,
+    k_start: int | None,
     tol: float,
     patience: int,
     history: History,
@@ -78,11 +84,14 @@ def train(
     best, waited = math.inf, 0
     h, d = model.encoder.W.shape
     dtype = model.encoder.W.dtype
+    batch_size, epochs = int(batch_size), int(epochs)  # a NumPy integer may be too small to count with
+    steps = epochs * -(-len(X) // batch_size)
     buffer = np.empty((min(batch_size, len(X)), d), dtype)  # (B, d)
     tally, spread = None, Spread()
-    make = partial(make_step, unit_norm=unit_norm, backend=backend, n_threads=n_threads)
+    make = partial(make_step, unit_norm=unit_norm, auxiliary=auxiliary, backend=backend, n_threads=n_threads)
     try:
         with (
+            Schedule(model, optimizer, steps, warmup=warmup, decay=decay, k_start=k_start) as schedule,
             make(model, optimizer, len(buffer)) as step,
             Progress("training", epochs, enabled=verbose) as progress,
         ):
@@ -91,6 +100,7 @@ def train(
                 for batch in minibatches(X, batch_size, dtype, rng, buffer):
                     if spread.n < len(X):  # it is of the data alone: the first epoch tells
                         spread.add(batch)
+                    schedule.advance()
                     tally.add(step(batch), len(batch))
                 loss = _record(history, tally, spread, started)
                 if not (math.isfinite(loss) and all(np.isfinite(p).all() for p in model.params.values())):
@@ -100,8 +110,9 @@ def train(
                         "about [0, 1]."
                     )
                 progress.update(loss=loss, l0=history["l0"][-1], dead=history["dead"][-1])
-                waited = waited + 1 if loss >= best * (1 - tol) else 0
-                best = min(best, loss)
+                if schedule.settled:
+                    waited = waited + 1 if loss >= best * (1 - tol) else 0
+                    best = min(best, loss)
                 if tol > 0 and waited >= patience:
                     return "converged"
     except KeyboardInterrupt:  # wherever it came, model and history are left whole

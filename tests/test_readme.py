@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # what a newcomer need not know about
 PLUMBING = {"__main__.py", "nsae/"} | {
     f"{name}.py"
-    for name in "errors hyperparameters modelfile parameters progress state storage threads validation".split()
+    for name in "errors header hyperparameters modelfile parameters progress state storage threads validation".split()
 }
 
 

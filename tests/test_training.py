@@ -138,6 +138,7 @@ def numbers_by_loop(model, X):
     mean = sum(X) / n
     return {
         **parts,
+        "auxiliary": 0,  # not asked for
         "loss": sum(parts.values()),
         "l0": active / n,
         "dead": 1 - len(ever) / h,
@@ -174,7 +175,7 @@ def test_history_is_what_a_plain_loop_finds(options, batch_size):
 @pytest.mark.parametrize("options", MODELS, ids=str)
 def test_the_parts_add_up_to_the_loss_in_every_epoch(options):
     history = SparseAutoencoder(20, epochs=4, batch_size=16, **options).fit(DATA).history_
-    parts = [history[name] for name in ("reconstruction", "l1", "kl", "weight_decay")]
+    parts = [history[name] for name in ("reconstruction", "l1", "kl", "weight_decay", "auxiliary")]
     np.testing.assert_allclose(np.sum(parts, axis=0), history["loss"], rtol=1e-12)
 
 

@@ -174,13 +174,17 @@ def _adam_row(theta, g, m1, m2, decay, rates):
 
 
 @njit(**REORDER)
-def update_units(start, entry, values, dY, X, dU, W, b, V, moments, decay, unit_norm, rates, scratch, lo, hi):
+def update_units(
+    start, entry, values, dY, X, dU, extra, W, b, V, moments, decay, unit_norm, rates, scratch, lo, hi
+):
     """Twin of (12), (15), Adam (16)–(19) and unit norm (20), one unit after the other.
 
     A unit's two gradient rows are summed over the samples that it was active in, in ``scratch`` (2, d),
     and used up while they are in cache: dW and dV are never written.  ``moments`` are m1 and m2 of W,
-    of b and of Vᵀ.  A unit that was not active moves, too: Adam's moments fade.
+    of b and of Vᵀ.  A unit that was not active moves, too: Adam's moments fade.  ``extra`` is of (21): the
+    row (h,) of each unit in the gradients dW (m, d), db (m,) and dVᵀ (m, d) that follow, or −1.
     """
+    extra_row, extra_dW, extra_db, extra_dV = extra
     k = values.shape[1]
     values, dY = values.ravel(), dY.ravel()
     W_m1, W_m2, b_m1, b_m2, V_m1, V_m2 = moments
@@ -188,9 +192,15 @@ def update_units(start, entry, values, dY, X, dU, W, b, V, moments, decay, unit_
     decay_of_V = decay * 0 if unit_norm else decay  # γV lies along V's columns: (20) takes it away again
     alpha, new1, new2, eps, correct1, correct2 = rates
     for j in range(lo, hi):
-        dw[:] = 0
-        dv[:] = 0
-        db = dw.dtype.type(0)
+        row = extra_row[j]
+        if row >= 0:  # (21)
+            dw[:] = extra_dW[row]
+            dv[:] = extra_dV[row]
+            db = extra_db[row]
+        else:
+            dw[:] = 0
+            dv[:] = 0
+            db = dw.dtype.type(0)
         for place in range(start[j], start[j + 1]):
             e = entry[place]
             z, dy, x, u = values[e], dY[e], X[e // k], dU[e // k]

@@ -212,6 +212,16 @@ def test_update_units(rng, sparse, dtype, unit_norm, decay):
         normalise_columns(V)
     expected, adam = {"W": W.copy(), "V": V.copy(), "b": b.copy()}, Adam(0.01)
     (dW, db), (dV, _) = Dense(W, b, decay).param_grads(dY, X), Dense(V, b, decay).param_grads(dU, Z)
+    extra_row = np.full(H, -1)  # (21): two units have gradients beside those of the batch
+    extra_row[[4, 90]] = [1, 0]
+    more = (
+        rng.normal(size=(2, D)).astype(dtype),
+        rng.normal(size=2).astype(dtype),
+        rng.normal(size=(2, D)).astype(dtype),
+    )
+    extra = (extra_row, *more)
+    for total, part in zip((dW, db, dV.T), more, strict=True):
+        total[[90, 4]] += part
     adam.step(expected, {"W": dW, "V": tangent(dV, V) if unit_norm else dV, "b": db})
     if unit_norm:
         normalise_columns(expected["V"])
@@ -224,7 +234,23 @@ def test_update_units(rng, sparse, dtype, unit_norm, decay):
     moments = tuple(np.zeros(shape, dtype) for shape in ((H, D), (H, D), H, H, (H, D), (H, D)))
     rates = tuple(map(dtype, (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9), 1 / (1 - 0.999))))
     scratch = np.empty((2, D), dtype)
-    arguments = (start, entry, values, dy, X, dU, W, b, Vt, moments, dtype(decay), unit_norm, rates, scratch)
+    arguments = (
+        start,
+        entry,
+        values,
+        dy,
+        X,
+        dU,
+        extra,
+        W,
+        b,
+        Vt,
+        moments,
+        dtype(decay),
+        unit_norm,
+        rates,
+        scratch,
+    )
     halves(kernels.update_units, H, *arguments)
     # the step is α·sign(g) where g is not small: compare where the gradient is well above rounding
     close(W, expected["W"], dtype)
