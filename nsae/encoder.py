@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 
 from nsae.activations import Activation, KSparse, ReLU, Sigmoid
+from nsae.backends import resolve_backend
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
 from nsae.header import KIND
 from nsae.layers import Dense
 from nsae.modelfile import read_model
+from nsae.threads import Threads
 from nsae.validation import check_data
 
 BLOCK_ROWS = 128  # rows that are encoded at once, always: fewer slow the product, more slow a single row
@@ -92,19 +94,25 @@ class Encoder:
             ) from None
         return cls(Dense(W, b), Dense(V, c), g, output, header)
 
-    def encode(self, X: np.ndarray) -> Codes:
-        """The codes of X (n, d) as (unit, value) pairs; memory is bounded by one block and the result."""
+    def encode(self, X: np.ndarray, *, backend: str = "auto") -> Codes:
+        """The codes of X (n, d) as (unit, value) pairs; memory is bounded by one block and the result.
+
+        ``backend`` is who selects the k largest units, "numpy", "numba" or "auto" (Numba where it is
+        installed): the codes are the same bits.
+        """
         X = check_data(X, owner="Encoder", n_features=self.n_features)
-        return Codes.concatenate(Codes.from_dense(Z) for Z in self._blocks(X))
+        if isinstance(self._g, KSparse) and resolve_backend(backend) == "numba":
+            return self._k_sparse_codes(X)
+        return Codes.concatenate(Codes.from_dense(self._g(Y)) for Y in self._blocks(X))
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """The codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
         X = check_data(X, owner="Encoder", n_features=self.n_features)
         Z = np.empty((len(X), self.n_units), self._encoder.W.dtype)  # (n, h)
         start = 0
-        for block in self._blocks(X):
-            Z[start : start + len(block)] = block
-            start += len(block)
+        for Y in self._blocks(X):
+            Z[start : start + len(Y)] = self._g(Y)  # (2)
+            start += len(Y)
         return Z
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
@@ -126,12 +134,35 @@ class Encoder:
         return self._decoder.W.T.copy()
 
     def _blocks(self, X: np.ndarray) -> Iterator[np.ndarray]:
-        """Z (rows, h), a block of rows at a time."""
+        """The pre-activation Y (rows, h), a block of rows at a time."""
         W, b = self._encoder.W, self._encoder.b
         block = np.zeros((BLOCK_ROWS, self.n_features), W.dtype)  # (BLOCK_ROWS, d)
         for start in range(0, len(X), BLOCK_ROWS):
             rows = min(BLOCK_ROWS, len(X) - start)
             block[:rows] = X[start : start + rows]
             block[rows:] = 0
-            Y = np.ascontiguousarray((W @ block.T).T[:rows]) + b  # (1) (rows, h)
-            yield self._g(Y)  # (2) (rows, h)
+            Y = np.ascontiguousarray((W @ block.T).T[:rows])  # (rows, h)
+            Y += b
+            yield Y  # (1) (rows, h)
+
+    def _k_sparse_codes(self, X: np.ndarray) -> Codes:
+        """``encode`` with the compiled selection: no dense code is made."""
+        from nsae import kernels
+
+        k, n = min(self._g.k, self.n_units), len(X)
+        units = np.empty((n, k), np.int32)
+        values = np.empty((n, k), self._encoder.W.dtype)
+        no_bias = np.zeros(self.n_units, values.dtype)  # Y has it already
+        start = 0
+
+        def select(_part: int, lo: int, hi: int, Y: np.ndarray, first: int) -> None:
+            last = first + len(Y)
+            kernels.top_k(Y, no_bias, units[first:last], values[first:last], lo, hi)  # (2)
+
+        with Threads() as threads:
+            for Y in self._blocks(X):
+                threads.over(len(Y), Y.size, select, Y, start)
+                start += len(Y)
+        on = values > 0  # (n, k)
+        indptr = np.concatenate([[0], np.cumsum(on.sum(axis=1))])
+        return Codes(indptr, units[on], values[on], self.n_units)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nsae.backends import BACKENDS
 from nsae.errors import one_of
 from nsae.schedules import DECAYS
 
@@ -17,7 +18,7 @@ def check_hyperparameters(model: Any) -> None:
     one_of("output", model.output, ("linear", "sigmoid"))
     one_of("loss", model.loss, ("squared", "cross_entropy"))
     one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
-    one_of("backend", model.backend, ("auto", "numpy", "numba"))
+    one_of("backend", model.backend, BACKENDS)
     one_of("decay", model.decay, DECAYS)
     _at_least("warmup", model.warmup, 0, whole=True)
     if model.n_threads is not None:

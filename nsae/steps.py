@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,11 +13,9 @@ import numpy as np
 from nsae.activations import KSparse
 from nsae.autoencoder import Autoencoder, Loss
 from nsae.auxiliary import AuxiliaryLoss
-from nsae.errors import MissingExtraError, one_of
+from nsae.backends import resolve_backend
 from nsae.layers import normalise_columns, tangent
 from nsae.optimizers import Adam
-
-BACKENDS = ("auto", "numpy", "numba")
 
 
 class Report(NamedTuple):
@@ -112,15 +109,3 @@ def make_step(
     from nsae.fast_dense import DenseStep
 
     return DenseStep(model, optimizer, batch_size, unit_norm, auxiliary, n_threads)
-
-
-def resolve_backend(backend: str) -> str:
-    """ "numpy" or "numba"; "auto" is numba where it is installed."""
-    one_of("backend", backend, BACKENDS)
-    installed = importlib.util.find_spec("numba") is not None
-    if backend == "numba" and not installed:
-        raise MissingExtraError(
-            "backend='numba' needs numba, which is not installed. "
-            'Install it with: pip install "nsae[fast]", or use backend="auto".'
-        )
-    return "numba" if installed and backend != "numpy" else "numpy"

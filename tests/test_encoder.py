@@ -230,3 +230,17 @@ def test_load_and_encode_with_numpy_alone(tmp_path):
     )
     assert np.load(tmp_path / "z.npy").tobytes() == model.transform(DATA).tobytes()
     np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), model.encode(DATA).units)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_selection_gives_the_same_bits(rng, dtype):
+    pytest.importorskip("numba")
+    X = rng.random((300, 12))
+    X[5] = X.mean(axis=0)  # hardly a unit is positive at the mean
+    encoder = SparseAutoencoder(200, k=7, epochs=1, dtype=dtype, random_state=0).fit(X).encoder()
+    plain, compiled = encoder.encode(X, backend="numpy"), encoder.encode(X, backend="numba")
+    for name in ("indptr", "units", "values"):
+        ours, theirs = getattr(compiled, name), getattr(plain, name)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(compiled.to_dense(), encoder.transform(X))

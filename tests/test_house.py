@@ -21,6 +21,7 @@ BASE = {"errors", "header", "storage", "progress", "validation", "codes", "model
 MAY_IMPORT = {
     **{topic: set() for topic in TOPICS},
     "errors": set(),
+    "backends": {"errors"},
     "storage": set(),
     "progress": set(),
     "codes": set(),
@@ -31,16 +32,8 @@ MAY_IMPORT = {
     "gradcheck": {"validation"},
     "auxiliary": {"activations", "autoencoder"},
     "schedules": {"autoencoder", "optimizers"},
-    "steps": {
-        "activations",
-        "autoencoder",
-        "auxiliary",
-        "errors",
-        "fast_dense",
-        "fast_ksparse",
-        "layers",
-        "optimizers",
-    },
+    "steps": {"activations", "autoencoder", "auxiliary", "backends", "fast_dense", "fast_ksparse", "layers"}
+    | {"optimizers"},
     "state": {"autoencoder", "optimizers"},
     "threads": set(),
     "kernels": set(),
@@ -57,9 +50,9 @@ MAY_IMPORT = {
         "schedules",
         "steps",
     },
-    "hyperparameters": {"errors", "schedules"},
+    "hyperparameters": {"backends", "errors", "schedules"},
     "parameters": set(),
-    "encoder": TOPICS | BASE,
+    "encoder": TOPICS | BASE | {"backends", "kernels", "threads"},
     "initial": {"layers"},
     "estimator": TOPICS
     | BASE
