@@ -99,7 +99,7 @@ Run = Callable[[np.ndarray], object]
 
 def numpy_steps(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
     """The products alone, in place; and for dense steps the equations as they stand, in NumPy."""
-    batches, (W, b, V, c) = load(folder, shape)
+    _, (W, _, V, _) = load(folder, shape)
     d, h, B, k = shape
     Vt = np.ascontiguousarray(V.T)  # (h, d), as nsae's fast steps keep it
     Z, dW, dVt = np.empty((B, h), "f4"), np.empty((h, d), "f4"), np.empty((h, d), "f4")
@@ -351,7 +351,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="the smallest shapes only: to see that it runs")
     parser.add_argument("--rounds", type=int, help="rounds of timing (15)")
     parser.add_argument("--threads", type=int, default=2, help="for every contestant alike (2)")
-    parser.add_argument("--only", default="", help="shapes with this in their name alone, as in h16384")
+    parser.add_argument("--only", default="", help="shapes with this in their name: h16384, encode")
     parser.add_argument("--plot", metavar="PNG", help="draw the ratios (needs matplotlib)")
     args = parser.parse_args(argv)
     args.rounds = args.rounds or (2 if args.quick else 15)
