@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from nsae import __version__, commands
+from nsae.outputs import any_streams, printable
 
 DATA_HELP = "a folder of images, one image, a .npy file of rows, or a data set: glyphs, mnist, fashion-mnist"
 LABELS_HELP = (
@@ -21,6 +22,7 @@ LABELS_HELP = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    any_streams()
     args = _parser().parse_args(argv)
     try:
         code = args.run(args)
@@ -32,9 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough (| head); the flush at exit must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except commands.UsageError as error:
+        print(f"nsae: error: {printable(str(error))}", file=sys.stderr)
+        return 2
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError) as error:
         text = str(error) or type(error).__name__
-        print(f"nsae: error: {commands._printable(text)}", file=sys.stderr)
+        print(f"nsae: error: {printable(text)}", file=sys.stderr)
         return 1
 
 
@@ -90,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", help="a model file or an index folder")
 
     command = _command(add, "download", commands.download, "fetch a data set, with checksums", json=False)
-    command.add_argument("name", nargs="+", help="mnist, fashion-mnist")
+    command.add_argument("name", nargs="+", choices=("mnist", "fashion-mnist"), help="mnist, fashion-mnist")
     command.add_argument("--folder", help="where to ($NSAE_DATA, or the user's cache folder)")
     command.add_argument("--mirror", help="fetch from this address instead of the official one")
     command.add_argument("--force", action="store_true", help="fetch what is there already, too")
@@ -134,11 +139,26 @@ def _index(command: argparse.ArgumentParser) -> None:
 def _training(
     command: argparse.ArgumentParser, *, n_units: int = 256, k: int | None = None, epochs: int = 20
 ) -> None:
-    """The hyperparameters of SparseAutoencoder, under its own names."""
-    shown = 0 if k is None else k
-    option = command.add_argument_group("the model").add_argument
-    option("--units", dest="n_units", type=int, default=n_units, help="hidden units (%(default)s)")
-    option("--k", type=_k, default=k, help=f"active units a sample; 0: as many as there are ({shown})")
+    """The hyperparameters of SparseAutoencoder, under its own names, and how images become rows.
+
+    An option that is not given is not in the namespace, so that one can tell; ``training_defaults`` has
+    what the command uses then, and ``training_flags`` how each is written.
+    """
+    defaults = {"n_units": n_units, "k": k, "epochs": epochs, "random_state": 0, "side": 16, "grey": False}
+    flags = {}
+
+    def group(title: str) -> Callable[..., None]:
+        add = command.add_argument_group(title, argument_default=argparse.SUPPRESS).add_argument
+
+        def option(*names: str, **settings: object) -> None:
+            action = add(*names, **settings)
+            flags[action.dest] = names[0]
+
+        return option
+
+    option = group("the model")
+    option("--units", dest="n_units", type=int, help=f"hidden units ({n_units})")
+    option("--k", type=_k, help=f"active units a sample; 0: as many as there are ({k or 0})")
     option("--activation", choices=("relu", "sigmoid"), help="(relu)")
     option("--decoder-output", dest="output", choices=("linear", "sigmoid"), help="(linear)")
     option("--loss", choices=("squared", "cross_entropy"), help="(squared)")
@@ -146,17 +166,18 @@ def _training(
     option("--kl", type=float, help="weight of KL (0); with --activation sigmoid")
     option("--rho", type=float, help="mean activation that KL aims at (0.05)")
     option("--weight-decay", type=float, help="(0)")
-    option("--unit-norm", action="store_true", default=None, help="columns of the decoder at norm 1")
-    option = command.add_argument_group("training").add_argument
-    option("--epochs", type=int, default=epochs, help="(%(default)s)")
+    option("--unit-norm", action="store_true", help="columns of the decoder at norm 1")
+    option = group("training")
+    option("--epochs", type=int, help=f"({epochs})")
     option("--batch-size", type=int, help="(256)")
     option("--learning-rate", type=float, help="(0.001)")
     option("--tol", type=float, help="stop when the loss falls by less than this fraction (0: never)")
     option("--patience", type=int, help="for so many epochs (5)")
-    option("--seed", dest="random_state", type=int, default=0, help="(%(default)s)")
-    option = command.add_argument_group("images").add_argument
-    option("--side", type=_count, default=16, help="resize to this many pixels a side (%(default)s)")
+    option("--seed", dest="random_state", type=int, help="(0)")
+    option = group("images")
+    option("--side", type=_count, help="resize to this many pixels a side (16)")
     option("--grey", action="store_true", help="without colour")
+    command.set_defaults(training_defaults=defaults, training_flags=flags)
     _strict(command)
 
 

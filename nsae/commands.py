@@ -19,17 +19,20 @@ from nsae.codes import Codes
 from nsae.encoder import Encoder
 from nsae.errors import ImageReadError, ModelFormatError
 from nsae.estimator import SparseAutoencoder
-from nsae.progress import Progress
-from nsae.retrieval import CodeIndex, Hits, evaluate
-from nsae.storage import refuse_existing
+from nsae.outputs import as_json, check_file, check_index, check_picture, printable, save_picture
+from nsae.retrieval import CodeIndex, Hits
+from nsae.retrieval.metrics import average_precision, precision_at, recall_at
+from nsae.sources import Source, id_of, read_images, read_source
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
 MODEL_IN_INDEX = "model.npz"
 SOURCE_IN_INDEX = "source.json"
+MAX_DRAWN = 20  # hits a query, and queries, in one picture
+BLOCK_PAIRS = 1 << 21  # hits that evaluate holds at a time, of some 30 bytes
 
 
-class NothingWorked(ValueError):
-    """Every input failed, or one did under --strict."""
+class UsageError(ValueError):
+    """Options that do not go together."""
 
 
 # ---- commands
@@ -37,80 +40,86 @@ class NothingWorked(ValueError):
 
 def train(args: Namespace) -> int:
     """``nsae train``: fit a SparseAutoencoder and save it; after Ctrl-C, as it stands."""
-    refuse_existing(args.target, args.force)
-    X, _, preprocessing = read_data(args.data, _wanted(args), args.strict)
-    model = _fit(args, X, preprocessing)
-    model.save(args.target, overwrite=args.force)
-    if args.plot:
+    target = check_file(args.target, args.force)
+    picture = check_picture(args.plot, args.force) if args.plot else None
+    model = _fit(args, read_source(args.data, _wanted(args), args.strict))
+    model.save(target, overwrite=args.force)
+    if picture:
         from nsae import plots
 
-        plots.loss_curves({Path(args.target).stem: model.history_}).savefig(args.plot)
-    last = {name: values[-1] for name, values in model.history_.items()}
-    _report(args, {"model": str(args.target), "epochs": model.n_iter_, "stopped": model.stopped_, **last})
+        save_picture(plots.loss_curves({target.stem: model.history_}), picture, args.force)
+    _report(args, {"model": str(target), "epochs": model.n_iter_, "stopped": model.stopped_, **_last(model)})
     return INTERRUPTED if model.stopped_ == "interrupted" else 0
 
 
 def encode(args: Namespace) -> int:
     """``nsae encode``: the codes of images or rows, with their ids, as an index folder without a model."""
-    refuse_existing(args.target, args.force)
+    target = check_index(args.target, args.force)
     encoder = Encoder.load(args.model)
-    X, ids, _ = read_data(args.data, encoder.preprocessing, args.strict)
-    codes = encoder.encode(X)
-    index = CodeIndex(encoder.n_units)
-    index.add(codes, ids)
-    index.save(args.target, overwrite=args.force)
-    _report(args, {"codes": str(args.target), **_summary(codes)})
+    source = read_source(args.data, encoder.preprocessing, args.strict)
+    codes = encoder.encode(source.X)
+    library = CodeIndex(encoder.n_units)
+    library.add(codes, source.ids)
+    library.save(target, overwrite=args.force)
+    _report(args, {"codes": str(target), **_summary(codes)})
     return 0
 
 
 def index(args: Namespace) -> int:
     """``nsae index``: codes of a folder of photos, with the encoder that made them, in one folder."""
-    refuse_existing(args.target, args.force)
-    root = Path(args.data)
-    interrupted = False
+    given = [flag for name, flag in args.training_flags.items() if name in args]
+    if args.model and given:
+        raise UsageError(
+            f"--model brings an encoder that is trained, so {', '.join(given)} cannot be given too."
+        )
+    target = check_index(args.target, args.force)
+    trained: dict[str, Any] = {}
     if args.model:
         encoder, content = Encoder.load(args.model), Path(args.model).read_bytes()
-        X, ids, _ = read_data(args.data, encoder.preprocessing, args.strict)
+        source = read_source(args.data, encoder.preprocessing, args.strict)
     else:
-        X, ids, preprocessing = read_data(args.data, _wanted(args), args.strict)
-        model = _fit(args, X, preprocessing)
-        interrupted = model.stopped_ == "interrupted"
+        source = read_source(args.data, _wanted(args), args.strict)
+        model = _fit(args, source)
+        trained = {"stopped": model.stopped_, **_last(model)}
         encoder, content = model.encoder(), model.to_bytes()
-    codes = encoder.encode(X)
+    codes = encoder.encode(source.X)
     library = CodeIndex(encoder.n_units, metric=args.metric)
-    library.add(codes, ids)
-    source = json.dumps({"root": os.fspath(root.absolute()) if root.exists() else None}).encode()
-    library.save(
-        args.target, overwrite=args.force, extra_files={MODEL_IN_INDEX: content, SOURCE_IN_INDEX: source}
-    )
-    _report(args, {"index": str(args.target), **_summary(codes)})
-    return INTERRUPTED if interrupted else 0
+    library.add(codes, source.ids)
+    root = None if source.root is None else os.fspath(source.root)
+    extra_files = {MODEL_IN_INDEX: content, SOURCE_IN_INDEX: json.dumps({"root": root}).encode()}
+    library.save(target, overwrite=args.force, extra_files=extra_files)
+    _report(args, {"index": str(target), **_summary(codes), **trained})
+    return INTERRUPTED if trained.get("stopped") == "interrupted" else 0
 
 
 def similar(args: Namespace) -> int:
     """``nsae similar``: each query photo's nearest in an index, as a table, JSON, or a picture."""
+    picture = check_picture(args.plot, args.force) if args.plot else None
     library, encoder, root = _open_index(args.index)
+    if encoder is None:
+        raise ValueError(
+            f"{args.index} holds codes without the encoder that made them, so photos cannot be compared to them. "
+            "Index the photos with that model: nsae index PHOTOS --model MODEL -o INDEX."
+        )
     if encoder.preprocessing is None:
         raise ValueError(f"{args.index} indexes rows of numbers, not images: use CodeIndex.load and .search.")
-    if args.plot:
-        refuse_existing(args.plot, args.force)
-    X, kept = _read_images([Path(query) for query in args.query], encoder.preprocessing, args.strict)
-    own = [_id_of(path, root) for path in kept]
+    X, kept = read_images([Path(query) for query in args.query], encoder.preprocessing, args.strict)
+    own = [id_of(path, root) for path in kept]
     exclude = [id if id in library else None for id in own]  # a photo is no news to itself
-    hits = library.search(encoder.encode(X), args.k, exclude=exclude)
-    if args.plot:
-        _draw_hits(args.plot, kept, hits, root)
+    hits = library.search(encoder.encode(X), min(args.k, max(len(library), 1)), exclude=exclude)
+    if picture:
+        save_picture(_draw_hits(kept, hits, root), picture, args.force)
     results = [
         {"query": os.fspath(path), "hits": [_hit(hits, q, r, root) for r in range(hits.counts[q])]}
         for q, path in enumerate(kept)
     ]
     if args.json:
-        print(json.dumps({"metric": library.metric, "results": results}))
+        print(as_json({"metric": library.metric, "results": results}))
         return 0
     for result in results:
-        print(f"{_printable(result['query'])}  ({library.metric} distance)")
+        print(f"{printable(result['query'])}  ({library.metric} distance)")
         for rank, hit in enumerate(result["hits"], start=1):
-            print(f"{rank:4d}  {hit['distance']:.4f}  {_printable(hit['id'])}")
+            print(f"{rank:4d}  {hit['distance']:.4f}  {printable(str(hit['id']))}")
     return 0
 
 
@@ -120,12 +129,10 @@ def evaluate_index(args: Namespace) -> int:
     labels = [label_of(str(id), args.labels) for id in library.ids]
     if len(set(labels)) < 2:
         raise ValueError(
-            f"--labels {args.labels} gives every image the label {labels[0]!r}. At least two classes are needed: "
-            "use 'folder', 'name', or a regular expression with one group."
+            f"--labels {args.labels} gives every image the same label, {labels[:1]}. At least two classes are "
+            "needed: use 'folder', 'name', or a regular expression with one group."
         )
-    depth = len(library) - 1  # leave one out: every photo is a query against all the others
-    hits = library.search(library.codes, depth, exclude=library.ids)
-    figures = evaluate(hits, labels, k=tuple(k for k in args.k if k <= depth))
+    figures = leave_one_out(library, labels, [k for k in args.k if k < len(library)])
     _report(args, {"images": len(library), "classes": len(set(labels)), **figures})
     return 0
 
@@ -148,9 +155,14 @@ def download(args: Namespace) -> int:
     """``nsae download``: fetch data sets and print where they are."""
     from nsae.download import download
 
+    def progress(file: str, done: int, total: int | None) -> None:
+        of = f"of {total:,}" if total else "so far"
+        end = "\n" if done == total else ""
+        print(f"\r{file}: {done:,} {of} bytes", end=end, file=sys.stderr, flush=True)
+
     for name in args.name:
-        folder = download(name, folder=args.folder, mirror=args.mirror, force=args.force)
-        print(folder)
+        options = {"folder": args.folder, "mirror": args.mirror, "force": args.force}
+        print(download(name, **options, progress=progress))
     return 0
 
 
@@ -160,36 +172,11 @@ def demo(args: Namespace) -> int:
 
     figures = run_demo(Path(args.target), overwrite=args.force, quiet=args.json)
     if args.json:
-        print(json.dumps(figures))
+        print(as_json(figures))
     return 0
 
 
-# ---- reading
-
-
-def read_data(
-    source: str, images: dict[str, Any] | None, strict: bool
-) -> tuple[np.ndarray, list[Any], dict[str, Any] | None]:
-    """(X, ids, preprocessing) from what a user names: a ``.npy`` file, a data set, an image, a folder.
-
-    ``images`` says how images become rows: {"side": pixels, "color": bool}; None refuses images.
-    Unreadable images are reported on stderr and left out.
-    """
-    if source.endswith(".npy"):
-        X = np.load(source, mmap_mode="r", allow_pickle=False)
-        return X, list(range(len(X))), None
-    if source in ("glyphs", "mnist", "fashion-mnist"):
-        return _read_dataset(source)
-    from nsae.images import find_images
-
-    if images is None:
-        raise ValueError(f"This model was trained on rows of numbers: give it a .npy file, not {source}.")
-    paths = find_images(source)
-    if not paths:
-        raise ValueError(f"No images were found in {source}. Expected files such as .jpg, .png or .webp.")
-    X, kept = _read_images(paths, images, strict)
-    root = Path(source).absolute()
-    return X, [_id_of(path, root if root.is_dir() else root.parent) for path in kept], images
+# ---- small steps
 
 
 def label_of(id: str, rule: str) -> str:
@@ -208,41 +195,6 @@ def label_of(id: str, rule: str) -> str:
     return str(found.group(1))
 
 
-def _read_dataset(name: str) -> tuple[np.ndarray, list[int], dict[str, Any]]:
-    from nsae import datasets
-
-    if name == "glyphs":
-        X = datasets.glyphs()[0]  # (n, 28, 28) in [0, 1]
-    else:
-        pixels = datasets.mnist()[0] if name == "mnist" else datasets.fashion_mnist()[0]
-        X = pixels.astype(np.float32) / 255  # (n, 28, 28)
-    return X.reshape(len(X), -1), list(range(len(X))), {"side": X.shape[1], "color": False}
-
-
-def _read_images(paths: list[Path], images: dict[str, Any], strict: bool) -> tuple[np.ndarray, list[Path]]:
-    """Rows of pixels (n, d) of the images that could be read, and their paths."""
-    from nsae.images import iter_images
-
-    failures = []
-
-    def report(error: ImageReadError) -> None:
-        failures.append(error)
-        print(f"nsae: skipped {_printable(str(error))}", file=sys.stderr)
-
-    rows, kept = [], []
-    with Progress("reading images", len(paths), enabled=len(paths) > 100) as progress:
-        for path, image in iter_images(paths, side=images["side"], color=images["color"], on_error=report):
-            rows.append(image.ravel())
-            kept.append(path)
-            progress.update()
-    if failures and (strict or not rows):
-        raise NothingWorked(
-            f"{len(failures)} of {len(paths)} images could not be read"
-            + ("; --strict accepts none such." if rows else ".")
-        )
-    return np.stack(rows), kept
-
-
 def _open_index(path: str | os.PathLike) -> tuple[CodeIndex, Encoder | None, Path | None]:
     """The index, the encoder that travels with it, and the folder that its photos were in."""
     folder = Path(path)
@@ -253,30 +205,64 @@ def _open_index(path: str | os.PathLike) -> tuple[CodeIndex, Encoder | None, Pat
         root = json.loads((folder / SOURCE_IN_INDEX).read_bytes())["root"]
     except (OSError, ValueError, KeyError) as error:
         raise ModelFormatError(f"{folder} has no readable {SOURCE_IN_INDEX}: {error}. Index again.") from None
-    return library, Encoder.load(folder / MODEL_IN_INDEX), None if root is None else Path(root)
+    return (
+        library,
+        Encoder.load(folder / MODEL_IN_INDEX),
+        None if root is None else Path(os.path.realpath(root)),
+    )
 
 
-# ---- small steps
+def leave_one_out(
+    library: CodeIndex, labels: list[str], depths: list[int], *, block_pairs: int = BLOCK_PAIRS
+) -> dict[str, float]:
+    """``evaluate`` of each row as a query against all the others.
+
+    The queries come in blocks, because hits on the whole index take some 30 bytes a pair.
+    """
+    _, of_row = np.unique(labels, return_inverse=True)  # (n,)
+    n_relevant = np.bincount(of_row)[of_row] - 1  # (n,): without itself
+    matched = n_relevant > 0  # (n,)
+    ids, n = library.ids, len(library)
+    step = max(1, block_pairs // n)
+    blocks = []
+    for rows in (slice(start, start + step) for start in range(0, n, step)):
+        hits = library.search(library.codes[rows], n - 1, exclude=ids[rows])
+        relevant = (of_row[hits.rows] == of_row[rows, None]) & (hits.rows >= 0)  # (q, n − 1)
+        blocks.append(
+            {f"precision@{k}": precision_at(relevant, k) for k in depths}
+            | {f"recall@{k}": recall_at(relevant, k, n_relevant[rows])[matched[rows]] for k in depths}
+            | {"map": average_precision(relevant, n_relevant[rows])[matched[rows]]}
+        )
+    figures = {}
+    for name in blocks[0]:
+        values = np.concatenate([block[name] for block in blocks])  # of all queries, or those with a match
+        figures[name] = float(values.mean()) if len(values) else float("nan")
+    if not matched.all():
+        figures["queries_without_match"] = float(np.count_nonzero(~matched))
+    return figures
+
+
+def _options(args: Namespace) -> dict[str, Any]:
+    """The training options by name: those given, else the command's own."""
+    return {**args.training_defaults, **vars(args)}
 
 
 def _wanted(args: Namespace) -> dict[str, Any]:
-    return {"side": args.side, "color": not args.grey}
+    options = _options(args)
+    return {"side": options["side"], "color": not options["grey"]}
 
 
-def _fit(args: Namespace, X: np.ndarray, preprocessing: dict[str, Any] | None) -> SparseAutoencoder:
-    names = SparseAutoencoder().get_params()
-    params = {name: value for name, value in vars(args).items() if name in names and value is not None}
-    model = SparseAutoencoder(verbose=not args.json, **params).fit(X)
-    model.preprocessing_ = preprocessing
+def _fit(args: Namespace, source: Source) -> SparseAutoencoder:
+    options = _options(args)
+    params = {name: options[name] for name in SparseAutoencoder().get_params() if name in options}
+    model = SparseAutoencoder(verbose=not args.json, **params).fit(source.X)
+    model.preprocessing_ = source.preprocessing
     return model
 
 
-def _id_of(path: Path, root: Path | None) -> str:
-    """A photo's id: its path below the folder that was indexed."""
-    absolute = path.absolute()
-    if root is not None and absolute.is_relative_to(root):
-        return absolute.relative_to(root).as_posix()
-    return os.fspath(absolute)
+def _last(model: SparseAutoencoder) -> dict[str, float]:
+    """The history's last entries; none where Ctrl-C came before the first."""
+    return {name: values[-1] for name, values in model.history_.items() if values}
 
 
 def _hit(hits: Hits, q: int, r: int, root: Path | None) -> dict[str, Any]:
@@ -285,26 +271,34 @@ def _hit(hits: Hits, q: int, r: int, root: Path | None) -> dict[str, Any]:
     return {"id": id, "path": path, "distance": float(hits.distances[q, r])}
 
 
-def _draw_hits(target: str, queries: list[Path], hits: Hits, root: Path | None) -> None:
+def _draw_hits(queries: list[Path], hits: Hits, root: Path | None) -> Any:
     from nsae import plots
     from nsae.images import load_image
 
-    def thumbnail(path: Path) -> np.ndarray:
+    def thumbnail(path: Path | None) -> np.ndarray:
         try:
-            return load_image(path, side=160)
-        except ImageReadError:  # moved or deleted since it was indexed: still a hit, with a grey square
-            return np.full((160, 160, 3), 0.8, np.float32)
+            if path is not None:
+                return load_image(path, side=160)
+        except ImageReadError:  # moved or deleted since it was indexed: still a hit
+            pass
+        return np.full((160, 160, 3), 0.8, np.float32)  # a grey square
 
-    found = [[Path(root or "", hits.ids[q][r]) for r in range(hits.counts[q])] for q in range(len(queries))]
-    figure = plots.search_results(
-        [thumbnail(path) for path in queries],
-        [[thumbnail(path) for path in row] for row in found],
-        [[float(d) for d in hits.distances[q, : hits.counts[q]]] for q in range(len(queries))],
-        names=[[_printable(path.name) for path in row] for row in found],
-        row_titles=[_printable(path.name) for path in queries],
+    rows = range(min(len(queries), MAX_DRAWN))
+    counts = np.minimum(hits.counts, MAX_DRAWN)  # (q,)
+    if len(queries) > MAX_DRAWN or hits.counts.max() > MAX_DRAWN:
+        print(
+            f"nsae: the picture shows {MAX_DRAWN} hits a query and {MAX_DRAWN} queries at most",
+            file=sys.stderr,
+        )
+    found = [hits.ids[q, : counts[q]] for q in rows]
+    return plots.search_results(
+        [thumbnail(queries[q]) for q in rows],
+        [[thumbnail(None if root is None else root / id) for id in ids] for ids in found],
+        [hits.distances[q, : counts[q]].tolist() for q in rows],
+        names=[[printable(Path(str(id)).name) for id in ids] for ids in found],
+        row_titles=[printable(queries[q].name) for q in rows],
         title="Each query and its nearest photos by sparse code, with their distances",
     )
-    figure.savefig(target)
 
 
 def _summary(codes: Codes) -> dict[str, Any]:
@@ -319,14 +313,9 @@ def _summary(codes: Codes) -> dict[str, Any]:
 def _report(args: Namespace, figures: dict[str, Any]) -> None:
     """One JSON object, or a line a figure."""
     if args.json:
-        print(json.dumps({name.replace(" ", "_"): value for name, value in figures.items()}, default=str))
+        print(as_json({name.replace(" ", "_"): value for name, value in figures.items()}))
         return
     width = max(map(len, figures))
     for name, value in figures.items():
-        shown = f"{value:.4g}" if isinstance(value, float) else _printable(str(value))
+        shown = f"{value:.4g}" if isinstance(value, float) else printable(str(value))
         print(f"{name:<{width}}  {shown}")
-
-
-def _printable(text: str) -> str:
-    """File names may hold bytes that are no text; they are shown as �, so that printing never fails."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

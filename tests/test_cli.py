@@ -231,3 +231,274 @@ def test_download_from_a_mirror_that_is_not_there(tmp_path, capsys):
     mirror = "http://127.0.0.1:9/"  # the discard port: nobody listens
     assert main(["download", "mnist", "--folder", str(tmp_path), "--mirror", mirror]) == 1
     assert "127.0.0.1:9" in capsys.readouterr().err
+
+
+# ---- outputs are checked before the work, and kept without --force
+
+
+@pytest.fixture
+def rows(tmp_path):
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((40, 6), dtype=np.float32))
+    return str(tmp_path / "rows.npy")
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Fails the test if a command begins to read."""
+    for name in ("read_source", "_open_index"):
+        monkeypatch.setattr(f"nsae.commands.{name}", lambda *_: pytest.fail("work began"))
+
+
+TRAIN = ["--units", "8", "--k", "2", "--epochs", "3"]
+
+
+def test_train_keeps_an_existing_picture_without_force(rows, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    model, picture = tmp_path / "model.npz", tmp_path / "curves.png"
+    picture.write_text("mine")
+    command = ["train", rows, "-o", str(model), *TRAIN, "--plot", str(picture)]
+    assert main(command) == 1
+    assert "--force" in capsys.readouterr().err
+    assert not model.exists()
+    assert picture.read_text() == "mine"
+    assert main([*command, "--force"]) == 0
+    assert Image.open(picture).size[0] > 300
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "rows.npy", "-o", "folder", "--force"], "folder is a folder"),
+        (["train", "rows.npy", "-o", "m.npz", "--plot", "missing/p.png"], "missing does not exist"),
+        (["train", "rows.npy", "-o", "m.npz", "--plot", "folder.png", "--force"], "folder.png is a folder"),
+        (["train", "rows.npy", "-o", "m.npz", "--plot", "p"], ".png"),
+        (["train", "rows.npy", "-o", "m.npz", "--plot", "p.bmp"], ".svg"),
+        (["similar", "a.png", "-i", "x.nsae", "--plot", "p2"], ".png"),
+        (["index", "photos", "-o", "folder", "--force"], "not an index"),
+        (["encode", "m.npz", "photos", "-o", "folder", "--force"], "not an index"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_first(arguments, words, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    for name in ("folder", "folder.png"):
+        (tmp_path / name).mkdir()
+    assert main(arguments) == 1
+    assert words in capsys.readouterr().err
+    assert sorted(os.listdir()) == ["folder", "folder.png"]
+
+
+@pytest.mark.usefixtures("no_work")
+def test_a_folder_that_cannot_be_written_to_is_refused_first(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    for command in (["train", "rows.npy"], ["index", "photos"], ["encode", "m.npz", "photos"]):
+        assert main([*command, "-o", str(tmp_path / "out")]) == 1
+        assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "index"])
+def test_ctrl_c_before_the_first_epoch(command, rows, tmp_path, monkeypatch, capsys):
+    fit = SparseAutoencoder.fit
+
+    def stopped_at_once(model, X):
+        fit(model, X)
+        model.stopped_, model.history_ = "interrupted", {name: [] for name in model.history_}
+        return model
+
+    monkeypatch.setattr(SparseAutoencoder, "fit", stopped_at_once)
+    assert main([command, rows, "-o", str(tmp_path / "out"), *TRAIN]) == 130
+    assert "interrupted" in capsys.readouterr().out
+
+
+# ---- what is read, and how it is named
+
+
+def test_codes_without_an_encoder_cannot_be_asked_for_photos(photos, tmp_path, capsys):
+    model, codes = str(tmp_path / "model.npz"), str(tmp_path / "codes.nsae")
+    assert main(["train", str(photos), "-o", model, *FAST]) == 0
+    assert main(["encode", model, str(photos), "-o", codes]) == 0
+    assert main(["similar", str(photos / "red" / "red_00.png"), "-i", codes]) == 1
+    assert "nsae index PHOTOS --model" in capsys.readouterr().err
+
+
+def test_an_index_of_a_data_set(photos, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    from nsae import datasets
+
+    few = datasets.glyphs(30)
+    monkeypatch.setattr(datasets, "glyphs", lambda: few)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "glyphs").mkdir()  # of the same name, and not what is meant
+    assert main(["index", "glyphs", "-o", "gl.nsae", *FAST]) == 0
+    assert "./glyphs" in capsys.readouterr().err
+    query = ["similar", str(photos / "red" / "red_00.png"), "-i", "gl.nsae", "-k", "2"]
+    assert main([*query, "--plot", "p.png"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert main([*query, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["results"][0]["hits"][0]["path"] is None
+    assert main(["info", "gl.nsae", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["root"] is None
+
+
+def test_an_index_of_one_photo(photos, tmp_path, capsys):
+    photo, target = photos / "red" / "red_00.png", str(tmp_path / "one.nsae")
+    assert main(["index", str(photo), "-o", target, *FAST]) == 0
+    capsys.readouterr()
+    assert main(["similar", str(photo), "-i", target, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["results"][0]["hits"] == []
+    assert main(["similar", str(photos / "red" / "red_01.png"), "-i", target, "--json"]) == 0
+    (hit,) = json.loads(capsys.readouterr().out)["results"][0]["hits"]
+    assert hit["path"] == os.path.realpath(photo)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("indexed", ["photos", "link", "photos/../photos", "photos/red/.."])
+@pytest.mark.parametrize("asked", ["photos", "link", "photos/../photos", "photos/blue/.."])
+def test_a_photo_is_itself_however_it_is_spelt(indexed, asked, photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.symlink(photos, "link")
+    assert main(["index", indexed, "-o", "i.nsae", *FAST]) == 0
+    capsys.readouterr()
+    assert main(["similar", f"{asked}/red/red_00.png", "-i", "i.nsae", "-k", "12", "--json"]) == 0
+    ids = [hit["id"] for hit in json.loads(capsys.readouterr().out)["results"][0]["hits"]]
+    assert len(ids) == 11
+    assert "red/red_00.png" not in ids
+    assert "red/red_01.png" in ids
+
+
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_go_on(
+    photos, tmp_path, monkeypatch, capsys
+):
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) == "blue":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    command = ["index", str(photos), "-o", str(tmp_path / "i.nsae"), *FAST]
+    assert main([*command, "--strict"]) == 1
+    assert "1 of 7" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "blue" in capsys.readouterr().err
+    assert len(CodeIndex.load(tmp_path / "i.nsae")) == 6
+
+
+def _pickled():
+    return np.array([{"a": 1}], dtype=object)
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "single", "pickled", "npz", "zip", "missing", "text"])
+def test_a_file_of_no_rows_is_named_with_the_way_out(kind, tmp_path, capsys):
+    path = tmp_path / "rows.npy"
+    np.save(path, {"single": np.float64(3), "pickled": _pickled()}.get(kind, np.zeros((9, 5))))
+    whole = path.read_bytes()
+    if kind == "npz":
+        with open(path, "wb") as file:
+            np.savez(file, a=np.zeros(3))
+    elif kind == "missing":
+        path.unlink()
+    elif kind in ("empty", "truncated", "zip", "text"):
+        path.write_bytes({"empty": b"", "truncated": whole[:-9], "zip": b"PK\3\4", "text": b"1,2\n"}[kind])
+    assert main(["train", str(path), "-o", str(tmp_path / "m.npz"), *TRAIN]) == 1
+    complaint = capsys.readouterr().err
+    assert "rows.npy" in complaint
+    assert "np.save" in complaint
+
+
+# ---- what is asked for
+
+
+@pytest.mark.parametrize("option", [["--k", "0"], ["--units", "256"], ["--side", "16"], ["--grey"]])
+def test_a_model_that_is_given_is_not_trained(option, photos, tmp_path, capsys):
+    assert main(["index", str(photos), "-o", str(tmp_path / "i"), "--model", "m.npz", *option]) == 2
+    assert option[0] in capsys.readouterr().err
+
+
+def test_training_options_not_given_are_the_commands_own(photos, tmp_path, capsys):
+    target = str(tmp_path / "i.nsae")
+    assert main(["index", str(photos), "-o", target, "--units", "40", "--epochs", "2", "--grey"]) == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["stopped"] == "epochs"
+    assert 0 <= float(shown["dead"]) <= 1
+    model = Encoder.load(os.path.join(target, "model.npz"))
+    assert model.header["params"]["k"] == 32
+    assert model.preprocessing == {"side": 16, "color": False}
+    assert main(["index", str(photos), "-o", target, *FAST, "--k", "0", "--force"]) == 0
+    assert Encoder.load(os.path.join(target, "model.npz")).header["params"]["k"] is None
+
+
+def test_more_hits_than_photos(index, photos, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr("nsae.commands.MAX_DRAWN", 3)
+    capsys.readouterr()
+    query = ["similar", str(photos / "red" / "red_00.png"), "-i", str(index), "-k", str(10**12)]
+    assert main([*query, "--plot", str(tmp_path / "p.png")]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 12
+    assert "3 hits" in said.err
+    assert Image.open(tmp_path / "p.png").size[0] < 1000
+
+
+@pytest.mark.parametrize("block_pairs", [1, 25, 10**6])
+def test_leave_one_out_in_blocks_is_evaluate_at_once(block_pairs, rng):
+    from nsae import evaluate
+    from nsae.commands import leave_one_out
+
+    library = CodeIndex(12)
+    library.add(rng.random((11, 12)) * (rng.random((11, 12)) < 0.3))
+    labels = [*"aabbbccccc", "alone"]
+    hits = library.search(library.codes, 10, exclude=library.ids)
+    expected = evaluate(hits, labels, k=(1, 5, 10))
+    assert expected["queries_without_match"] == 1
+    assert leave_one_out(library, labels, [1, 5, 10], block_pairs=block_pairs) == expected
+
+
+def test_json_has_no_nan(photos, tmp_path, capsys):
+    target = str(tmp_path / "i.nsae")
+    assert main(["index", str(photos / "red"), "-o", target, *FAST]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "-i", target, "--labels", r"(\d\d)\.png", "--json"]) == 0  # a class for each
+    text = capsys.readouterr().out
+    assert "NaN" not in text
+    assert json.loads(text)["map"] is None
+
+
+def test_download_of_something_unknown(capsys):
+    with pytest.raises(SystemExit):
+        main(["download", "imagenet"])
+    assert "fashion-mnist" in capsys.readouterr().err
+
+
+# ---- streams
+
+
+def _run(command, **environment):
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, env={**os.environ, **environment}, check=False
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="another shell")
+def test_names_that_stdout_cannot_print(photos, tmp_path):
+    red = photos / "red"
+    os.rename(red / "red_01.png", red / "röd\x1b[2J\n.png")
+    os.rename(red / "red_02.png", os.fsencode(red) + b"/r\xf6d.png")
+    target = tmp_path / "i.nsae"
+    assert main(["index", str(photos), "-o", str(target), *FAST]) == 0
+    command = f"{sys.executable} -m nsae similar {red}/red_00.png -i {target} -k 11"
+    answer = _run(command, PYTHONIOENCODING="ascii")
+    assert answer.returncode == 0
+    assert len(answer.stdout.splitlines()) == 12
+    assert b"r?d\\x1b[2J\\n.png" in answer.stdout
+    assert b"r\\udcf6d.png" in answer.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="another shell")
+def test_closed_streams_are_no_error(index):
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        answer = _run(f"{sys.executable} -m nsae info {index} {closed}")
+        assert answer.returncode == 0
+        assert answer.stderr == b""

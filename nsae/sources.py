@@ -1,0 +1,128 @@
+"""What the command line reads: arrays, data sets, images, folders of images."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nsae.errors import ImageReadError
+from nsae.outputs import printable
+from nsae.progress import Progress
+
+DATASETS = ("glyphs", "mnist", "fashion-mnist")
+
+
+class NothingWorked(ValueError):
+    """Every input failed, or one did under --strict."""
+
+
+class Source(NamedTuple):
+    """What was read: the rows, an id for each, how images became rows, and the folder they were in."""
+
+    X: np.ndarray  # (n, d)
+    ids: list[int | str]
+    preprocessing: dict[str, Any] | None  # {"side": pixels, "color": bool}; None for rows of numbers
+    root: Path | None  # None unless they are files
+
+
+def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Source:
+    """Read what a user names: a ``.npy`` file, a data set, an image, a folder.
+
+    ``images`` says how images become rows: {"side": pixels, "color": bool}; None refuses images.
+    What cannot be read is reported on stderr and left out, or fails under ``strict``.
+    """
+    if source.endswith(".npy"):
+        X = _read_rows(source)
+        return Source(X, list(range(len(X))), None, None)
+    if source in DATASETS:
+        if Path(source).exists():
+            print(
+                f"nsae: {source} is taken as the data set; ./{source} names what is in this folder.",
+                file=sys.stderr,
+            )
+        return _read_dataset(source)
+    from nsae.images import find_images
+
+    if images is None:
+        raise ValueError(f"This model was trained on rows of numbers: give it a .npy file, not {source}.")
+    failures: list[ImageReadError] = []
+    paths = find_images(source, on_error=_reporter(failures))
+    if not paths:
+        raise ValueError(f"No images were found in {source}. Expected files such as .jpg, .png or .webp.")
+    X, kept = read_images(paths, images, strict, failures)
+    root = Path(os.path.realpath(source if os.path.isdir(source) else Path(source).parent))
+    return Source(X, [id_of(path, root) for path in kept], images, root)
+
+
+def read_images(
+    paths: list[Path], images: dict[str, Any], strict: bool, failures: list[ImageReadError] | None = None
+) -> tuple[np.ndarray, list[Path]]:
+    """Rows of pixels (n, d) of the images that could be read, and their paths.
+
+    ``failures`` are those met on the way here; :class:`NothingWorked` if there are any under ``strict``.
+    """
+    from nsae.images import iter_images
+
+    failures = [] if failures is None else failures
+    total = len(paths) + len(failures)
+    options = {"side": images["side"], "color": images["color"], "on_error": _reporter(failures)}
+    rows, kept = [], []
+    with Progress("reading images", len(paths), enabled=len(paths) > 100) as progress:
+        for path, image in iter_images(paths, **options):
+            rows.append(image.ravel())
+            kept.append(path)
+            progress.update()
+    if failures and (strict or not rows):
+        raise NothingWorked(
+            f"{len(failures)} of {total} images and folders could not be read"
+            + ("; --strict accepts none such." if rows else ".")
+        )
+    return np.stack(rows), kept
+
+
+def id_of(path: Path, root: Path | None) -> str:
+    """A photo's id: its path below the folder that was indexed, however that folder is spelt or linked."""
+    real = Path(os.path.realpath(path.parent), path.name)  # a link to a photo is a photo of its own
+    if root is not None and real.is_relative_to(root):
+        return real.relative_to(root).as_posix()
+    return os.fspath(real)
+
+
+def _reporter(failures: list[ImageReadError]) -> Callable[[ImageReadError], None]:
+    def report(error: ImageReadError) -> None:
+        failures.append(error)
+        print(f"nsae: skipped {printable(str(error))}", file=sys.stderr)
+
+    return report
+
+
+def _read_rows(path: str) -> np.ndarray:
+    """The array in a ``.npy`` file, which is mapped, not read."""
+    expected = "Expected an array of numbers, a sample a row, as np.save writes it."
+    try:
+        X = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy meets other files with ValueError, EOFError, OSError, BadZipFile, …
+        raise ValueError(f"{path} cannot be read as .npy ({error}). {expected}") from error
+    if not isinstance(X, np.ndarray):
+        X.close()
+        raise ValueError(f"{path} is an .npz, a file of several arrays. {expected}")
+    if X.ndim == 0:
+        raise ValueError(f"{path} holds a single value. {expected}")
+    return X
+
+
+def _read_dataset(name: str) -> Source:
+    from nsae import datasets
+
+    if name == "glyphs":
+        X = datasets.glyphs()[0]  # (n, 28, 28) in [0, 1]
+    else:
+        pixels = datasets.mnist()[0] if name == "mnist" else datasets.fashion_mnist()[0]
+        X = pixels.astype(np.float32) / 255  # (n, 28, 28)
+    preprocessing = {"side": X.shape[1], "color": False}
+    return Source(X.reshape(len(X), -1), list(range(len(X))), preprocessing, None)
