@@ -15,8 +15,8 @@ import numpy as np
 from nsae import plots
 from nsae.datasets import glyphs
 from nsae.estimator import SparseAutoencoder
+from nsae.outputs import check_picture, save_picture
 from nsae.retrieval import CodeIndex, Hits, evaluate, rank_dense
-from nsae.storage import atomic_file
 
 N_QUERIES = 500
 MODELS = {
@@ -37,10 +37,9 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
     """
     started = time.perf_counter()
     pictures = [folder / name for name in ("filters.png", "loss_curves.png", "search.png")]
-    for picture in pictures:
-        if picture.exists() and not overwrite:
-            raise FileExistsError(f"{picture} exists already. Name another folder (-o), or use --force.")
     folder.mkdir(parents=True, exist_ok=True)
+    for picture in pictures:
+        check_picture(picture, overwrite)
     say = (lambda *_: None) if quiet else print
 
     images, labels = glyphs(5000 + N_QUERIES, random_state=0)  # (n, 28, 28), (n,)
@@ -53,11 +52,13 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
     for name, options in MODELS.items():
         say(f"training with {name} …")
         models[name] = model = SparseAutoencoder(256, epochs=30, random_state=0, **options).fit(database)
+        if model.stopped_ == "interrupted":  # fit ends early without an error; here the whole is what counts
+            raise KeyboardInterrupt
         hits[name] = _search(model, queries, database)
         results[name] = _figures(model, database, hits[name], labels)
     say("\n" + table(results))
 
-    sheets = {name: model.encoder().patterns() for name, model in models.items()}
+    sheets = {name: _most_active(model, database) for name, model in models.items()}
     curves = {name: model.history_ for name, model in models.items()}
     raw_hits = rank_dense(queries, database, "cosine", 10)
     figures = [
@@ -66,8 +67,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
         _draw_search(images, labels, raw_hits, hits["k-sparse"]),
     ]
     for picture, figure in zip(pictures, figures, strict=True):
-        with atomic_file(picture, overwrite=overwrite) as file:
-            figure.savefig(file, format="png")
+        save_picture(figure, picture, overwrite)
     say("\nwrote " + ", ".join(map(str, pictures)) + f" ({time.perf_counter() - started:.0f} s in all)")
     return results
 
@@ -92,9 +92,9 @@ def table(results: dict[str, dict[str, float]]) -> str:
 
 
 def _raw(queries: np.ndarray, database: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Raw pixels by cosine, the better of cosine and L2 here."""
+    """Raw pixels by cosine, the better of cosine and L2 here; kept as they come, a pixel is one byte."""
     hits = rank_dense(queries, database, "cosine", len(database))
-    return {"bytes": 4.0 * database.shape[1], **_quality(hits, labels)}
+    return {"bytes": float(database.shape[1]), **_quality(hits, labels)}
 
 
 def _search(model: SparseAutoencoder, queries: np.ndarray, database: np.ndarray) -> Hits:
@@ -116,6 +116,12 @@ def _figures(
         **_quality(hits, labels),
         "seconds": sum(model.history_["seconds"]),
     }
+
+
+def _most_active(model: SparseAutoencoder, X: np.ndarray) -> np.ndarray:
+    """The units' patterns (h, d), first those of the units that are active most often."""
+    often = np.count_nonzero(model.transform(X) > model.autoencoder_.g.active_above, axis=0)  # (h,)
+    return model.encoder().patterns()[np.argsort(-often, kind="stable")]
 
 
 def _quality(hits: Hits, labels: np.ndarray) -> dict[str, float]:

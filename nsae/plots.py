@@ -21,20 +21,20 @@ DPI = 110
 
 
 def filters(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...], *, rows: int = 8) -> Figure:
-    """Units' patterns as sheets of small images, one sheet of ``rows`` × ``rows`` for each named model.
+    """Units' patterns as sheets of small images, one sheet for each named model.
 
     Parameters
     ----------
     sheets : mapping of name to (m, d) array
-        What each unit adds to a reconstruction (``Encoder.patterns()``); the strongest are shown.
+        What each unit adds to a reconstruction (``Encoder.patterns()``); the first ``rows`` × ``rows`` are shown.
     image_shape : (height, width) or (height, width, 3)
         With product d.
     """
     figure = _figure(4.0 * len(sheets), 4.3)
     for axis, (name, patterns) in zip(np.ravel(figure.subplots(1, len(sheets))), sheets.items(), strict=True):
-        strongest = np.argsort(-np.linalg.norm(patterns, axis=1), kind="stable")[: rows * rows]  # (m,)
-        axis.imshow(_mosaic(patterns[strongest].reshape(-1, *image_shape), rows), cmap="gray", vmin=0, vmax=1)
-        axis.set_title(f"{name}: {len(strongest)} of {len(patterns)} units", fontsize=10)
+        shown = patterns[: rows * rows]  # (m, d)
+        axis.imshow(_mosaic(shown.reshape(-1, *image_shape), rows), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{name}: {len(shown)} of {len(patterns)} units", fontsize=10, parse_math=False)
         axis.set_axis_off()
     return figure
 
@@ -50,13 +50,19 @@ def loss_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
     figure = _figure(3.1 * len(panels), 3.0)
     for axis, (key, label) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for name, history in histories.items():
-            axis.plot(range(1, len(history[key]) + 1), history[key], label=name)
+            values = history[key]
+            marker = "o" if len(values) < 5 else None  # a line needs two points to be seen
+            axis.plot(range(1, len(values) + 1), values, marker=marker, label=name)
         axis.set(xlabel="epoch", title=label)
         axis.title.set_fontsize(10)
         axis.grid(alpha=0.3)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         if key == "loss":
             axis.set_yscale("log")
-    axis.legend(fontsize=8)
+    names = axis.get_legend_handles_labels()
+    legend = figure.legend(*names, loc="outside lower center", ncols=len(histories), fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -83,7 +89,8 @@ def search_results(
     across = 1 + max(len(row) for row in hits)
     size = 1.25
     height = size * 1.36 if names else size * 1.2
-    figure = _figure(size * across, height * len(queries) + (0.3 if title else 0.0))
+    width = max(size * across, 0.085 * len(title))  # inches; so much for a letter at 10 points
+    figure = _figure(width, height * len(queries) + (0.3 if title else 0.0))
     axes = figure.subplots(len(queries), across, squeeze=False)
     for axis in axes.ravel():
         axis.set_xticks([])
@@ -92,18 +99,19 @@ def search_results(
             side.set_visible(False)
     for i, query in enumerate(queries):
         _draw_image(axes[i, 0], query)
-        axes[i, 0].set_title(row_titles[i] if row_titles else "query", fontsize=8, fontweight="bold")
+        row_title = _shortened(row_titles[i]) if row_titles else "query"
+        axes[i, 0].set_title(row_title, fontsize=8, fontweight="bold", parse_math=False)
         _frame(axes[i, 0], "black")
         for r, (hit, distance) in enumerate(zip(hits[i], distances[i], strict=True)):
             axis = axes[i, 1 + r]
             _draw_image(axis, hit)
             axis.set_title(f"{distance:.3f}", fontsize=8)
             if names:
-                axis.set_xlabel(_shortened(names[i][r]), fontsize=7)
+                axis.set_xlabel(_shortened(names[i][r]), fontsize=7, parse_math=False)
             if right:
                 _frame(axis, "tab:green" if right[i][r] else "tab:red")
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 

@@ -35,8 +35,45 @@ def test_demo_prints_a_table_and_draws_three_pictures(tmp_path, capsys):
 def test_demo_figures(tmp_path):
     results = demo.run_demo(tmp_path / "out", quiet=True)
     assert list(results) == ["raw pixels", "L1", "KL", "k-sparse"]
-    assert results["raw pixels"]["bytes"] == 3136
+    assert results["raw pixels"]["bytes"] == 784  # a byte a pixel, as they come
     assert results["k-sparse"]["l0"] <= 32
     for figures in results.values():
         assert 0 < figures["map"] < 1
         assert 0 < figures["precision@10"] <= figures["precision@1"] <= 1
+
+
+@pytest.mark.usefixtures("small")
+def test_ctrl_c_stops_the_demo(tmp_path, monkeypatch, capsys):
+    model = demo.SparseAutoencoder
+
+    def interrupted(h, **options):
+        unfitted = model(h, **options)
+        fit = unfitted.fit
+
+        def stop(X):
+            fit(X).stopped_ = "interrupted"  # what Ctrl-C leaves
+            return unfitted
+
+        unfitted.fit = stop
+        return unfitted
+
+    monkeypatch.setattr(demo, "SparseAutoencoder", interrupted)
+    assert main(["demo", "-o", str(tmp_path / "out")]) == 130
+    assert "KL" not in capsys.readouterr().out  # the first model was the last
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_demo_finds_out_first_that_it_cannot_write(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "glyphs", lambda *_, **__: pytest.fail("work began"))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main(["demo", "-o", str(tmp_path)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+def test_units_that_are_active_most_often_come_first():
+    X = np.random.default_rng(0).random((50, 6), dtype=np.float32)
+    model = demo.SparseAutoencoder(8, k=2, random_state=0).fit(X)
+    often = (model.transform(X) > 0).sum(axis=0)
+    first = demo._most_active(model, X)[0]
+    np.testing.assert_array_equal(first, model.encoder().patterns()[often.argmax()])

@@ -16,9 +16,9 @@ def drawn(figure, tmp_path):
     return imread(tmp_path / "out.png")
 
 
-def test_filters_show_the_strongest_first(rng, tmp_path):
-    patterns = np.zeros((5, 4))
-    patterns[3] = [1, -1, 0.5, 0]  # the only unit that does something
+def test_filters_are_shown_in_the_order_given(rng, tmp_path):
+    patterns = np.full((5, 4), 9.0)
+    patterns[0] = [1, -1, 0.5, 0]
     figure = plots.filters({"some": patterns, "others": rng.normal(size=(9, 4))}, (2, 2), rows=2)
     sheet = figure.axes[0].images[0].get_array()
     assert sheet.shape == (5, 5)  # 2 × 2 tiles of 2 × 2 with a line between
@@ -35,7 +35,7 @@ def test_loss_curves_have_a_line_for_each_model(tmp_path):
     history = {"loss": [3, 2], "explained_variance": [0.1, 0.5], "l0": [4, 4], "dead": [0, 0.1]}
     figure = plots.loss_curves({"a": history, "b": history})
     assert [len(axis.lines) for axis in figure.axes] == [2, 2, 2, 2]
-    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["a", "b"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
     drawn(figure, tmp_path)
 
 
@@ -55,3 +55,38 @@ def test_search_results_show_distances_names_and_which_are_right(rng, tmp_path):
 def test_rows_may_have_fewer_hits_than_others(rng, tmp_path):
     images = rng.random((4, 8, 8, 3))
     drawn(plots.search_results(images[:2], [images[:3], images[:1]], [[0, 1, 2], [0]]), tmp_path)
+
+
+def test_a_history_of_one_epoch_can_be_seen():
+    history = {"loss": [3], "explained_variance": [0.1], "l0": [4], "dead": [0]}
+    for axis in plots.loss_curves({"a": history}).axes:
+        assert axis.lines[0].get_marker() == "o"
+
+
+def test_the_legend_covers_no_curve(tmp_path):
+    history = {"loss": [3, 2], "explained_variance": [0.1, 0.5], "l0": [4, 4], "dead": [0, 0.1]}
+    figure = plots.loss_curves({"a": history, "b": history})
+    drawn(figure, tmp_path)
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(axis.get_window_extent()) for axis in figure.axes)
+
+
+def test_names_are_not_read_as_formulas(rng, tmp_path):
+    history = {"loss": [3], "explained_variance": [0.1], "l0": [4], "dead": [0]}
+    name = r"$\nothing{$"
+    drawn(plots.loss_curves({name: history}), tmp_path)
+    drawn(plots.filters({name: rng.normal(size=(4, 4))}, (2, 2)), tmp_path)
+    images = rng.random((2, 8, 8))
+    texts = {"names": [[name]], "row_titles": [name], "title": name}
+    drawn(plots.search_results(images[:1], [images[1:]], [[0.5]], **texts), tmp_path)
+
+
+@pytest.mark.parametrize("n_hits", [0, 1])
+def test_the_title_fits_over_few_hits(rng, tmp_path, n_hits):
+    images = rng.random((2, 8, 8))
+    title = "Each query and its nearest photos by sparse code, with their distances"
+    figure = plots.search_results(images[:1], [images[:n_hits]], [[0.5] * n_hits], title=title)
+    drawn(figure, tmp_path)
+    extent = figure._suptitle.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.x1
