@@ -42,6 +42,8 @@ def train(args: Namespace) -> int:
     """``nsae train``: fit a SparseAutoencoder and save it; after Ctrl-C, as it stands."""
     target = check_file(args.target, args.force)
     picture = check_picture(args.plot, args.force) if args.plot else None
+    if picture and picture.absolute() == target.absolute():
+        raise UsageError(f"The model (-o) and its picture (--plot) are both to be {target}. Name two files.")
     model = _fit(args, read_source(args.data, _wanted(args), args.strict))
     model.save(target, overwrite=args.force)
     if picture:

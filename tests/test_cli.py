@@ -290,6 +290,13 @@ def test_an_output_that_cannot_be_is_refused_first(arguments, words, tmp_path, m
 
 
 @pytest.mark.usefixtures("no_work")
+def test_a_picture_does_not_take_the_place_of_its_model(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["train", "rows.npy", "-o", str(tmp_path / "a.png"), "--plot", str(tmp_path / "a.png")]) == 2
+    assert "two files" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_work")
 def test_a_folder_that_cannot_be_written_to_is_refused_first(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("os.access", lambda *_: False)
     for command in (["train", "rows.npy"], ["index", "photos"], ["encode", "m.npz", "photos"]):
@@ -470,6 +477,12 @@ def test_download_of_something_unknown(capsys):
     with pytest.raises(SystemExit):
         main(["download", "imagenet"])
     assert "fashion-mnist" in capsys.readouterr().err
+
+
+def test_download_tells_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr("nsae.download.download", lambda name, *, progress, **_: progress("a.gz", 50, 2000))
+    assert main(["download", "mnist"]) == 0
+    assert "a.gz: 50 of 2,000 bytes" in capsys.readouterr().err
 
 
 # ---- streams

@@ -70,6 +70,8 @@ MAY_IMPORT = {
     "images": {"errors"},
     "download": {"errors", "storage", "datasets"},
     "datasets": {"errors", "storage"},
+    "outputs": {"errors", "retrieval", "storage"},
+    "sources": {"datasets", "errors", "images", "outputs", "progress"},
 }
 
 
