@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nsae.batches import release
 from nsae.layers import Dense, normalise_columns
 
-MEAN_ROWS = 10_000  # so many rows are enough to start the biases from
+MEAN_RUNS, RUN_ROWS = 40, 256  # some 10,000 rows are enough to start the biases from
 
 
 def random_layers(d: int, h: int, rng: np.random.Generator, dtype: np.dtype | str) -> tuple[Dense, Dense]:
@@ -29,6 +30,21 @@ def tied_layers(
     V = np.ascontiguousarray(W.T)  # (d, h)
     normalise_columns(V)
     W = V.T.copy()  # (h, d)
-    mean = X[:: max(1, len(X) // MEAN_ROWS)].mean(axis=0, dtype=np.float64)  # (d,)
+    mean = sample_mean(X)  # (d,)
     c = mean if centred_output else np.zeros_like(mean)  # (d,)
     return Dense(W, (-W @ mean).astype(dtype)), Dense(V, c.astype(dtype))
+
+
+def sample_mean(X: np.ndarray) -> np.ndarray:
+    """The mean (d,) of all rows of X, or of evenly spaced runs of rows if they are many.
+
+    Runs and not single rows: of a file, a row costs as much to read as the run around it.
+    """
+    if len(X) <= MEAN_RUNS * RUN_ROWS:
+        return X.mean(axis=0, dtype=np.float64)
+    total = np.zeros(X.shape[1])
+    for run in range(MEAN_RUNS):
+        start = run * len(X) // MEAN_RUNS
+        total += X[start : start + RUN_ROWS].sum(axis=0, dtype=np.float64)
+        release(X)
+    return total / (MEAN_RUNS * RUN_ROWS)

@@ -1,50 +1,22 @@
-"""The fit loop: minibatches, what an epoch reports, convergence, and Ctrl-C.  The step is in steps.py."""
+"""The fit loop: what an epoch reports, convergence, and Ctrl-C.  Batches and steps have files of their own."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 
 from nsae.autoencoder import Autoencoder
 from nsae.auxiliary import AuxiliaryLoss
+from nsae.batches import minibatches
 from nsae.history import History, Spread, Tally
 from nsae.layers import normalise_columns
 from nsae.optimizers import Adam
 from nsae.progress import Progress
 from nsae.schedules import Schedule
 from nsae.steps import make_step
-
-
-def minibatches(
-    X: np.ndarray,
-    batch_size: int,
-    dtype: np.dtype | str,
-    rng: np.random.Generator | None,
-    buffer: np.ndarray | None = None,
-) -> Iterator[np.ndarray]:
-    """Batches (B, d) that hold every row of X once: in random order, or as they stand if ``rng`` is None.
-
-    Only one batch is copied at a time, into ``buffer`` (batch_size, d) if that is given: then each batch
-    is gone when the next one comes.  The last one holds what is left.
-    """
-    n = len(X)
-    order = None if rng is None else rng.permutation(n)
-    for start in range(0, n, batch_size):
-        stop = min(start + batch_size, n)
-        rows = slice(start, stop) if order is None else order[start:stop]
-        if buffer is None:
-            yield np.asarray(X[rows], dtype)  # (B, d)
-        else:
-            batch = buffer[: stop - start]  # (B, d)
-            if order is not None and X.dtype == buffer.dtype:
-                np.take(X, rows, axis=0, out=batch, mode="clip")  # "raise" would make a copy first
-            else:
-                batch[...] = X[rows]
-            yield batch
 
 
 def train(

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nsae.batches import release
+
 BLOCK_BYTES = 1 << 24  # rows are checked 16 MiB at a time
 ROUNDING = 1e-6  # a scaler's idea of [0, 1] may end at 1 + 2e-16, or in float32 at 1 + 1e-7
 FLOAT_LIMIT = float(np.finfo(np.float32).max)
@@ -70,6 +72,7 @@ def row_blocks(X: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     step = max(1, BLOCK_BYTES // max(1, X.shape[1] * X.dtype.itemsize))
     for start in range(0, len(X), step):
         yield start, X[start : start + step]
+        release(X)
 
 
 def _as_array(X: object) -> np.ndarray:
@@ -78,7 +81,7 @@ def _as_array(X: object) -> np.ndarray:
             f"A sparse matrix ({type(X).__name__}) came, a dense array was expected. Use X.toarray()."
         )
     try:
-        X = np.asarray(X)  # a memory-mapped array stays mapped
+        X = X if isinstance(X, np.memmap) else np.asarray(X)  # a memory-mapped array stays one
         if X.dtype.kind == "O":
             X = X.astype(np.float64)
     except TypeError as error:  # objects that are no numbers; text is a ValueError of its own

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "storage": set(),
     "progress": set(),
     "codes": set(),
-    "validation": set(),
+    "validation": {"batches"},
+    "batches": set(),
     "header": {"activations"},
     "modelfile": {"errors", "storage"},
     "autoencoder": TOPICS,
@@ -41,6 +42,7 @@ MAY_IMPORT = {
     "fast_ksparse": TOPICS | {"autoencoder", "auxiliary", "kernels", "state", "steps", "threads"},
     "history": {"autoencoder", "steps"},
     "training": {
+        "batches",
         "autoencoder",
         "auxiliary",
         "history",
@@ -53,7 +55,7 @@ MAY_IMPORT = {
     "hyperparameters": {"backends", "errors", "schedules"},
     "parameters": set(),
     "encoder": TOPICS | BASE | {"backends", "kernels", "threads"},
-    "initial": {"layers"},
+    "initial": {"batches", "layers"},
     "estimator": TOPICS
     | BASE
     | {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nsae.initial import random_layers, tied_layers
+from nsae.initial import random_layers, sample_mean, tied_layers
 
 
 def test_tied_layers_are_centred_transposes_of_norm_one(rng):
@@ -25,3 +25,9 @@ def test_everything_has_the_dtype_asked_for(rng, dtype):
     layers = [*random_layers(6, 4, rng, dtype), *tied_layers(X, 4, rng, dtype, centred_output=True)]
     assert {array.dtype.name for layer in layers for array in (layer.W, layer.b)} == {dtype}
     assert [layer.W.shape for layer in layers] == [(4, 6), (6, 4)] * 2
+
+
+def test_the_mean_of_many_rows_is_taken_from_runs_of_them(rng):
+    X = rng.random((20_000, 3)) + np.arange(20_000)[:, None] / 20_000  # it drifts, so runs must be spread
+    np.testing.assert_allclose(sample_mean(X), X.mean(axis=0), atol=0.03)
+    np.testing.assert_allclose(sample_mean(X[:5000]), X[:5000].mean(axis=0))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from nsae import SparseAutoencoder, steps, training
+from nsae.batches import minibatches
 from nsae.optimizers import Adam
-from nsae.training import minibatches
 
 DATA = np.random.default_rng(0).random((50, 6))
 
