@@ -8,6 +8,7 @@ a unit is one run of memory.
 import numpy as np
 from numba import njit
 
+from nsae.kernels.optimizers import adam
 from nsae.kernels.options import KERNEL, REORDER
 
 BLOCK = 128  # pre-activations that are passed over at once if none of them can be among the k largest
@@ -162,18 +163,6 @@ def unit_lists(units, values, start, entry):
 
 
 @njit(**REORDER)
-def _adam_row(theta, g, m1, m2, decay, rates):
-    alpha, new1, new2, eps, correct1, correct2 = rates
-    for l in range(len(theta)):
-        gradient = g[l] + decay * theta[l]
-        first = m1[l] + new1 * (gradient - m1[l])  # (16)
-        second = m2[l] + new2 * (gradient * gradient - m2[l])  # (17)
-        m1[l] = first
-        m2[l] = second
-        theta[l] -= alpha * (first * correct1) / (np.sqrt(second * correct2) + eps)  # (18) (19)
-
-
-@njit(**REORDER)
 def update_units(
     start, entry, values, dY, X, dU, extra, W, b, V, moments, decay, unit_norm, rates, scratch, lo, hi
 ):
@@ -215,8 +204,8 @@ def update_units(
                 along += dv[l] * v[l]
             for l in range(len(dv)):
                 dv[l] -= along * v[l]  # (20)
-        _adam_row(W[j], dw, W_m1[j], W_m2[j], decay, rates)
-        _adam_row(v, dv, V_m1[j], V_m2[j], decay_of_V, rates)
+        adam(W[j], dw, W_m1[j], W_m2[j], decay, rates, 0, len(dw))
+        adam(v, dv, V_m1[j], V_m2[j], decay_of_V, rates, 0, len(dv))
         if unit_norm:
             square = dw.dtype.type(0)
             for l in range(len(v)):
