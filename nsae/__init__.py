@@ -1,16 +1,21 @@
 """nsae: a sparse autoencoder written out in NumPy, and image search by its sparse codes.
 
-Importing it loads NumPy and nothing else.  EQUATIONS.md, beside this file, numbers the equations
-that the code cites.
+Importing it loads NumPy and nothing else, and the parts with more behind them when they are first used.
+EQUATIONS.md, beside this file, numbers the equations that the code cites.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from nsae.autoencoder import Autoencoder
 from nsae.codes import Codes
-from nsae.encoder import Encoder
 from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, NotFittedError
-from nsae.estimator import SparseAutoencoder
-from nsae.gradcheck import check_gradients
-from nsae.retrieval import CodeIndex, Hits, evaluate
+
+if TYPE_CHECKING:
+    from nsae.encoder import Encoder
+    from nsae.estimator import SparseAutoencoder
+    from nsae.gradcheck import check_gradients
+    from nsae.retrieval import CodeIndex, Hits, evaluate
 
 __version__ = "0.1.0"
 
@@ -28,3 +33,24 @@ __all__ = [
     "check_gradients",
     "evaluate",
 ]
+
+_WHERE = {
+    "CodeIndex": "nsae.retrieval",
+    "Encoder": "nsae.encoder",
+    "Hits": "nsae.retrieval",
+    "SparseAutoencoder": "nsae.estimator",
+    "check_gradients": "nsae.gradcheck",
+    "evaluate": "nsae.retrieval",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a part when it is first asked for."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'nsae' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_WHERE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 MIN_WORK = 1 << 16  # below so many numbers, handing work to a thread takes longer than doing it
 
@@ -26,6 +25,8 @@ class Threads:
     """
 
     def __init__(self, n: int | None = None):
+        from concurrent.futures import ThreadPoolExecutor  # here, for it costs an import some milliseconds
+
         self.n = n or n_cpus()
         self._pool = ThreadPoolExecutor(self.n - 1) if self.n > 1 else None
 

@@ -145,6 +145,14 @@ def test_importing_nsae_loads_numpy_and_nothing_else():
     assert out.stdout.split("\n")[0] == "[] True"
 
 
+def test_every_public_name_is_there_when_asked_for():
+    for name in nsae.__all__:
+        assert getattr(nsae, name).__module__.startswith("nsae.")
+        assert name in dir(nsae)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        nsae.nonsense  # noqa: B018
+
+
 def test_version_is_the_same_everywhere():
     setup = (PACKAGE.parent / "setup.py").read_text(encoding="utf-8")
     assert f'VERSION = "{nsae.__version__}"' in setup
