@@ -64,11 +64,12 @@ class PlainStep:
         model = self.model
         Z, U = model.forward(X)  # (B, h), (B, d)
         on = model.g.active_above < Z  # (B, h)
-        error = float(np.square(model.reconstruct(U) - X).sum(dtype=np.float64))
-        report = Report(model.losses(X, Z, U), on.any(axis=0), int(on.sum()), error)
+        error = X - model.reconstruct(U)  # e (B, d)
+        squares = float(np.square(error).sum(dtype=np.float64))
+        report = Report(model.losses(X, Z, U), on.any(axis=0), int(on.sum()), squares)
         grads = model.backward(X, Z, U)
         if self.auxiliary is not None:
-            extra = self.auxiliary(X, X - model.reconstruct(U), report.on)  # (21)
+            extra = self.auxiliary(X, error, report.on)  # (21)
             if extra is not None:
                 report = report.plus(extra.value)
                 grads["W"][extra.units] += extra.dW

@@ -5,7 +5,7 @@ The NumPy code in the topic files is the definition; each kernel names the lines
 
 - Serial, ``nogil``, over a range ``lo:hi`` of rows or units; ``nsae.threads`` runs ranges side by side.
 - Each array is cut to its range first and then indexed from 0: with a start that the compiler does not
-  know, it must allow for negative indices, and does not vectorise (Adam: 7 times slower).
+  know, it must allow for negative indices, and does not vectorise.
 - ``error_model="numpy"``: Python's check for division by zero would stop vectorisation, too.
 - Sums run along the columns of an accumulator, where a vector of them goes on side by side.  Sums within
   a row may be reordered (``REORDER``), but NaN is kept: never plain ``fastmath``.
