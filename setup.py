@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = "0.1.0"
 
-FAST = ["numba>=0.59"]
+FAST = ["numba>=0.59", "threadpoolctl>=3.1"]  # the second one keeps BLAS from spinning: see nsae/blas.py
 IMAGES = ["pillow>=10.1"]
 PLOTS = ["matplotlib>=3.8"]
 ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]

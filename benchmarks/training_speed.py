@@ -128,6 +128,7 @@ def nsae_run(folder: Path, shape: Shape, threads: int, backend: str) -> Run:
     step = make_step(
         model, Adam(LR, BETA1, BETA2, EPS), shape.B, unit_norm=False, backend=backend, n_threads=threads
     )
+    step.__enter__()  # its threads live as long as the worker
     return lambda X: step(X).loss.total
 
 

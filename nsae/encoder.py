@@ -153,11 +153,15 @@ class Encoder:
         units = np.empty((n, k), np.int32)
         values = np.empty((n, k), self._encoder.W.dtype)
         no_bias = np.zeros(self.n_units, values.dtype)  # Y has it already
+        found = np.zeros(n, np.int64)
         start = 0
 
         def select(_part: int, lo: int, hi: int, Y: np.ndarray, first: int) -> None:
             last = first + len(Y)
-            kernels.top_k(Y, no_bias, units[first:last], values[first:last], lo, hi)  # (2)
+            kernels.top_k(
+                Y, no_bias, 0, units[first:last], values[first:last], found[first:last], lo, hi
+            )  # (2)
+            kernels.by_unit(units, values, found, first + lo, first + hi)
 
         with Threads() as threads:
             for Y in self._blocks(X):

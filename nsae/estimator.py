@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import copy
-import os
-from typing import Any
 
 import numpy as np
 
 from nsae.autoencoder import Autoencoder
 from nsae.auxiliary import AuxiliaryLoss
-from nsae.codes import Codes
-from nsae.encoder import BLOCK_ROWS, Encoder, activation_for
-from nsae.errors import ModelFormatError, NotFittedError
-from nsae.header import KIND, header_of
-from nsae.history import History, Spread
+from nsae.encoder import activation_for
+from nsae.fitted import Fitted
+from nsae.history import History
 from nsae.hyperparameters import check_hyperparameters, generator
 from nsae.initial import random_layers, tied_layers
 from nsae.layers import Dense, normalise_columns
-from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.optimizers import Adam
 from nsae.parameters import Parameters
 from nsae.training import train
 from nsae.validation import check_data
 
-PARAMS = ("W", "b", "V", "c")
-MOMENTS = tuple(f"{moment}_{name}" for moment in ("m1", "m2") for name in PARAMS)
 
-
-class SparseAutoencoder(Parameters):
+class SparseAutoencoder(Fitted, Parameters):
     """A sparse autoencoder with one hidden layer: ``z = g(Wx + b)``, ``x̂ = o(Vz + c)``.
 
     Parameters
@@ -59,6 +51,8 @@ class SparseAutoencoder(Parameters):
     warmup, decay : int, str
         Steps in which the learning rate rises from 0, and how it falls to 0 by the end: "none", "linear",
         "cosine".
+    clip : float, optional
+        τ of Eq. (34): a longer gradient, over all parameters together, is shortened to it.
     k_start : int, optional
         Start with so many active units and come down to ``k`` in three fifths of the steps.
     tol, patience : float, int
@@ -121,6 +115,7 @@ class SparseAutoencoder(Parameters):
         learning_rate: float = 1e-3,
         warmup: int = 0,
         decay: str = "none",
+        clip: float | None = None,
         k_start: int | None = None,
         tol: float = 0.0,
         patience: int = 5,
@@ -148,6 +143,7 @@ class SparseAutoencoder(Parameters):
         self.learning_rate = learning_rate
         self.warmup = warmup
         self.decay = decay
+        self.clip = clip
         self.k_start = k_start
         self.tol = tol
         self.patience = patience
@@ -174,7 +170,7 @@ class SparseAutoencoder(Parameters):
         check_hyperparameters(self)
         X = self._check(X)
         rng = generator(self.random_state)
-        core, optimizer, history = self._initial(X, rng), Adam(float(self.learning_rate)), {}
+        core, optimizer, history = self._initial(X, rng), self._new_optimizer(), {}
         stopped = self._train(core, optimizer, history, X, self.epochs, rng, k_start=self.k_start)
         self._adopt(core, optimizer, history, stopped)
         self.preprocessing_ = None
@@ -192,7 +188,7 @@ class SparseAutoencoder(Parameters):
         if not self.__sklearn_is_fitted__():
             X = self._check(X)
             core = self._initial(X, generator(self.random_state))
-            optimizer, history = Adam(float(self.learning_rate)), {}
+            optimizer, history = self._new_optimizer(), {}
         else:
             X = self._check(X, n_features=self.n_features_in_)
             # on copies: if the loss diverges, and for every encoder() handed out, the old model stays
@@ -206,7 +202,8 @@ class SparseAutoencoder(Parameters):
             if self.unit_norm:
                 normalise_columns(core.decoder.W)  # (20), if it was not on before
             core = self._assemble(core.encoder, core.decoder)  # with what set_params has said since
-            optimizer.learning_rate = float(self.learning_rate)
+            fresh = self._new_optimizer()
+            optimizer.learning_rate, optimizer.clip = fresh.learning_rate, fresh.clip
         stopped = self._train(core, optimizer, history, X, 1, None)
         self._adopt(core, optimizer, history, stopped)
         return self
@@ -222,101 +219,6 @@ class SparseAutoencoder(Parameters):
         check_hyperparameters(self)
         return self._initial(self._check(X), generator(self.random_state))
 
-    # ---- using what was learned
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Dense codes Z (n, h) of X (n, d), Eqs. (1)–(2)."""
-        return self.encoder().transform(X)
-
-    def encode(self, X: np.ndarray) -> Codes:
-        """The same codes as (unit, value) pairs."""
-        return self.encoder().encode(X)
-
-    def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
-        """Reconstructions x̂ (n, d) of codes, dense (n, h) or ``Codes``: Eq. (3)."""
-        return self.encoder().inverse_transform(Z)
-
-    def score(self, X: np.ndarray, y: object = None) -> float:
-        """Explained variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²: 1 is perfect, 0 is what the mean does."""
-        encoder = self.encoder()
-        X = check_data(X, n_features=encoder.n_features)
-        spread, error = Spread(), 0.0
-        for start in range(0, len(X), BLOCK_ROWS):
-            rows = X[start : start + BLOCK_ROWS].astype(np.float64)  # (rows, d)
-            X_hat = encoder.inverse_transform(encoder.transform(rows))  # (rows, d)
-            error += float(np.square(rows - X_hat).sum())
-            spread.add(rows)
-        return 1 - error / spread.total if spread.total > 0 else float(error == 0)
-
-    def encoder(self) -> Encoder:
-        """The model as it stands, for use: it shares the weights."""
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError(
-                "This SparseAutoencoder is not fitted yet. Call fit(X), partial_fit(X) or load(path) first."
-            )
-        core = self.autoencoder_
-        return Encoder(core.encoder, core.decoder, core.g, core.output, header_of(self))
-
-    # ---- files
-
-    def save(self, path: str | os.PathLike, *, overwrite: bool = False, with_optimizer: bool = False) -> None:
-        """Write the model to one ``.npz`` file, atomically.
-
-        ``with_optimizer`` adds Adam's moments, three times the size, so that ``partial_fit`` goes on
-        after ``load`` as if nothing had happened.
-
-        Raises
-        ------
-        FileExistsError
-            The file is there and ``overwrite`` is False.
-        """
-        write_model(path, *self._content(with_optimizer), overwrite=overwrite)
-
-    def to_bytes(self) -> bytes:
-        """What ``save`` would write, for storing it inside something else."""
-        return model_bytes(*self._content(False))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> SparseAutoencoder:
-        """Read a model that :meth:`save` wrote.
-
-        Raises
-        ------
-        ModelFormatError
-            The file is missing, truncated, foreign, or from a newer nsae.
-        """
-        encoder = Encoder.load(path)
-        header, moments = read_model(path, KIND, MOMENTS)
-        try:
-            model = cls(**header["params"])
-            check_hyperparameters(model)
-            core = model._assemble(encoder._encoder, encoder._decoder)
-            optimizer = Adam(float(model.learning_rate))
-            if moments:
-                optimizer.t = header["optimizer_steps"]
-                optimizer.m1 = {name: moments[f"m1_{name}"] for name in PARAMS}
-                optimizer.m2 = {name: moments[f"m2_{name}"] for name in PARAMS}
-                for name, value in moments.items():
-                    if value.shape != core.params[name[3:]].shape:
-                        raise ValueError(f"{name} does not fit its parameter")
-            model._adopt(core, optimizer, header["history"], header["stopped"])
-            model.preprocessing_ = header["preprocessing"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFormatError(
-                f"{path} is not a whole nsae model file: {error!r}. Save it again."
-            ) from None
-        return model
-
-    # ---- scikit-learn's contract, beside what Parameters brings
-
-    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """(h,) names of the code's columns: sparseautoencoder0, sparseautoencoder1, …"""
-        h = self.encoder().n_units
-        return np.array([f"sparseautoencoder{j}" for j in range(h)], dtype=object)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "autoencoder_")
-
     # ---- inside
 
     def _initial(self, X: np.ndarray, rng: np.random.Generator) -> Autoencoder:
@@ -327,6 +229,9 @@ class SparseAutoencoder(Parameters):
         else:
             layers = random_layers(X.shape[1], self.n_units, rng, self.dtype)
         return self._assemble(*layers)
+
+    def _new_optimizer(self) -> Adam:
+        return Adam(float(self.learning_rate), clip=None if self.clip is None else float(self.clip))
 
     def _assemble(self, encoder: Dense, decoder: Dense) -> Autoencoder:
         # plain floats: a NumPy float64, as np.logspace gives, would turn float32 gradients into float64
@@ -388,13 +293,3 @@ class SparseAutoencoder(Parameters):
             n_features=n_features,
             unit_interval=self.loss == "cross_entropy",
         )
-
-    def _content(self, with_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Header and arrays of the model file."""
-        header = self.encoder().header
-        arrays = dict(self.autoencoder_.params)
-        if with_optimizer:
-            for moment in ("m1", "m2"):
-                for name, value in getattr(self._optimizer, moment).items():
-                    arrays[f"{moment}_{name}"] = value
-        return header, arrays

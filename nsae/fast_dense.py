@@ -1,6 +1,8 @@
 """A dense training step in buffers: five matrix products, and compiled loops between them.
 
-It computes what ``PlainStep`` does, in the order of autoencoder.py.
+Each thread takes its share of the batch from the first product to dY, and then its share of the units
+from their gradients to Adam, which finds them in cache.  It computes what ``PlainStep`` does, in the order
+of autoencoder.py.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ import numpy as np
 from nsae import kernels
 from nsae.activations import Sigmoid
 from nsae.autoencoder import Autoencoder, Loss
-from nsae.auxiliary import AuxiliaryLoss
+from nsae.auxiliary import AuxiliaryGradients, AuxiliaryLoss
 from nsae.optimizers import Adam
 from nsae.sparsity import divergence, divergence_slope, within_unit_interval
 from nsae.state import FlatState
 from nsae.steps import Report
 from nsae.threads import Threads
+
+UNITS = 256  # whose gradients are made at once: large for a product, small enough for a cache
 
 
 class DenseStep:
@@ -35,12 +39,8 @@ class DenseStep:
         self.threads = Threads(n_threads)
         h, d = self.state.shape
         dtype = self.state.theta.dtype
-        self.W, self.Vt, self.b, self.c = (
-            model.encoder.W,
-            model.decoder.W.T,
-            model.encoder.b,
-            model.decoder.b,
-        )
+        self.W, self.b, self.c = model.encoder.W, model.encoder.b, model.decoder.b
+        self.Vt = model.decoder.W.T  # (h, d), a run of memory for each unit
         self.grad = np.empty_like(self.state.theta)
         grads = self.state.views(self.grad)
         self.dW, self.dVt, self.db, self.dc = grads["W"], grads["V"].T, grads["b"], grads["c"]
@@ -56,44 +56,72 @@ class DenseStep:
         self.feature_sums = np.empty((3, self.threads.n, d), dtype)
 
     def __call__(self, X: np.ndarray) -> Report:
-        B = len(X)
-        Z, U, dZ = self.Z[:B], self.U[:B], self.dZ[:B]
+        B, h = len(X), len(self.b)
+        over, work = self.threads.over, B * h
         real = self.state.theta.dtype.type
         self.unit_sums[:] = 0
         self.feature_sums[:] = 0
 
-        np.matmul(X, self.W.T, out=Z)  # (1) (B, h)
-        self.threads.over(B, Z.size, self._activate)  # (1) (2)
-        np.matmul(Z, self.Vt, out=U)  # (3) (B, d)
-        self.threads.over(B, U.size, self._output, X, real(1 / B))  # (3) (11)
-        np.matmul(Z.T, U, out=self.dVt)  # (12) (h, d)
-        np.matmul(U, self.Vt.T, out=dZ)  # (13) (B, h)
+        over(B, work, self._forward, X, real(1 / B))  # (1) to (11)
         total = self.unit_sums[0].sum(axis=0)  # (h,)
         rho_hat = within_unit_interval(total / B) if self.model.kl else None  # (8) (h,)
-        self.threads.over(B, dZ.size, self._gate, self._push(B, rho_hat))  # (13) (14)
-        np.matmul(dZ.T, X, out=self.dW)  # (15) (h, d)
+        over(B, work, self._backward, self._push(B, rho_hat))  # (13) (14)
         self.unit_sums[2].sum(axis=0, out=self.db)  # (15)
         self.feature_sums[0].sum(axis=0, out=self.dc)  # (12)
 
         active = self.unit_sums[1].sum(axis=0)  # (h,)
         error = float(self.feature_sums[1].sum(dtype=np.float64))
         report = Report(self._loss(B, error, total, rho_hat), active, float(active.sum()), error)
-        if self.auxiliary is not None:
-            report = self._add_auxiliary(X, U, report)  # (21)
-        self._update()  # (16)–(20)
-        return report
+        extra = None if self.auxiliary is None else self._auxiliary_gradients(X, report)  # (21)
+        if self.state.optimizer.clip is None:
+            rates = self.state.next_rates()
+            over(h, work, self._update, X, extra, rates)  # (12) (15) (16)–(20)
+        else:
+            over(h, work, self._gradients, X, extra)  # (12) (15)
+            rates = self.state.next_rates(self._square())  # (34) needs them all
+            over(h, work, self._move, rates)  # (16)–(20)
+        self._adam(len(self.grad) - len(self.c), len(self.grad), 0.0, rates)  # c
+        return report if extra is None else report.plus(extra.value)
 
-    def _add_auxiliary(self, X: np.ndarray, dU: np.ndarray, report: Report) -> Report:
-        # where the output bends, dU is no multiple of the error, which is then made anew
-        bent = self.sigmoid_output and self.model.loss == "squared"
-        error = X - self.model.reconstruct(self.model.forward(X)[1]) if bent else dU * -len(X)
-        extra = self.auxiliary(X, error, report.on)
-        if extra is None:
-            return report
-        self.dW[extra.units] += extra.dW
-        self.db[extra.units] += extra.db
-        self.dVt[extra.units] += extra.dVt
-        return report.plus(extra.value)
+    def _forward(self, part: int, lo: int, hi: int, X: np.ndarray, scale: np.floating) -> None:
+        np.matmul(X[lo:hi], self.W.T, out=self.Z[lo:hi])  # (1) (hi − lo, h)
+        self._activate(part, lo, hi)  # (1) (2)
+        np.matmul(self.Z[lo:hi], self.Vt, out=self.U[lo:hi])  # (3) (hi − lo, d)
+        self._output(part, lo, hi, X, scale)  # (3) (11)
+
+    def _backward(self, part: int, lo: int, hi: int, push: np.ndarray) -> None:
+        np.matmul(self.U[lo:hi], self.Vt.T, out=self.dZ[lo:hi])  # (13) (hi − lo, h)
+        gate = kernels.gate_sigmoid if self.sigmoid_code else kernels.gate_relu
+        gate(self.dZ, self.Z, push, self.unit_sums[2, part], lo, hi)  # (13) (14)
+
+    def _update(
+        self, part: int, lo: int, hi: int, X: np.ndarray, extra: AuxiliaryGradients | None, rates: tuple
+    ) -> None:
+        for first in range(lo, hi, UNITS):
+            last = min(first + UNITS, hi)
+            self._gradients(part, first, last, X, extra)
+            self._move(part, first, last, rates)
+
+    def _gradients(
+        self, part: int, lo: int, hi: int, X: np.ndarray, extra: AuxiliaryGradients | None
+    ) -> None:
+        B = len(X)
+        np.matmul(self.Z[:B, lo:hi].T, self.U[:B], out=self.dVt[lo:hi])  # (12) (hi − lo, d)
+        np.matmul(self.dZ[:B, lo:hi].T, X, out=self.dW[lo:hi])  # (15) (hi − lo, d)
+        if extra is not None:
+            some = slice(*np.searchsorted(extra.units, [lo, hi]))  # they are in ascending order
+            units = extra.units[some]
+            self.dW[units] += extra.dW[some]  # (21)
+            self.db[units] += extra.db[some]
+            self.dVt[units] += extra.dVt[some]
+        if self.unit_norm:
+            kernels.tangent_rows(self.dVt, self.Vt, lo, hi)  # (20) before the step
+
+    def _move(self, part: int, lo: int, hi: int, rates: tuple) -> None:
+        for start, stop, decay in self._runs(lo, hi):
+            self._adam(start, stop, decay, rates)  # (16)–(19)
+        if self.unit_norm:
+            kernels.normalise_rows(self.Vt, lo, hi)  # (20) after the step
 
     def _activate(self, part: int, lo: int, hi: int) -> None:
         total, active = self.unit_sums[0, part], self.unit_sums[1, part]
@@ -117,10 +145,6 @@ class DenseStep:
         bent = self.model.loss == "squared"
         kernels.sigmoid_output(self.U, self.E_d, self.L_d, X, scale, bent, dc, squares, entropy, lo, hi)
 
-    def _gate(self, part: int, lo: int, hi: int, push: np.ndarray) -> None:
-        gate = kernels.gate_sigmoid if self.sigmoid_code else kernels.gate_relu
-        gate(self.dZ, self.Z, push, self.unit_sums[2, part], lo, hi)
-
     def _push(self, B: int, rho_hat: np.ndarray | None) -> np.ndarray:
         """The penalties' part of (13), (h,): the same for every sample, where the gate lets it through."""
         push = np.full(self.W.shape[0], self.model.l1 / B, self.W.dtype)
@@ -141,39 +165,38 @@ class DenseStep:
             model.encoder.penalty() + model.decoder.penalty(),  # (9)
         )
 
-    def _update(self) -> None:
-        h, over = self.W.shape[0], self.threads.over
-        if self.unit_norm:
-            over(h, self.Vt.size, self._tangent)  # (20) before the step
-        rates = self.state.next_rates()
-        for start, stop, decay in self._decays():
-            over(stop - start, stop - start, self._adam, start, decay, rates)  # (16)–(19)
-        if self.unit_norm:
-            over(h, self.Vt.size, self._normalise)  # (20) after the step
+    def _auxiliary_gradients(self, X: np.ndarray, report: Report) -> AuxiliaryGradients | None:
+        # where the output bends, dU is no multiple of the error, which is then made anew
+        bent = self.sigmoid_output and self.model.loss == "squared"
+        error = X - self.model.reconstruct(self.model.forward(X)[1]) if bent else self.U[: len(X)] * -len(X)
+        return self.auxiliary(X, error, report.on)
 
-    def _decays(self) -> list[tuple[int, int, np.floating]]:
-        """(start, stop, γ) of the runs of the flat arrays that decay alike: W, Vᵀ, biases."""
-        weights, end = self.state.n_weights, len(self.state.theta)
-        real = self.state.theta.dtype.type
-        none, decay = real(0), real(self.model.decoder.weight_decay)
-        if not decay:
-            return [(0, end, none)]
-        # γV lies along V's columns: (20) takes it away again
-        of_V = none if self.unit_norm else decay
-        return [(0, weights // 2, decay), (weights // 2, weights, of_V), (weights, end, none)]
+    def _runs(self, lo: int, hi: int) -> list[tuple[int, int, float]]:
+        """(start, stop, γ) of what these units own in the flat arrays: rows of W and of Vᵀ, and b."""
+        h, d = self.W.shape
+        decay = self.model.decoder.weight_decay
+        of_V = 0.0 if self.unit_norm else decay  # γV lies along V's columns: (20) takes it away again
+        V, b = h * d, 2 * h * d
+        return [(lo * d, hi * d, decay), (V + lo * d, V + hi * d, of_V), (b + lo, b + hi, 0.0)]
 
-    def _adam(self, part: int, lo: int, hi: int, start: int, decay: np.floating, rates: tuple) -> None:
+    def _adam(self, start: int, stop: int, decay: float, rates: tuple) -> None:
         state = self.state
-        kernels.adam(state.theta, self.grad, state.m1, state.m2, decay, rates, start + lo, start + hi)
+        decay = state.theta.dtype.type(decay)
+        kernels.adam(state.theta, self.grad, state.m1, state.m2, decay, rates, start, stop)
 
-    def _tangent(self, part: int, lo: int, hi: int) -> None:
-        kernels.tangent_rows(self.dVt, self.Vt, lo, hi)
-
-    def _normalise(self, part: int, lo: int, hi: int) -> None:
-        kernels.normalise_rows(self.Vt, lo, hi)
+    def _square(self) -> float:
+        """‖∇J‖², for (34)."""
+        state, h = self.state, len(self.b)
+        real = state.theta.dtype.type
+        of_units = (
+            kernels.squares(state.theta, self.grad, real(decay), start, stop)
+            for start, stop, decay in self._runs(0, h)
+        )
+        return sum(of_units) + float(np.vdot(self.dc, self.dc))
 
     def __enter__(self) -> DenseStep:
+        self.threads.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.threads.close()
+        self.threads.__exit__()

@@ -45,6 +45,12 @@ def check_hyperparameters(model: Any) -> None:
                 f"k_start={model.k_start} is where k={model.k} is to come down from: it is expected from k to "
                 f"n_units={model.n_units}, and k to be given."
             )
+    if model.clip is not None:
+        _at_least("clip", model.clip, 0)
+        if model.clip == 0:
+            raise ValueError(
+                "clip=0 would leave nothing of the gradient. Give the longest one to allow, or None."
+            )
     if model.k_aux is not None:
         _at_least("k_aux", model.k_aux, 1, whole=True)
     if model.auxiliary and model.activation == "sigmoid":

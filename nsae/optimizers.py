@@ -1,6 +1,11 @@
-"""Adam, Eqs. (16)–(19): Algorithm 1 of Kingma and Ba 2015, ε outside the root, bias correction explicit."""
+"""Adam, Eqs. (16)–(19): Algorithm 1 of Kingma and Ba 2015, ε outside the root, bias correction explicit.
+
+Clipping, Eq. (34), comes before it if it is asked for.
+"""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -14,6 +19,8 @@ class Adam:
     ----------
     learning_rate, beta1, beta2, eps : float
         α, β₁, β₂ and ε of the paper, with its defaults.
+    clip : float, optional
+        τ of Eq. (34): the longest gradient that goes in as it is.
 
     Attributes
     ----------
@@ -25,12 +32,18 @@ class Adam:
     """
 
     def __init__(
-        self, learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+        self,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        clip: float | None = None,
     ):
         self.learning_rate = learning_rate
         self.beta1 = beta1
         self.beta2 = beta2
         self.eps = eps
+        self.clip = clip
         self.t = 0
         self.m1: Arrays = {}
         self.m2: Arrays = {}
@@ -38,8 +51,9 @@ class Adam:
     def step(self, params: Arrays, grads: Arrays) -> None:
         """Move every parameter, in place, one step against its gradient (same keys and shapes)."""
         self.t += 1
+        shrink = 1.0 if self.clip is None else self.shrink(sum(float(np.vdot(g, g)) for g in grads.values()))
         for name, theta in params.items():
-            g = grads[name]
+            g = grads[name] if shrink == 1 else grads[name] * shrink  # (34)
             m1 = self.m1.setdefault(name, np.zeros_like(theta))
             m2 = self.m2.setdefault(name, np.zeros_like(theta))
             m1 += (1 - self.beta1) * (g - m1)  # (16) = β₁ m1 + (1 − β₁) g
@@ -47,3 +61,8 @@ class Adam:
             m1_hat = m1 / (1 - self.beta1**self.t)  # (18) the moments start at zero:
             m2_hat = m2 / (1 - self.beta2**self.t)  # (18) without this, early steps are biased to it
             theta -= self.learning_rate * m1_hat / (np.sqrt(m2_hat) + self.eps)  # (19)
+
+    def shrink(self, square: float) -> float:
+        """The factor min(1, τ/‖∇J‖) of Eq. (34), for ‖∇J‖² over all parameters together."""
+        norm = math.sqrt(square)
+        return self.clip / norm if self.clip is not None and norm > self.clip else 1.0  # (34)

@@ -1,9 +1,11 @@
-"""Our own small thread pool: a kernel over a range of rows or units, cut into one range for each thread."""
+"""Our own small thread pool: a loop over a range of rows or units, cut into one range for each thread."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+
+from nsae import blas
 
 MIN_WORK = 1 << 16  # below so many numbers, handing work to a thread takes longer than doing it
 
@@ -14,21 +16,26 @@ def n_cpus() -> int:
 
 
 class Threads:
-    """Runs kernels side by side.  They release the GIL, so threads are enough.
+    """Runs loops side by side: kernels and matrix products, which both release the GIL.
 
-    Use it as a context manager: the threads end with the block.
+    Use it as a context manager: within the block, BLAS makes each product on the thread that asks for it.
+    Where BLAS cannot be told so (threadpoolctl is not installed), there is one thread, and the products
+    alone run on as many as BLAS likes.
 
     Parameters
     ----------
     n : int, optional
-        How many threads; by default as many as this process may use.
+        How many threads; by default as many as this process may use, and no more than BLAS would.
     """
 
     def __init__(self, n: int | None = None):
-        from concurrent.futures import ThreadPoolExecutor  # here, for it costs an import some milliseconds
-
-        self.n = n or n_cpus()
-        self._pool = ThreadPoolExecutor(self.n - 1) if self.n > 1 else None
+        self._hold = blas.can_hold()
+        if not self._hold:
+            n = 1
+        elif n is None:
+            n = min(n_cpus(), blas.n_threads() or n_cpus())
+        self.n = n
+        self._pool = None
 
     def over(self, n: int, work: int, loop: Callable[..., None], *args: object) -> None:
         """Call ``loop(part, lo, hi, *args)`` for ranges lo:hi that cover 0:n, side by side.
@@ -49,13 +56,16 @@ class Threads:
             for other in others:
                 other.result()
 
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-
     def __enter__(self) -> Threads:
+        from concurrent.futures import ThreadPoolExecutor  # here, for it costs an import some milliseconds
+
+        if self._hold:
+            blas.hold()
+        self._pool = ThreadPoolExecutor(self.n - 1) if self.n > 1 else None
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if self._pool is not None:
+            self._pool.shutdown()
+        if self._hold:
+            blas.release()

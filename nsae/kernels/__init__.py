@@ -23,13 +23,14 @@ from nsae.kernels.dense import (
     squared_output,
     tangent_rows,
 )
-from nsae.kernels.ksparse import decode_and_backprop, top_k, unit_lists, update_units
-from nsae.kernels.optimizers import adam
+from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists, unit_squares, update_units
+from nsae.kernels.optimizers import adam, squares
 
 __all__ = [
     "adam",
     "bias_exponent",
     "bias_relu",
+    "by_unit",
     "decode_and_backprop",
     "gate_relu",
     "gate_sigmoid",
@@ -37,8 +38,10 @@ __all__ = [
     "sigmoid_output",
     "sigmoid_units",
     "squared_output",
+    "squares",
     "tangent_rows",
     "top_k",
     "unit_lists",
+    "unit_squares",
     "update_units",
 ]

@@ -8,19 +8,18 @@ a unit is one run of memory.
 import numpy as np
 from numba import njit
 
-from nsae.kernels.optimizers import adam
+from nsae.kernels.optimizers import adam, squares
 from nsae.kernels.options import KERNEL, REORDER
 
 BLOCK = 128  # pre-activations that are passed over at once if none of them can be among the k largest
-GUESS = 0.7  # of a sample's k-th largest value: the next sample's is rarely below it
 
 
 @njit(**KERNEL)
-def _count_above(y, level):
-    """How many entries are above ``level``.  (A count vectorises; a maximum would have to care for NaN.)"""
+def _count_above(y, b, level):
+    """How many entries of y + b are above ``level``.  (A count vectorises; a maximum must care for NaN.)"""
     count = 0
     for j in range(len(y)):
-        count += y[j] > level
+        count += y[j] + b[j] > level
     return count
 
 
@@ -47,63 +46,57 @@ def _sift_down(heap, place, n):
 
 
 @njit(**KERNEL)
-def _largest(y, root, chosen, level):
-    """Put the k largest entries of y above ``root`` on the heap (level, chosen); how many there are.
+def top_k(Y, b, first, units, values, found, lo, hi):
+    """The k largest positive entries of Y + b, (1) (4), of each sample, over the units first, first + 1, …
+
+    ``Y`` (B, some) and ``b`` (some,) are of these units alone; called for one run of units after the other,
+    in ascending order, ``units`` and ``values`` (B, k) come to hold the k largest of all, as a heap, and
+    ``found`` (B,) int64, zeros at the start, how many there are.  :func:`by_unit` then puts them in order.
 
     Once k are found, the heap's root is the one to beat, and a block without an entry above it is passed
     over.  Units come in ascending order, so one that only equals the root would lose the tie.
     """
-    k, n = len(chosen), 0
-    for start in range(0, len(y), BLOCK):
-        stop = min(start + BLOCK, len(y))
-        if _count_above(y[start:stop], root) > 0:
-            for j in range(start, stop):
-                if y[j] > root:
-                    if n < k:
-                        level[n], chosen[n] = y[j], j
-                        n += 1
-                        if n == k:
-                            for place in range(k // 2 - 1, -1, -1):
-                                _sift_down((level, chosen), place, k)
-                            root = level[0]
-                    else:
-                        level[0], chosen[0] = y[j], j
-                        _sift_down((level, chosen), 0, k)
-                        root = level[0]
-    return n
-
-
-@njit(**KERNEL)
-def _by_unit(chosen, level):
-    """Sort the pairs by unit, by insertion: k is small, and ascending units walk forward in memory."""
-    for place in range(1, len(chosen)):
-        value, unit = level[place], chosen[place]
-        before = place - 1
-        while before >= 0 and chosen[before] > unit:
-            level[before + 1], chosen[before + 1] = level[before], chosen[before]
-            before -= 1
-        level[before + 1], chosen[before + 1] = value, unit
-
-
-@njit(**KERNEL)
-def top_k(Y, b, units, values, lo, hi):
-    """Twin of ``KSparse``, (4), on Y + b: (1) (2).  ``Y`` keeps Y + b.
-
-    The search starts from a guess, so that few entries pass over the heap that do not stay.  If k entries
-    are above the guess, the k largest are among them; if not, the sample is searched again from 0.
-    """
     k, zero = units.shape[1], Y.dtype.type(0)
-    guess = zero
+    Y, units, values, found = Y[lo:hi], units[lo:hi], values[lo:hi], found[lo:hi]
+    for i in range(Y.shape[0]):
+        y, chosen, level, n = Y[i], units[i], values[i], found[i]
+        root = level[0] if n == k else zero
+        for start in range(0, len(y), BLOCK):
+            stop = min(start + BLOCK, len(y))
+            if _count_above(y[start:stop], b[start:stop], root) > 0:
+                for j in range(start, stop):
+                    value = y[j] + b[j]
+                    if value > root:
+                        if n < k:
+                            level[n], chosen[n] = value, first + j
+                            n += 1
+                            if n == k:
+                                for place in range(k // 2 - 1, -1, -1):
+                                    _sift_down((level, chosen), place, k)
+                                root = level[0]
+                        else:
+                            level[0], chosen[0] = value, first + j
+                            _sift_down((level, chosen), 0, k)
+                            root = level[0]
+        found[i] = n
+
+
+@njit(**KERNEL)
+def by_unit(units, values, found, lo, hi):
+    """Sort each sample's pairs by unit, and fill the places that are not needed with unit 0 at value 0.
+
+    By insertion: k is small.  Ascending units walk forward in memory.
+    """
     for i in range(lo, hi):
-        y, chosen, level = Y[i], units[i], values[i]
-        for j in range(len(y)):
-            y[j] += b[j]
-        n = _largest(y, guess, chosen, level)
-        if n < k and guess > 0:
-            n = _largest(y, zero, chosen, level)
-        guess = level[0] * Y.dtype.type(GUESS) if n == k else zero
+        chosen, level, n = units[i], values[i], found[i]
         chosen[n:], level[n:] = 0, 0
-        _by_unit(chosen[:n], level[:n])
+        for place in range(1, n):
+            value, unit = level[place], chosen[place]
+            before = place - 1
+            while before >= 0 and chosen[before] > unit:
+                level[before + 1], chosen[before + 1] = level[before], chosen[before]
+                before -= 1
+            level[before + 1], chosen[before + 1] = value, unit
 
 
 @njit(**REORDER)
@@ -163,49 +156,59 @@ def unit_lists(units, values, start, entry):
 
 
 @njit(**REORDER)
+def _unit_gradient(j, start, entry, values, dY, X, dU, extra, v, unit_norm, dw, dv):
+    """(12), (15) and (20) of unit j: its gradients with respect to W into dw (d,), to V into dv (d,); and db.
+
+    They are summed over the samples that the unit was active in.  ``extra`` is of (21): the row (h,) of each
+    unit in the gradients dW (m, d), db (m,) and dVᵀ (m, d) that follow, or −1.
+    """
+    extra_row, extra_dW, extra_db, extra_dV = extra
+    row = extra_row[j]
+    db = dw.dtype.type(0)
+    if row >= 0:  # (21)
+        dw[:] = extra_dW[row]
+        dv[:] = extra_dV[row]
+        db += extra_db[row]
+    else:
+        dw[:] = 0
+        dv[:] = 0
+    for place in range(start[j], start[j + 1]):
+        e = entry[place]
+        row, at = e // values.shape[1], e % values.shape[1]
+        z, dy, x, u = values[row, at], dY[row, at], X[row], dU[row]
+        db += dy  # (15)
+        for l in range(len(dw)):
+            dw[l] += dy * x[l]  # (15)
+            dv[l] += z * u[l]  # (12)
+    if unit_norm:
+        along = dw.dtype.type(0)
+        for l in range(len(dv)):
+            along += dv[l] * v[l]
+        for l in range(len(dv)):
+            dv[l] -= along * v[l]  # (20)
+    return db
+
+
+@njit(**REORDER)
 def update_units(
     start, entry, values, dY, X, dU, extra, W, b, V, moments, decay, unit_norm, rates, scratch, lo, hi
 ):
     """Twin of (12), (15), Adam (16)–(19) and unit norm (20), one unit after the other.
 
-    A unit's two gradient rows are summed over the samples that it was active in, in ``scratch`` (2, d),
-    and used up while they are in cache: dW and dV are never written.  ``moments`` are m1 and m2 of W,
-    of b and of Vᵀ.  A unit that was not active moves, too: Adam's moments fade.  ``extra`` is of (21): the
-    row (h,) of each unit in the gradients dW (m, d), db (m,) and dVᵀ (m, d) that follow, or −1.
+    A unit's gradients are summed in ``scratch`` (3, d) and used up while they are in cache: dW and
+    dV are never written.  ``moments`` are m1 and m2 of W, of b and of Vᵀ.  A unit that was not active moves,
+    too: Adam's moments fade.  ``extra`` is as in :func:`_unit_gradient`.
     """
-    extra_row, extra_dW, extra_db, extra_dV = extra
-    k = values.shape[1]
-    values, dY = values.ravel(), dY.ravel()
     W_m1, W_m2, b_m1, b_m2, V_m1, V_m2 = moments
-    dw, dv = scratch[0], scratch[1]
-    decay_of_V = decay * 0 if unit_norm else decay  # γV lies along V's columns: (20) takes it away again
-    alpha, new1, new2, eps, correct1, correct2 = rates
+    dw, dv, db = scratch[0], scratch[1], scratch[2, :1]
+    none = decay * 0
+    decay_of_V = none if unit_norm else decay  # γV lies along V's columns: (20) takes it away again
     for j in range(lo, hi):
-        row = extra_row[j]
-        if row >= 0:  # (21)
-            dw[:] = extra_dW[row]
-            dv[:] = extra_dV[row]
-            db = extra_db[row]
-        else:
-            dw[:] = 0
-            dv[:] = 0
-            db = dw.dtype.type(0)
-        for place in range(start[j], start[j + 1]):
-            e = entry[place]
-            z, dy, x, u = values[e], dY[e], X[e // k], dU[e // k]
-            db += dy  # (15)
-            for l in range(len(dw)):
-                dw[l] += dy * x[l]  # (15)
-                dv[l] += z * u[l]  # (12)
         v = V[j]
-        if unit_norm:
-            along = dw.dtype.type(0)
-            for l in range(len(dv)):
-                along += dv[l] * v[l]
-            for l in range(len(dv)):
-                dv[l] -= along * v[l]  # (20)
+        db[0] = _unit_gradient(j, start, entry, values, dY, X, dU, extra, v, unit_norm, dw, dv)
         adam(W[j], dw, W_m1[j], W_m2[j], decay, rates, 0, len(dw))
         adam(v, dv, V_m1[j], V_m2[j], decay_of_V, rates, 0, len(dv))
+        adam(b[j : j + 1], db, b_m1[j : j + 1], b_m2[j : j + 1], none, rates, 0, 1)
         if unit_norm:
             square = dw.dtype.type(0)
             for l in range(len(v)):
@@ -214,6 +217,15 @@ def update_units(
                 norm = np.sqrt(square)
                 for l in range(len(v)):
                     v[l] /= norm  # (20)
-        b_m1[j] += new1 * (db - b_m1[j])
-        b_m2[j] += new2 * (db * db - b_m2[j])
-        b[j] -= alpha * (b_m1[j] * correct1) / (np.sqrt(b_m2[j] * correct2) + eps)
+
+
+@njit(**REORDER)
+def unit_squares(start, entry, values, dY, X, dU, extra, W, V, decay, unit_norm, scratch, lo, hi):
+    """‖∇J‖² over the W, V and b of some units, for (34): their gradients are made, measured and let go."""
+    dw, dv = scratch[0], scratch[1]
+    decay_of_V = decay * 0 if unit_norm else decay
+    total = 0.0
+    for j in range(lo, hi):
+        db = np.float64(_unit_gradient(j, start, entry, values, dY, X, dU, extra, V[j], unit_norm, dw, dv))
+        total += squares(W[j], dw, decay, 0, len(dw)) + squares(V[j], dv, decay_of_V, 0, len(dv)) + db * db
+    return total

@@ -111,8 +111,14 @@ def test_adam(rng, dtype, decay):
     adam = Adam(0.01)
     for t in range(1, 6):
         g = rng.normal(size=50).astype(dtype)
-        adam.step(theta, {"a": g + dtype(decay) * theta["a"]})
-        rates = (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9**t), 1 / (1 - 0.999**t))
+        adam.clip = None if t < 3 else 5.0
+        whole = g + dtype(decay) * theta["a"]
+        square = kernels.squares(ours, g, dtype(decay), 0, 20) + kernels.squares(
+            ours, g, dtype(decay), 20, 50
+        )
+        close(square, np.sum(whole.astype(float) ** 2), dtype)
+        adam.step(theta, {"a": whole})
+        rates = (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9**t), 1 / (1 - 0.999**t), adam.shrink(square))
         halves(kernels.adam, 50, ours, g, m1, m2, dtype(decay), tuple(map(dtype, rates)))
     close(ours, theta["a"], dtype)
     close(m1, adam.m1["a"], dtype)
@@ -127,6 +133,19 @@ def dense(units, values, h):
     return Z
 
 
+def top_k(Y, b, k, run=None):
+    """Units and values (B, k) by the kernels, over runs of ``run`` units at a time."""
+    n, h = Y.shape
+    units, values, found = np.full((n, k), -1, np.int32), np.full((n, k), -1, Y.dtype), np.zeros(n, np.int64)
+    for first in range(0, h, run or h):
+        some = slice(first, first + (run or h))
+        block = np.ascontiguousarray(Y[:, some])
+        halves(kernels.top_k, n, block, b[some], first, units, values, found)
+    halves(kernels.by_unit, n, units, values, found)
+    np.testing.assert_array_equal(found, (values > 0).sum(axis=1))
+    return units, values
+
+
 @given(data=st.data(), k=st.integers(1, 12))
 @settings(max_examples=60, deadline=None)
 def test_top_k_with_ties_and_few_positive_entries(dtype, data, k):
@@ -134,8 +153,7 @@ def test_top_k_with_ties_and_few_positive_entries(dtype, data, k):
     Y = data.draw(arrays(dtype, (4, 12), elements=levels))
     b = data.draw(arrays(dtype, 12, elements=levels))
     Z = KSparse(k)(Y + b)
-    units, values = np.full((4, k), -1, np.int32), np.full((4, k), -1, dtype)
-    halves(kernels.top_k, 4, Y, b, units, values)
+    units, values = top_k(Y, b, k, run=data.draw(st.integers(1, 12)))
     np.testing.assert_array_equal(dense(units, values, 12), Z)
     for i in range(4):
         on = units[i][values[i] > 0]
@@ -144,14 +162,13 @@ def test_top_k_with_ties_and_few_positive_entries(dtype, data, k):
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
-def test_top_k_over_many_blocks_and_samples_of_any_size(rng, dtype, scale):
-    """The guess of the k-th largest value comes from the sample before; it may be far off."""
+@pytest.mark.parametrize("run", [None, 300])
+def test_top_k_over_many_blocks_and_samples_of_any_size(rng, dtype, scale, run):
     Y = rng.normal(size=(40, 1000)) * scale ** rng.choice([-1, 0, 1], size=(40, 1))
     Y[7], Y[8, 3:], Y[9] = -1, -1, 0  # nothing positive; a few; nothing but ties at 0
     Y, b = Y.astype(dtype), np.zeros(1000, dtype)
     Z = KSparse(32)(Y)
-    units, values = np.empty((40, 32), np.int32), np.empty((40, 32), dtype)
-    halves(kernels.top_k, 40, Y, b, units, values)
+    units, values = top_k(Y, b, 32, run)
     np.testing.assert_array_equal(dense(units, values, 1000), Z)
 
 
@@ -162,8 +179,7 @@ def sparse(rng, dtype):
     Y[2] = -1  # a sample without active units
     V, c, X = rng.normal(size=(D, H)).astype(dtype), rng.normal(size=D).astype(dtype), rng.random((B, D))
     X, Z = X.astype(dtype), KSparse(K)(Y)
-    units, values = np.empty((B, K), np.int32), np.empty((B, K), dtype)
-    kernels.top_k(Y, np.zeros(H, dtype), units, values, 0, B)
+    units, values = top_k(Y, np.zeros(H, dtype), K)
     dU = output_gradient(X, Dense(V, c).forward(Z), sigmoid_then_squared=False)
     dY = (dU @ V + dtype(0.1)) * (Z > 0)
     return units, values, V, c, X, Z, dU, dY
@@ -232,8 +248,8 @@ def test_update_units(rng, sparse, dtype, unit_norm, decay):
     dy = np.where(values > 0, dY[rows, units], 0).astype(dtype)
     Vt = np.ascontiguousarray(V.T)
     moments = tuple(np.zeros(shape, dtype) for shape in ((H, D), (H, D), H, H, (H, D), (H, D)))
-    rates = tuple(map(dtype, (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9), 1 / (1 - 0.999))))
-    scratch = np.empty((2, D), dtype)
+    rates = tuple(map(dtype, (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9), 1 / (1 - 0.999), 1.0)))
+    scratch = np.empty((3, D), dtype)
     arguments = (
         start,
         entry,
@@ -251,6 +267,10 @@ def test_update_units(rng, sparse, dtype, unit_norm, decay):
         rates,
         scratch,
     )
+    batch, weights = arguments[:7], (W, Vt, dtype(decay), unit_norm, scratch)
+    square = sum(kernels.unit_squares(*batch, *weights, *some) for some in ((0, 40), (40, H)))
+    wanted = (dW, tangent(dV, V) if unit_norm else dV, db)
+    close(square, sum(np.sum(g.astype(float) ** 2) for g in wanted), dtype)
     halves(kernels.update_units, H, *arguments)
     # the step is α·sign(g) where g is not small: compare where the gradient is well above rounding
     close(W, expected["W"], dtype)

@@ -17,6 +17,10 @@ COMBINATIONS = [
     for penalty in ({}, {"l1": 0.01}, {"kl": 0.1}, {"weight_decay": 0.01}, {"unit_norm": True, "weight_decay": 0.01})
     if not ("kl" in penalty and activation == "relu")
 ] + [
+    {**shape, "clip": 0.05, **penalty}
+    for shape in ({}, {"activation": "sigmoid"}, {"k": 6})
+    for penalty in ({"weight_decay": 0.01}, {"unit_norm": True, "weight_decay": 0.01})
+] + [
     {"k": 6, "output": output, **penalty}
     for output in ("linear", "sigmoid")
     for penalty in ({}, {"l1": 0.01, "weight_decay": 0.01}, {"unit_norm": True, "weight_decay": 0.01})
@@ -71,9 +75,12 @@ def test_any_number_of_threads(monkeypatch, options):
         assert distance(fitted("numba", "float64", options, n_threads)[0], plain) < TOLERANCE["float64"]
 
 
-def test_the_preactivation_in_blocks_of_rows(monkeypatch):
-    monkeypatch.setattr("nsae.fast_ksparse.Y_BYTES", 7 * 300 * 8)
-    fast, plain = fitted("numba", "float64", {"k": 6})[0], fitted("numpy", "float64", {"k": 6})[0]
+@pytest.mark.parametrize("options", [{}, {"k": 6}])
+def test_in_blocks_of_rows_and_units(monkeypatch, options):
+    monkeypatch.setattr("nsae.fast_ksparse.ROWS", 7)
+    monkeypatch.setattr("nsae.fast_ksparse.UNITS", 70)
+    monkeypatch.setattr("nsae.fast_dense.UNITS", 70)
+    fast, plain = fitted("numba", "float64", options)[0], fitted("numpy", "float64", options)[0]
     assert distance(fast, plain) < TOLERANCE["float64"]
 
 
