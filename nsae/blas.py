@@ -18,6 +18,7 @@ _limiter: Any = None
 _threads_before: int | None = None
 
 
+@cache
 def can_hold() -> bool:
     """Whether threadpoolctl is installed, which knows how to ask each BLAS."""
     return importlib.util.find_spec("threadpoolctl") is not None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -103,16 +103,23 @@ class Encoder:
         X = check_data(X, owner="Encoder", n_features=self.n_features)
         if isinstance(self._g, KSparse) and resolve_backend(backend) == "numba":
             return self._k_sparse_codes(X)
-        return Codes.concatenate(Codes.from_dense(self._g(Y)) for Y in self._blocks(X))
+        blocks: dict[int, Codes] = {}
+
+        def take(rows: slice, Y: np.ndarray) -> None:
+            blocks[rows.start] = Codes.from_dense(self._g(Y))  # (2)
+
+        self._each_block(X, take)
+        return Codes.concatenate([blocks[start] for start in sorted(blocks)])
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """The codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
         X = check_data(X, owner="Encoder", n_features=self.n_features)
         Z = np.empty((len(X), self.n_units), self._encoder.W.dtype)  # (n, h)
-        start = 0
-        for Y in self._blocks(X):
-            Z[start : start + len(Y)] = self._g(Y)  # (2)
-            start += len(Y)
+
+        def take(rows: slice, Y: np.ndarray) -> None:
+            Z[rows] = self._g(Y)  # (2)
+
+        self._each_block(X, take)
         return Z
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
@@ -133,17 +140,24 @@ class Encoder:
         """(h, d): what each unit adds to a reconstruction, the rows of Vᵀ."""
         return self._decoder.W.T.copy()
 
-    def _blocks(self, X: np.ndarray) -> Iterator[np.ndarray]:
-        """The pre-activation Y (rows, h), a block of rows at a time."""
+    def _each_block(self, X: np.ndarray, take: Callable[[slice, np.ndarray], None]) -> None:
+        """Call ``take`` with the pre-activation Y (rows, h) of every block of rows; threads share them out."""
         W, b = self._encoder.W, self._encoder.b
-        block = np.zeros((BLOCK_ROWS, self.n_features), W.dtype)  # (BLOCK_ROWS, d)
-        for start in range(0, len(X), BLOCK_ROWS):
-            rows = min(BLOCK_ROWS, len(X) - start)
-            block[:rows] = X[start : start + rows]
-            block[rows:] = 0
-            Y = np.ascontiguousarray((W @ block.T).T[:rows])  # (rows, h)
-            Y += b
-            yield Y  # (1) (rows, h)
+
+        def blocks(_part: int, lo: int, hi: int) -> None:
+            block = np.zeros((BLOCK_ROWS, self.n_features), W.dtype)  # (BLOCK_ROWS, d)
+            Yt = np.empty((self.n_units, BLOCK_ROWS), W.dtype)  # (h, BLOCK_ROWS)
+            Y = np.empty((BLOCK_ROWS, self.n_units), W.dtype)  # (BLOCK_ROWS, h)
+            for start in range(lo * BLOCK_ROWS, min(hi * BLOCK_ROWS, len(X)), BLOCK_ROWS):
+                rows = slice(start, min(start + BLOCK_ROWS, len(X)))
+                n = rows.stop - start
+                block[:n] = X[rows]
+                block[n:] = 0
+                np.matmul(W, block.T, out=Yt)
+                take(rows, np.add(Yt.T, b, out=Y)[:n])  # (1)
+
+        with Threads() as threads:
+            threads.over(-(-len(X) // BLOCK_ROWS), len(X) * self.n_units, blocks)
 
     def _k_sparse_codes(self, X: np.ndarray) -> Codes:
         """``encode`` with the compiled selection: no dense code is made."""
@@ -152,21 +166,14 @@ class Encoder:
         k, n = min(self._g.k, self.n_units), len(X)
         units = np.empty((n, k), np.int32)
         values = np.empty((n, k), self._encoder.W.dtype)
-        no_bias = np.zeros(self.n_units, values.dtype)  # Y has it already
         found = np.zeros(n, np.int64)
-        start = 0
+        no_bias = np.zeros(self.n_units, values.dtype)  # Y has it already
 
-        def select(_part: int, lo: int, hi: int, Y: np.ndarray, first: int) -> None:
-            last = first + len(Y)
-            kernels.top_k(
-                Y, no_bias, 0, units[first:last], values[first:last], found[first:last], lo, hi
-            )  # (2)
-            kernels.by_unit(units, values, found, first + lo, first + hi)
+        def take(rows: slice, Y: np.ndarray) -> None:
+            kernels.top_k(Y, no_bias, 0, units[rows], values[rows], found[rows], 0, len(Y))  # (2)
+            kernels.by_unit(units, values, found, rows.start, rows.stop)
 
-        with Threads() as threads:
-            for Y in self._blocks(X):
-                threads.over(len(Y), Y.size, select, Y, start)
-                start += len(Y)
+        self._each_block(X, take)
         on = values > 0  # (n, k)
         indptr = np.concatenate([[0], np.cumsum(on.sum(axis=1))])
         return Codes(indptr, units[on], values[on], self.n_units)
