@@ -1,13 +1,16 @@
-"""The autoencoder tutorial's own example in nsae, PyTorch and Keras: the same losses, and the time for a fit.
+"""The autoencoder tutorial's own example in nsae, PyTorch and Keras: the same losses, and the time it takes.
 
 1000 random 0/1 vectors of 100 features; a net 100 → 50 → 100 with ReLU, sigmoid and cross-entropy; Adam;
 100 epochs of batches of 32, the last of each epoch being of 8: 3200 steps.  All three start from the
 same weights and see the same batches, so their losses must agree step by step: nsae's gradients are
 written by hand, theirs are found by automatic differentiation.
 
+Two times are taken: of a fit alone, and of a whole process that imports, builds, trains and ends.
+
     python benchmarks/tutorial_example.py [--json] [--quick] [--rounds N] [--threads N]
 
-Read ``nsae_losses``, ``torch_losses`` and ``keras_losses`` side by side.  The rest is timing.
+Read ``nsae_losses``, ``torch_losses`` and ``keras_losses`` side by side.  The rest is timing; what is
+timed is in tutorial_fits.py.
 """
 
 from __future__ import annotations
@@ -15,27 +18,28 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import logging
 import multiprocessing
 import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import tutorial_fits
+from tutorial_fits import EPS, FITS, LR, SETTINGS, B, D, Fit, H, N, import_keras, keras_model, random_bits
 
-from nsae import SparseAutoencoder
 from nsae.activations import ReLU
 from nsae.autoencoder import Autoencoder
 from nsae.layers import Dense
 from nsae.optimizers import Adam
 
-N, D, H, B = 1000, 100, 50, 32  # samples, features, hidden units, samples in a batch
-LR, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-7  # Keras's defaults; nsae's and PyTorch's ε is 1e-8
+BETA1, BETA2 = 0.9, 0.999  # everybody's defaults
 BOUNDS = {"float64": 1e-9, "float32": 1e-3}  # largest relative difference of two losses of the same step
 INSTALL = {
     "torch": "the CPU build of PyTorch (its install page has the command for each system)",
@@ -46,6 +50,7 @@ THREADS = (  # of NumPy's and PyTorch's matrix products, and of TensorFlow withi
     *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
 )
 NAMES = {"nsae": "nsae", "torch": "PyTorch", "keras": "Keras"}
+NAMES |= {"nsae_warm": "nsae", "nsae_cold": "nsae, caches empty"}
 
 
 class Problem(NamedTuple):
@@ -65,7 +70,7 @@ class Problem(NamedTuple):
 def make_problem(epochs: int) -> Problem:
     """Data, weights (Glorot's, biases zero) and a new order of samples for each epoch, all from seed 0."""
     rng = np.random.default_rng(0)
-    X = rng.integers(0, 2, (N, D)).astype(float)  # (N, d)
+    X = random_bits(rng)  # (N, d)
     encoder, decoder = Dense.random(D, H, rng, "float64"), Dense.random(H, D, rng, "float64")
     orders = [rng.permutation(N) for _ in range(epochs)]  # (N,) each
     batches = [order[start : start + B] for order in orders for start in range(0, N, B)]
@@ -142,90 +147,7 @@ def keras_eps(t: int) -> float:
     return D * EPS / np.sqrt(1 - BETA2**t)
 
 
-def keras_model(keras):
-    layers = keras.layers
-    return keras.Sequential([keras.Input((D,)), layers.Dense(H, "relu"), layers.Dense(D, "sigmoid")])
-
-
-def import_keras():
-    """Keras on TensorFlow.  TensorFlow greets on file descriptor 2 before it reads its log level."""
-    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow")
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        import keras
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
-    return keras
-
-
-# ---- time: whole fits in float32, by the name of the setting
-
-Fit = Callable[[int], object]  # a fit of that many epochs
-
-
-def nsae_fits() -> dict[str, Fit]:
-    X = make_problem(0).X.astype("float32")  # (N, d)
-    model = SparseAutoencoder(H, activation="relu", output="sigmoid", loss="cross_entropy", batch_size=B)
-    return {"as it comes": lambda epochs: model.set_params(epochs=epochs).fit(X)}
-
-
-def torch_fits() -> dict[str, Fit]:
-    """A plain loop over slices of one tensor; a DataLoader would collate row by row."""
-    import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
-
-    torch._logging.set_logs(all=logging.ERROR)  # torch.compile has remarks
-    X = torch.tensor(make_problem(0).X, dtype=torch.float32)  # (N, d)
-
-    def make_fit(compiled: bool = False, **adam: bool) -> Fit:
-        model = torch.nn.Sequential(torch.nn.Linear(D, H), torch.nn.ReLU(), torch.nn.Linear(H, D))
-        optimizer = torch.optim.Adam(model.parameters(), LR, eps=EPS, **adam)
-
-        def step(batch: torch.Tensor) -> None:  # (B, d)
-            loss = cross_entropy(model(batch), batch, reduction="sum") / len(batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-        step = torch.compile(step) if compiled else step
-
-        def fit(epochs: int) -> None:
-            for _ in range(epochs):
-                for batch in X[torch.randperm(N)].split(B):
-                    step(batch)
-
-        return fit
-
-    return {
-        "eager, Adam as it comes": make_fit(),
-        "eager, Adam foreach": make_fit(foreach=True),
-        "eager, Adam fused": make_fit(fused=True),
-        "torch.compile of the step": make_fit(compiled=True),
-    }
-
-
-def keras_fits() -> dict[str, Fit]:
-    keras = import_keras()
-    X = make_problem(0).X.astype("float32")  # (N, d)
-
-    def make_fit(**compile_options: object) -> Fit:
-        model = keras_model(keras)
-        adam = keras.optimizers.Adam(LR, epsilon=EPS)
-        model.compile(optimizer=adam, loss="binary_crossentropy", **compile_options)
-        return lambda epochs: model.fit(X, X, epochs=epochs, batch_size=B, verbose=0)
-
-    return {
-        'jit_compile="auto"': make_fit(),
-        "jit_compile=True": make_fit(jit_compile=True),
-        # an epoch of 32 steps a call: less Python between the steps
-        'jit_compile="auto", steps_per_execution=32': make_fit(steps_per_execution=32),
-    }
-
-
-FITS = {"nsae": nsae_fits, "torch": torch_fits, "keras": keras_fits}
+# ---- time: a fit, by the name of the setting
 
 
 class Worker:
@@ -245,6 +167,9 @@ class Worker:
     def call(self, function: Callable, *args: object, **options: object):
         return self.pool.submit(function, *args, **options).result()
 
+    def seconds(self, epochs: int) -> float:
+        return self.call(timed_fit, self.setting, epochs)
+
     def choose(self, epochs: int) -> None:
         """Find the fastest setting, by the best of three short fits each, in turn."""
         seconds = {}
@@ -263,7 +188,7 @@ class Worker:
 
 
 def make_fits(name: str) -> list[str]:
-    Worker.fits = FITS[name]()
+    Worker.fits = {setting: FITS[name](**options) for setting, options in SETTINGS[name].items()}
     return list(Worker.fits)
 
 
@@ -273,7 +198,54 @@ def timed_fit(setting: str, epochs: int) -> float:
     return time.perf_counter() - started
 
 
-# ---- both, and the table
+# ---- time: a whole process, from its start to its exit
+
+
+class Process:
+    """A fresh Python that imports one framework, makes data and model, trains for some epochs and ends.
+
+    What it compiles is kept in the folder ``caches`` for the next one; if ``cold``, it finds nothing of it.
+    """
+
+    def __init__(self, name: str, caches: str, cold: bool = False):
+        self.name, self.caches, self.cold = name, caches, cold
+        self.setting = next(iter(SETTINGS[name]))
+
+    def seconds(self, epochs: int) -> float:
+        with tempfile.TemporaryDirectory() as empty:
+            caches = empty if self.cold else self.caches
+            environment = {
+                **os.environ,
+                "NUMBA_CACHE_DIR": f"{caches}/numba",
+                "TORCHINDUCTOR_CACHE_DIR": f"{caches}/inductor",
+                "PYTHONPYCACHEPREFIX": f"{self.caches}/bytecode",
+            }
+            # where byte code is not written, Python would compile ours at each start, and a wheel's never
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)
+            command = [sys.executable, tutorial_fits.__file__, self.name, self.setting, str(epochs)]
+            started = time.perf_counter()
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            seconds = time.perf_counter() - started
+        if done.returncode:
+            raise RuntimeError(done.stderr[-200:])
+        return seconds
+
+    def choose(self, epochs: int, runs: int) -> None:
+        """Find the fastest setting here, where imports and compilation count too."""
+        found = {}
+        for setting in SETTINGS[self.name]:
+            self.setting, title = setting, f"{NAMES[self.name]}, whole process, {setting}"
+            try:
+                times = [self.seconds(epochs) for _ in range(runs)]  # the first one fills the caches
+            except RuntimeError as error:
+                say(f"{title}: left out, {error}")
+                continue
+            say(f"{title}: " + ", then ".join(f"{seconds:.2f} s" for seconds in times))
+            found[setting] = min(times)
+        self.setting = min(found, key=found.get)
+
+
+# ---- all three, and the tables
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -289,24 +261,26 @@ def main(argv: list[str] | None = None) -> int:
         os.environ[variable] = str(args.threads)
     workers = {name: Worker(name) for name in ("nsae", *installed())}
     differences = compare(make_problem(epochs), workers)
-    seconds = race(workers, epochs, rounds)
+    fits = race_fits(workers, epochs, rounds)
+    with tempfile.TemporaryDirectory() as caches:
+        wholes = race_processes(list(workers), caches, epochs, rounds, runs=1 if args.quick else 2)
 
     print(f"Losses of {epochs * -(-N // B)} steps, largest relative difference between nsae and")
     for label, value, bound in differences.values():
         print(f"  {label:45} {value:8.1e}   {f'bound {bound:.0e}' if bound else ''}".rstrip())
     print(f"\nSeconds for {epochs} epochs in float32, once compiled; median of {rounds} rounds in turn;")
     print(f"threads: {args.threads} for each, of {os.cpu_count()} cores; Python {platform.python_version()}")
-    ours = statistics.median(seconds["nsae"])
-    for name, times in seconds.items():
-        median, spread = statistics.median(times), f"({min(times):.2f} to {max(times):.2f})"
-        print(f"  {NAMES[name]:8} {median:6.2f} {spread:18} {median / ours:5.1f} ×   {workers[name].setting}")
+    print_times(fits)
+    print("\nSeconds for a whole process with them, imports and compilation included, from start to exit")
+    print_times(wholes)
 
     missed = [label for label, value, bound in differences.values() if bound and not value < bound]
     for label in missed:
         say(f"a bound is missed: {label}")
     if args.json:
         result = {key: value for key, (_, value, bound) in differences.items() if bound}
-        result["seconds"] = {name: statistics.median(times) for name, times in seconds.items()}
+        result["seconds"] = {name: statistics.median(times.all) for name, times in fits.items()}
+        result["process_seconds"] = {name: statistics.median(times.all) for name, times in wholes.items()}
         print(json.dumps(result))
     return 1 if missed else 0
 
@@ -348,19 +322,49 @@ def compare(problem: Problem, workers: dict[str, Worker]) -> dict[str, tuple[str
     return rows
 
 
-def race(workers: dict[str, Worker], epochs: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every round.  In turn, so that whatever else the machine does falls on all alike."""
+class Times(NamedTuple):
+    all: list[float]  # seconds of every round
+    setting: str
+
+
+def race_fits(workers: dict[str, Worker], epochs: int, rounds: int) -> dict[str, Times]:
+    """Times of a fit, by framework; the workers end here."""
     for worker in workers.values():
         worker.choose(max(1, epochs // 10))
-    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    times = race(workers, epochs, rounds)
+    for worker in workers.values():
+        worker.pool.shutdown()
+    return times
+
+
+def race_processes(names: list[str], caches: str, epochs: int, rounds: int, runs: int) -> dict[str, Times]:
+    """Times of a whole process, by framework, and of nsae's first one after it was installed."""
+    processes = {"nsae_warm" if name == "nsae" else name: Process(name, caches) for name in names}
+    for process in processes.values():
+        process.choose(epochs, runs)
+    processes["nsae_cold"] = Process("nsae", caches, cold=True)  # as it comes: a first user chooses nothing
+    return race(processes, epochs, rounds)
+
+
+def race(contestants: dict[str, Worker] | dict[str, Process], epochs: int, rounds: int) -> dict[str, Times]:
+    """In turn, so that whatever else the machine does falls on all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for i in range(rounds):
-        for name, worker in workers.items():
-            seconds[name].append(worker.call(timed_fit, worker.setting, epochs))
+        for name, contestant in contestants.items():
+            seconds[name].append(contestant.seconds(epochs))
         say(
             f"round {i + 1}: "
             + ", ".join(f"{NAMES[name]} {times[-1]:.2f} s" for name, times in seconds.items())
         )
-    return seconds
+    return {name: Times(seconds[name], contestant.setting) for name, contestant in contestants.items()}
+
+
+def print_times(found: dict[str, Times]) -> None:
+    """Medians, extremes, and ratios to the first one's median."""
+    first = statistics.median(next(iter(found.values())).all)
+    for name, (times, setting) in found.items():
+        median, spread = statistics.median(times), f"({min(times):.2f} to {max(times):.2f})"
+        print(f"  {NAMES[name]:18} {median:6.2f} {spread:18} {median / first:5.1f} ×   {setting}")
 
 
 def say(text: str) -> None:
