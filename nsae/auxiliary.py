@@ -35,31 +35,13 @@ class AuxiliaryLoss:
     alpha : float
     k_aux : int
         ê is decoded from so many dead units in each sample, the largest.
-    dead_after : int
-        A unit is dead when so many samples (not steps) in a row have not activated it.
-
-    Attributes
-    ----------
-    idle : (h,) int64
-        Samples since each unit was last active.
     """
 
-    def __init__(self, model: Autoencoder, alpha: float, k_aux: int, dead_after: int):
-        self.model, self.alpha, self.k_aux, self.dead_after = model, alpha, k_aux, dead_after
-        self.idle = np.zeros(len(model.encoder.b), np.int64)
+    def __init__(self, model: Autoencoder, alpha: float, k_aux: int):
+        self.model, self.alpha, self.k_aux = model, alpha, k_aux
 
-    def __call__(self, X: np.ndarray, error: np.ndarray, on: np.ndarray) -> AuxiliaryGradients | None:
-        """For the batch X (B, d), e = x − x̂ (B, d), and the units that it activated, on > 0 (h,).
-
-        None while no unit is dead.
-        """
-        self.idle += len(X)
-        self.idle[on > 0] = 0
-        dead = np.flatnonzero(self.idle >= self.dead_after)  # (m,)
-        return self.gradients(X, error, dead) if len(dead) else None
-
-    def gradients(self, X: np.ndarray, error: np.ndarray, dead: np.ndarray) -> AuxiliaryGradients:
-        """(21) and its gradients for the dead units (m,); e is held constant.
+    def __call__(self, X: np.ndarray, error: np.ndarray, dead: np.ndarray) -> AuxiliaryGradients:
+        """For the batch X (B, d), e = x − x̂ (B, d), which is held constant, and the dead units (m,).
 
         The bias c has no part in ê: it is busy with the mean of the data.
         """

@@ -8,6 +8,7 @@ import numpy as np
 
 from nsae.autoencoder import Autoencoder
 from nsae.auxiliary import AuxiliaryLoss
+from nsae.deadunits import DeadUnits
 from nsae.encoder import activation_for
 from nsae.fitted import Fitted
 from nsae.history import History
@@ -16,6 +17,7 @@ from nsae.initial import random_layers, tied_layers
 from nsae.layers import Dense, normalise_columns
 from nsae.optimizers import Adam
 from nsae.parameters import Parameters
+from nsae.resampling import Resampling
 from nsae.training import train
 from nsae.validation import check_data
 
@@ -43,9 +45,16 @@ class SparseAutoencoder(Fitted, Parameters):
         γ, Eq. (9).
     unit_norm : bool
         Keep each column of V at norm 1, Eq. (20).
-    auxiliary, k_aux, dead_after : float, int, int
-        α of Eq. (21): dead units, those that ``dead_after`` samples in a row have not activated, learn from
-        what the others leave over, ``k_aux`` of them a sample (by default 4 k, or 64).  Needs relu or k.
+    init : "random" or "samples"
+        Where units start that are k-sparse or have ``unit_norm``: in random directions, or each in the
+        direction of a sample, which leaves far fewer of them dead.
+    auxiliary, k_aux : float, int
+        α of Eq. (21): dead units learn from what the others leave over, ``k_aux`` of them a sample (by
+        default 4 k, or 64).  Needs relu or k.
+    resample : bool
+        Let dead units start anew, each from a sample that the others reconstruct badly.  Needs relu or k.
+    dead_after : int
+        A unit is dead when so many samples in a row have not activated it.
     epochs, batch_size, learning_rate
         Passes over the data, samples a step, Adam's α (Eq. (19)).
     warmup, decay : int, str
@@ -107,8 +116,10 @@ class SparseAutoencoder(Fitted, Parameters):
         rho: float = 0.05,
         weight_decay: float = 0.0,
         unit_norm: bool = False,
+        init: str = "random",
         auxiliary: float = 0.0,
         k_aux: int | None = None,
+        resample: bool = False,
         dead_after: int = 10_000,
         epochs: int = 20,
         batch_size: int = 256,
@@ -135,8 +146,10 @@ class SparseAutoencoder(Fitted, Parameters):
         self.rho = rho
         self.weight_decay = weight_decay
         self.unit_norm = unit_norm
+        self.init = init
         self.auxiliary = auxiliary
         self.k_aux = k_aux
+        self.resample = resample
         self.dead_after = dead_after
         self.epochs = epochs
         self.batch_size = batch_size
@@ -225,7 +238,11 @@ class SparseAutoencoder(Fitted, Parameters):
         """The autoencoder that training starts from, for X (n, d)."""
         if self.k is not None or self.unit_norm:
             centred = self.output == "linear"  # a mean is no logit
-            layers = tied_layers(X, self.n_units, rng, self.dtype, centred_output=centred)
+            layers = tied_layers(
+                *(X, self.n_units, rng, self.dtype),
+                centred_output=centred,
+                from_samples=self.init == "samples",
+            )
         else:
             layers = random_layers(X.shape[1], self.n_units, rng, self.dtype)
         return self._assemble(*layers)
@@ -259,10 +276,6 @@ class SparseAutoencoder(Fitted, Parameters):
     ) -> str:
         names = "batch_size unit_norm warmup decay tol patience verbose backend n_threads".split()
         options = {name: getattr(self, name) for name in names}
-        auxiliary = None
-        if self.auxiliary:
-            k_aux = self.k_aux or (64 if self.k is None else 4 * self.k)
-            auxiliary = AuxiliaryLoss(core, float(self.auxiliary), k_aux, self.dead_after)
         return train(
             core,
             optimizer,
@@ -270,10 +283,27 @@ class SparseAutoencoder(Fitted, Parameters):
             epochs=epochs,
             rng=rng,
             history=history,
-            auxiliary=auxiliary,
+            dead_units=self._dead_units(core, optimizer, rng),
             k_start=k_start,
             **options,
         )
+
+    def _dead_units(
+        self, core: Autoencoder, optimizer: Adam, rng: np.random.Generator | None
+    ) -> DeadUnits | None:
+        """What is to be done about dead units, if anything."""
+        if not (self.auxiliary or self.resample):
+            return None
+        if optimizer.t == 0 or not hasattr(self, "_idle"):
+            self._idle = np.zeros(self.n_units, np.int64)  # (h,)
+        auxiliary = resampling = None
+        if self.auxiliary:
+            k_aux = self.k_aux or (64 if self.k is None else 4 * self.k)
+            auxiliary = AuxiliaryLoss(core, float(self.auxiliary), k_aux)
+        if self.resample:
+            seed = optimizer.t if rng is None else rng.integers(2**63)
+            resampling = Resampling(core, optimizer, self.unit_norm, generator(seed))
+        return DeadUnits(self._idle, self.dead_after, auxiliary, resampling)
 
     def _adopt(self, core: Autoencoder, optimizer: Adam, history: History, stopped: str) -> None:
         """Make these the fitted attributes, all at once, when nothing can fail any more."""

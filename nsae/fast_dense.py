@@ -12,7 +12,8 @@ import numpy as np
 from nsae import kernels
 from nsae.activations import Sigmoid
 from nsae.autoencoder import Autoencoder, Loss
-from nsae.auxiliary import AuxiliaryGradients, AuxiliaryLoss
+from nsae.auxiliary import AuxiliaryGradients
+from nsae.deadunits import DeadUnits
 from nsae.optimizers import Adam
 from nsae.sparsity import divergence, divergence_slope, within_unit_interval
 from nsae.state import FlatState
@@ -31,10 +32,10 @@ class DenseStep:
         optimizer: Adam,
         batch_size: int,
         unit_norm: bool,
-        auxiliary: AuxiliaryLoss | None,
+        dead_units: DeadUnits | None,
         n_threads: int | None,
     ):
-        self.model, self.unit_norm, self.auxiliary = model, unit_norm, auxiliary
+        self.model, self.unit_norm, self.dead_units = model, unit_norm, dead_units
         self.state = FlatState(model, optimizer)
         self.threads = Threads(n_threads)
         h, d = self.state.shape
@@ -70,9 +71,12 @@ class DenseStep:
         self.feature_sums[0].sum(axis=0, out=self.dc)  # (12)
 
         active = self.unit_sums[1].sum(axis=0)  # (h,)
-        error = float(self.feature_sums[1].sum(dtype=np.float64))
-        report = Report(self._loss(B, error, total, rho_hat), active, float(active.sum()), error)
-        extra = None if self.auxiliary is None else self._auxiliary_gradients(X, report)  # (21)
+        squares = float(self.feature_sums[1].sum(dtype=np.float64))
+        report = Report(self._loss(B, squares, total, rho_hat), active, float(active.sum()), squares)
+        error, extra = None, None
+        if self.dead_units is not None:
+            error = self._error(X)
+            extra = self.dead_units.gradients(X, error, report.on)  # (21)
         if self.state.optimizer.clip is None:
             rates = self.state.next_rates()
             over(h, work, self._update, X, extra, rates)  # (12) (15) (16)–(20)
@@ -81,6 +85,8 @@ class DenseStep:
             rates = self.state.next_rates(self._square())  # (34) needs them all
             over(h, work, self._move, rates)  # (16)–(20)
         self._adam(len(self.grad) - len(self.c), len(self.grad), 0.0, rates)  # c
+        if self.dead_units is not None:
+            self.dead_units.renew(X, error)
         return report if extra is None else report.plus(extra.value)
 
     def _forward(self, part: int, lo: int, hi: int, X: np.ndarray, scale: np.floating) -> None:
@@ -152,10 +158,10 @@ class DenseStep:
             push += (self.model.kl / B) * divergence_slope(rho_hat, self.model.rho)
         return push
 
-    def _loss(self, B: int, error: float, total: np.ndarray, rho_hat: np.ndarray | None) -> Loss:
+    def _loss(self, B: int, squares: float, total: np.ndarray, rho_hat: np.ndarray | None) -> Loss:
         model = self.model
         if model.loss == "squared":
-            reconstruction = 0.5 * error / B  # (5)
+            reconstruction = 0.5 * squares / B  # (5)
         else:
             reconstruction = float(self.feature_sums[2].sum(dtype=np.float64)) / B  # (6)
         return Loss(
@@ -165,11 +171,10 @@ class DenseStep:
             model.encoder.penalty() + model.decoder.penalty(),  # (9)
         )
 
-    def _auxiliary_gradients(self, X: np.ndarray, report: Report) -> AuxiliaryGradients | None:
-        # where the output bends, dU is no multiple of the error, which is then made anew
+    def _error(self, X: np.ndarray) -> np.ndarray:
+        """e = x − x̂ (B, d).  Where the output bends, dU is no multiple of it, and it is made anew."""
         bent = self.sigmoid_output and self.model.loss == "squared"
-        error = X - self.model.reconstruct(self.model.forward(X)[1]) if bent else self.U[: len(X)] * -len(X)
-        return self.auxiliary(X, error, report.on)
+        return X - self.model.reconstruct(self.model.forward(X)[1]) if bent else self.U[: len(X)] * -len(X)
 
     def _runs(self, lo: int, hi: int) -> list[tuple[int, int, float]]:
         """(start, stop, γ) of what these units own in the flat arrays: rows of W and of Vᵀ, and b."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from nsae import kernels
 from nsae.autoencoder import Autoencoder, Loss
-from nsae.auxiliary import AuxiliaryLoss
+from nsae.deadunits import DeadUnits
 from nsae.optimizers import Adam
 from nsae.state import FlatState
 from nsae.steps import Report
@@ -30,10 +30,10 @@ class KSparseStep:
         optimizer: Adam,
         batch_size: int,
         unit_norm: bool,
-        auxiliary: AuxiliaryLoss | None,
+        dead_units: DeadUnits | None,
         n_threads: int | None,
     ):
-        self.model, self.unit_norm, self.auxiliary = model, unit_norm, auxiliary
+        self.model, self.unit_norm, self.dead_units = model, unit_norm, dead_units
         self.state = state = FlatState(model, optimizer)
         self.threads = Threads(n_threads)
         self.W, self.b, self.c = model.encoder.W, model.encoder.b, model.decoder.b
@@ -68,8 +68,9 @@ class KSparseStep:
 
         report = self._report(B, values)
         extra = self.no_extra
-        if self.auxiliary is not None:
-            dead = self.auxiliary(X, dU * -B, report.on)  # (21), e = x − x̂ = −B·dU
+        if self.dead_units is not None:
+            error = dU * -B  # e = x − x̂ (B, d), (11)
+            dead = self.dead_units.gradients(X, error, report.on)  # (21)
             self.extra_row[:] = -1
             if dead is not None:
                 report = report.plus(dead.value)
@@ -81,6 +82,8 @@ class KSparseStep:
         rates = self.state.next_rates(square)
         self.threads.over(h, self.W.size, self._update, batch, rates)
         self._update_c(dc, rates)
+        if self.dead_units is not None:
+            self.dead_units.renew(X, error)
         return report
 
     def _samples(self, part, lo, hi, X, units, values, scale, l1, dU, dY) -> None:

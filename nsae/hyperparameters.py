@@ -19,6 +19,7 @@ def check_hyperparameters(model: Any) -> None:
     one_of("loss", model.loss, ("squared", "cross_entropy"))
     one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
     one_of("backend", model.backend, BACKENDS)
+    one_of("init", model.init, ("random", "samples"))
     one_of("decay", model.decay, DECAYS)
     _at_least("warmup", model.warmup, 0, whole=True)
     if model.n_threads is not None:
@@ -53,10 +54,16 @@ def check_hyperparameters(model: Any) -> None:
             )
     if model.k_aux is not None:
         _at_least("k_aux", model.k_aux, 1, whole=True)
-    if model.auxiliary and model.activation == "sigmoid":
+    for name in ("auxiliary", "resample"):
+        if getattr(model, name) and model.activation == "sigmoid":
+            raise ValueError(
+                f"{name}={getattr(model, name)} is for units that can be exactly 0, and a sigmoid never is. "
+                "Use it with activation='relu' or k, or use kl to keep sigmoid units alive."
+            )
+    if model.init == "samples" and model.k is None and not model.unit_norm:
         raise ValueError(
-            f"auxiliary={model.auxiliary} is for units that can be exactly 0, and a sigmoid never is. "
-            "Use it with activation='relu' or k, or use kl to keep sigmoid units alive."
+            "init='samples' is where k-sparse units and those with unit_norm=True can start. Set one of them, "
+            "or leave init='random'."
         )
     if model.kl:
         if model.activation != "sigmoid":

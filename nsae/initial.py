@@ -16,7 +16,13 @@ def random_layers(d: int, h: int, rng: np.random.Generator, dtype: np.dtype | st
 
 
 def tied_layers(
-    X: np.ndarray, h: int, rng: np.random.Generator, dtype: np.dtype | str, *, centred_output: bool
+    X: np.ndarray,
+    h: int,
+    rng: np.random.Generator,
+    dtype: np.dtype | str,
+    *,
+    centred_output: bool,
+    from_samples: bool = False,
 ) -> tuple[Dense, Dense]:
     """Encoder and decoder that start as each other's transpose, centred on the data; free afterwards.
 
@@ -25,12 +31,19 @@ def tied_layers(
 
     b = −W·mean, so that y = W(x − mean): else the mean, which all samples share, decides which units win,
     and the others die.  With ``centred_output``, c = mean likewise.
+
+    With ``from_samples``, each unit reads in the direction of a sample (less the mean) instead of any
+    direction: it then has one sample at least for which it is the largest.
     """
     W = rng.standard_normal((h, X.shape[1])).astype(dtype)  # (h, d)
+    mean = sample_mean(X)  # (d,)
+    if from_samples:
+        rows = np.sort(rng.choice(len(X), h, replace=len(X) < h))  # in order: of a file, that is faster
+        again = np.concatenate([[False], rows[1:] == rows[:-1]])  # a sample's second unit must differ
+        W = np.where(again[:, None], W, (X[rows] - mean).astype(dtype))  # (h, d)
     V = np.ascontiguousarray(W.T)  # (d, h)
     normalise_columns(V)
     W = V.T.copy()  # (h, d)
-    mean = sample_mean(X)  # (d,)
     c = mean if centred_output else np.zeros_like(mean)  # (d,)
     return Dense(W, (-W @ mean).astype(dtype)), Dense(V, c.astype(dtype))
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from nsae.activations import KSparse
 from nsae.autoencoder import Autoencoder, Loss
-from nsae.auxiliary import AuxiliaryLoss
 from nsae.backends import resolve_backend
+from nsae.deadunits import DeadUnits
 from nsae.layers import normalise_columns, tangent
 from nsae.optimizers import Adam
 
@@ -55,10 +55,10 @@ class PlainStep:
     """The definition: what every other step must equal."""
 
     def __init__(
-        self, model: Autoencoder, optimizer: Adam, unit_norm: bool, auxiliary: AuxiliaryLoss | None = None
+        self, model: Autoencoder, optimizer: Adam, unit_norm: bool, dead_units: DeadUnits | None = None
     ):
         self.model, self.optimizer, self.unit_norm = model, optimizer, unit_norm
-        self.auxiliary = auxiliary
+        self.dead_units = dead_units
 
     def __call__(self, X: np.ndarray) -> Report:
         model = self.model
@@ -68,8 +68,8 @@ class PlainStep:
         squares = float(np.square(error).sum(dtype=np.float64))
         report = Report(model.losses(X, Z, U), on.any(axis=0), int(on.sum()), squares)
         grads = model.backward(X, Z, U)
-        if self.auxiliary is not None:
-            extra = self.auxiliary(X, error, report.on)  # (21)
+        if self.dead_units is not None:
+            extra = self.dead_units.gradients(X, error, report.on)  # (21)
             if extra is not None:
                 report = report.plus(extra.value)
                 grads["W"][extra.units] += extra.dW
@@ -80,6 +80,8 @@ class PlainStep:
         self.optimizer.step(model.params, grads)
         if self.unit_norm:
             normalise_columns(model.decoder.W)  # (20) after the step
+        if self.dead_units is not None:
+            self.dead_units.renew(X, error)
         return report
 
     def __enter__(self) -> PlainStep:
@@ -95,18 +97,18 @@ def make_step(
     batch_size: int,
     *,
     unit_norm: bool,
-    auxiliary: AuxiliaryLoss | None = None,
+    dead_units: DeadUnits | None = None,
     backend: str = "auto",
     n_threads: int | None = None,
 ) -> Step:
     """The fastest step that computes what the definition does, on the backend asked for."""
     k_sparse, linear = isinstance(model.g, KSparse), model.output == "linear"
     if resolve_backend(backend) == "numpy" or (k_sparse and not linear):  # images are rarely coded that way
-        return PlainStep(model, optimizer, unit_norm, auxiliary)
+        return PlainStep(model, optimizer, unit_norm, dead_units)
     if k_sparse:
         from nsae.fast_ksparse import KSparseStep
 
-        return KSparseStep(model, optimizer, batch_size, unit_norm, auxiliary, n_threads)
+        return KSparseStep(model, optimizer, batch_size, unit_norm, dead_units, n_threads)
     from nsae.fast_dense import DenseStep
 
-    return DenseStep(model, optimizer, batch_size, unit_norm, auxiliary, n_threads)
+    return DenseStep(model, optimizer, batch_size, unit_norm, dead_units, n_threads)

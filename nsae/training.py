@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from nsae.autoencoder import Autoencoder
-from nsae.auxiliary import AuxiliaryLoss
 from nsae.batches import minibatches
+from nsae.deadunits import DeadUnits
 from nsae.history import History, Spread, Tally
 from nsae.layers import normalise_columns
 from nsae.optimizers import Adam
@@ -28,7 +28,7 @@ def train(
     batch_size: int,
     rng: np.random.Generator | None,
     unit_norm: bool,
-    auxiliary: AuxiliaryLoss | None,
+    dead_units: DeadUnits | None,
     warmup: int,
     decay: str,
     k_start: int | None,
@@ -60,7 +60,9 @@ def train(
     steps = epochs * -(-len(X) // batch_size)
     buffer = np.empty((min(batch_size, len(X)), d), dtype)  # (B, d)
     tally, spread = None, Spread()
-    make = partial(make_step, unit_norm=unit_norm, auxiliary=auxiliary, backend=backend, n_threads=n_threads)
+    make = partial(
+        make_step, unit_norm=unit_norm, dead_units=dead_units, backend=backend, n_threads=n_threads
+    )
     try:
         with (
             Schedule(model, optimizer, steps, warmup=warmup, decay=decay, k_start=k_start) as schedule,

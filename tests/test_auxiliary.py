@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nsae import SparseAutoencoder
-from nsae.activations import KSparse, ReLU
+from nsae.activations import KSparse
 from nsae.auxiliary import AuxiliaryLoss
 from nsae.gradcheck import compare
 
@@ -21,25 +21,15 @@ def value_of(model, X, error, dead, alpha, k_aux):
 def test_eq21_auxiliary(build, rng):
     X, error, dead = rng.random((6, 5)), rng.normal(size=(6, 5)), np.array([1, 2, 4, 6])
     model = build(KSparse(2))
-    auxiliary = AuxiliaryLoss(model, 0.3, 2, 100)
-    found = auxiliary.gradients(X, error, dead)
+    auxiliary = AuxiliaryLoss(model, 0.3, 2)
+    found = auxiliary(X, error, dead)
     assert found.value == pytest.approx(value_of(model, X, error, dead, 0.3, 2))
     np.testing.assert_array_equal(found.units, dead)
     # the error is data: it stays while the weights are moved
     grads = {name: np.zeros_like(theta) for name, theta in model.params.items()}
     grads["W"][dead], grads["b"][dead], grads["V"].T[dead] = found.dW, found.db, found.dVt
-    check = compare(lambda: auxiliary.gradients(X, error, dead).value, model.params, grads)
+    check = compare(lambda: auxiliary(X, error, dead).value, model.params, grads)
     assert check.max_error < 1e-8
-
-
-def test_dead_units_are_counted_over_samples(build, rng):
-    auxiliary = AuxiliaryLoss(build(ReLU(), h=3), 1.0, 2, dead_after=20)
-    X, error = rng.random((8, 5)), rng.random((8, 5))
-    on = np.array([True, False, False])
-    assert auxiliary(X, error, on) is None  # 8 samples
-    assert auxiliary(X, error, np.array([True, False, True])) is None  # 16
-    assert auxiliary(X, error, on).units.tolist() == [1]  # 24, but unit 2 was active since
-    np.testing.assert_array_equal(auxiliary.idle, [0, 24, 8])
 
 
 OPTIONS = {"auxiliary": 0.5, "dead_after": 40, "epochs": 20, "batch_size": 32, "random_state": 0}
@@ -78,8 +68,3 @@ def test_it_brings_units_back(rng):
     assert dead > 0.3
     assert dead_then < 0.15
     assert explained_then > explained
-
-
-def test_it_is_refused_for_sigmoid_units(rng):
-    with pytest.raises(ValueError, match=r"auxiliary=1\.0 is for units that can be exactly 0"):
-        SparseAutoencoder(8, activation="sigmoid", auxiliary=1.0).fit(rng.random((20, 4)))

@@ -19,6 +19,20 @@ def test_a_sigmoid_output_does_not_start_at_the_mean(rng):
     assert not decoder.b.any()
 
 
+@pytest.mark.parametrize("h", [30, 80])
+def test_units_that_start_from_samples_have_one_that_they_win(rng, h):
+    X = rng.random((50, 6)) + 3
+    encoder, decoder = tied_layers(X, h, rng, "float64", centred_output=True, from_samples=True)
+    A = X - X.mean(axis=0)
+    cosines = (A / np.linalg.norm(A, axis=1, keepdims=True)) @ encoder.W.T  # (50, h)
+    own = np.isclose(cosines, 1).sum(axis=0)  # the samples that each unit points to
+    assert (own == 1).sum() == min(h, 50) if h < 50 else (own == 1).sum() >= 30
+    assert own.max() == 1
+    np.testing.assert_array_equal(encoder.W, decoder.W.T)
+    assert np.linalg.matrix_rank(encoder.W[:10] @ encoder.W[:10].T) == 6
+    assert len(np.unique(encoder.W, axis=0)) == h  # two equal units would always tie, and one of them be dead
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_everything_has_the_dtype_asked_for(rng, dtype):
     X = rng.random((50, 6))
