@@ -1,0 +1,81 @@
+"""Dead units: how many a k-sparse autoencoder ends up with, and what each remedy does about them.
+
+    python benchmarks/dead_units.py [--json] [--quick] [--data fashion_mnist|mnist|glyphs] [--epochs N] [--seeds N]
+
+Each row is one training from the same seed, alike but for the remedy.  A unit counts as dead if no training
+image activates it in the model as it ends.  The last row of a size is what README recommends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from nsae import SparseAutoencoder, datasets
+
+SIZES = [(2048, 8), (4096, 16)]  # (h, k)
+REMEDIES = {
+    "nothing": {},
+    "auxiliary loss": {"auxiliary": 1.0},
+    "k from 8 k down": {"k_start": 8},  # times k
+    "resampling": {"resample": True, "dead_after": 60_000},
+    "start from samples": {"init": "samples"},
+    "start from samples, resampling": {"init": "samples", "resample": True, "dead_after": 60_000},
+}
+
+
+def load(name: str) -> np.ndarray:
+    """(n, 784) float32 in [0, 1]."""
+    if name == "glyphs":
+        images = datasets.glyphs(10_000, random_state=0)[0]
+    else:
+        images = getattr(datasets, name)("train")[0]
+    X = images.reshape(len(images), -1)
+    return (X / 255 if X.dtype == np.uint8 else X).astype(np.float32)
+
+
+def run(X: np.ndarray, h: int, k: int, options: dict, epochs: int, seed: int) -> dict[str, float]:
+    """Train once: the share of units that are dead at the end, explained variance, seconds."""
+    options = {**options, **({"k_start": options["k_start"] * k} if "k_start" in options else {})}
+    started = time.perf_counter()
+    model = SparseAutoencoder(h, k=k, epochs=epochs, random_state=seed, **options).fit(X)
+    seconds = time.perf_counter() - started
+    uses = np.bincount(model.encode(X).units, minlength=h)  # (h,)
+    return {"dead": float(np.mean(uses == 0)), "explained_variance": model.score(X), "seconds": seconds}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument(
+        "--quick", action="store_true", help="glyphs, 300 units, 3 epochs: to see that it runs"
+    )
+    parser.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "mnist", "glyphs"))
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=1, help="medians over so many (1)")
+    args = parser.parse_args(argv)
+    sizes, epochs, data = ([(300, 4)], 3, "glyphs") if args.quick else (SIZES, args.epochs, args.data)
+
+    X = load(data)
+    print(f"{len(X)} images of {data}, {epochs} epochs in batches of 256; medians of {args.seeds} seed(s)")
+    print(f"{'units':>6}{'k':>4}  {'remedy':32}{'dead':>8}{'expl. var.':>12}{'seconds':>9}")
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for h, k in sizes:
+        for remedy, options in REMEDIES.items():
+            runs = [run(X, h, k, options, epochs, seed) for seed in range(args.seeds)]
+            row = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
+            table.setdefault(f"h{h}_k{k}", {})[remedy] = row
+            figures = f"{row['dead']:8.1%}{row['explained_variance']:12.4f}{row['seconds']:9.0f}"
+            print(f"{h:6}{k:4}  {remedy:32}{figures}", flush=True)
+    if args.json:
+        print(json.dumps({"data": data, "epochs": epochs, **table}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
