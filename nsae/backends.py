@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 
 from nsae.errors import MissingExtraError, one_of
 
 BACKENDS = ("auto", "numpy", "numba")
+SMALL = 2e8  # multiplications: with fewer, compiled loops save less time than Numba takes to be imported
 
 
-def resolve_backend(backend: str) -> str:
-    """ "numpy" or "numba"; "auto" is numba where it is installed."""
+def resolve_backend(backend: str, work: float = math.inf) -> str:
+    """ "numpy" or "numba"; "auto" is numba where it is installed and there is enough to do.
+
+    ``work`` is the multiplications of one product with W, all samples and epochs together.
+    """
     one_of("backend", backend, BACKENDS)
     installed = importlib.util.find_spec("numba") is not None
     if backend == "numba" and not installed:
@@ -18,4 +23,6 @@ def resolve_backend(backend: str) -> str:
             "backend='numba' needs numba, which is not installed. "
             'Install it with: pip install "nsae[fast]", or use backend="auto".'
         )
-    return "numba" if installed and backend != "numpy" else "numpy"
+    if backend == "auto":
+        return "numba" if installed and work >= SMALL else "numpy"
+    return backend

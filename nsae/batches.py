@@ -66,18 +66,19 @@ def _through_a_pool(
     A disk reads a run as fast as it can; a batch holds rows of every run in the pool, and each epoch
     makes up other pools.
     """
-    n = len(X)
+    n, d = X.shape
     runs = rng.permutation(n // batch_size) * batch_size  # first rows; a short run is left over at the end
-    per_pool = max(1, POOL_BYTES // (batch_size * X.itemsize * X.shape[1]))
+    per_pool = max(1, POOL_BYTES // (batch_size * X.itemsize * d))
     pools = [runs[i : i + per_pool] for i in range(0, len(runs), per_pool)] or [runs]
-    left = slice(n - n % batch_size, n)
+    left = n % batch_size
+    held = np.empty((min(n, per_pool * batch_size + left), d), X.dtype)  # (rows of the pool, d)
     for number, pool in enumerate(pools):
-        parts = [np.array(X[start : start + batch_size]) for start in pool]
-        if number == len(pools) - 1:
-            parts.append(np.array(X[left]))
-        release(X)
-        held = np.concatenate(parts)  # (rows of the pool, d)
-        del parts
-        order = rng.permutation(len(held))
-        for start in range(0, len(held), batch_size):
+        rows = 0
+        for start in (*pool, *([n - left] if left and number == len(pools) - 1 else [])):
+            run = X[start : start + batch_size]
+            held[rows : rows + len(run)] = run
+            rows += len(run)
+            release(X)
+        order = rng.permutation(rows)
+        for start in range(0, rows, batch_size):
             yield held, order[start : start + batch_size]

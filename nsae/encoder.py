@@ -98,10 +98,11 @@ class Encoder:
         """The codes of X (n, d) as (unit, value) pairs; memory is bounded by one block and the result.
 
         ``backend`` is who selects the k largest units, "numpy", "numba" or "auto" (Numba where it is
-        installed): the codes are the same bits.
+        installed and X is large enough): the codes are the same bits.
         """
         X = check_data(X, owner="Encoder", n_features=self.n_features)
-        if isinstance(self._g, KSparse) and resolve_backend(backend) == "numba":
+        backend = resolve_backend(backend, len(X) * self.n_units * self.n_features)
+        if isinstance(self._g, KSparse) and backend == "numba":
             return self._k_sparse_codes(X)
         blocks: dict[int, Codes] = {}
 

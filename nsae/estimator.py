@@ -72,7 +72,8 @@ class SparseAutoencoder(Fitted, Parameters):
     dtype : "float32" or "float64"
     backend : "auto", "numpy" or "numba"
         Who takes the training steps: the equations as they stand (NumPy), or the compiled loops, which
-        compute the same and are faster; "auto" compiles where Numba is installed.
+        compute the same and are faster; "auto" compiles where Numba is installed and the fit is long
+        enough to make up for its import.
     n_threads : int, optional
         Threads of the compiled loops; as many as there are processors if None.
     verbose : bool

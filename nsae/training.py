@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from nsae.autoencoder import Autoencoder
+from nsae.backends import resolve_backend
 from nsae.batches import minibatches
 from nsae.deadunits import DeadUnits
 from nsae.history import History, Spread, Tally
@@ -58,6 +59,7 @@ def train(
     dtype = model.encoder.W.dtype
     batch_size, epochs = int(batch_size), int(epochs)  # a NumPy integer may be too small to count with
     steps = epochs * -(-len(X) // batch_size)
+    backend = resolve_backend(backend, epochs * len(X) * h * d)
     buffer = np.empty((min(batch_size, len(X)), d), dtype)  # (B, d)
     tally, spread = None, Spread()
     make = partial(

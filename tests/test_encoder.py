@@ -157,8 +157,8 @@ def peak(work):
 
 def test_memory_is_bounded_by_a_block():
     enc = encoder(8, 2000, KSparse(2), "float32")
-    dense = 4096 * 2000 * 4
-    X = np.random.default_rng(0).random((4096, 8))
+    dense = 12_288 * 2000 * 4
+    X = np.random.default_rng(0).random((12_288, 8))
     codes = enc.encode(X)
     assert peak(lambda: enc.encode(X)) < dense / 3
     assert peak(lambda: enc.inverse_transform(codes)) < dense / 3

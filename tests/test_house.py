@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "fast_ksparse": TOPICS | {"autoencoder", "deadunits", "kernels", "state", "steps", "threads"},
     "history": {"autoencoder", "steps"},
     "training": {
+        "backends",
         "batches",
         "autoencoder",
         "deadunits",

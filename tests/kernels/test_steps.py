@@ -5,6 +5,7 @@ import pytest
 
 from nsae import SparseAutoencoder
 from nsae.activations import KSparse, ReLU
+from nsae.backends import resolve_backend
 from nsae.fast_dense import DenseStep
 from nsae.fast_ksparse import KSparseStep
 from nsae.optimizers import Adam
@@ -108,3 +109,10 @@ def test_the_model_is_usable_between_steps(build, rng):
     assert adam.m1["V"].shape == model.decoder.W.shape
     adam.step(model.params, model.loss_and_grads(X)[1])  # and the plain optimizer can go on
     assert adam.t == 3
+
+
+def test_a_short_fit_is_not_worth_the_import_of_numba():
+    assert resolve_backend("auto", 1e6) == "numpy"
+    assert resolve_backend("auto", 1e10) == resolve_backend("auto") == "numba"
+    assert resolve_backend("numba", 1) == "numba"
+    assert resolve_backend("numpy", 1e12) == "numpy"
