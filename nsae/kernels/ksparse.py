@@ -11,16 +11,8 @@ from numba import njit
 from nsae.kernels.optimizers import adam, squares
 from nsae.kernels.options import KERNEL, REORDER
 
-BLOCK = 128  # pre-activations that are passed over at once if none of them can be among the k largest
-
-
-@njit(**KERNEL)
-def _count_above(y, b, level):
-    """How many entries of y + b are above ``level``.  (A count vectorises; a maximum must care for NaN.)"""
-    count = 0
-    for j in range(len(y)):
-        count += y[j] + b[j] > level
-    return count
+BLOCK = 64  # pre-activations that are passed over at once if none of them can be among the k largest
+LANES = 64  # of the first look at a sample, see _lower_bound
 
 
 @njit(**KERNEL)
@@ -46,6 +38,57 @@ def _sift_down(heap, place, n):
 
 
 @njit(**KERNEL)
+def _lower_bound(y, b, lane, level, chosen):
+    """A value that the k largest of y + b reach for certain, found in one vectorised pass.
+
+    ``lane`` (LANES,) comes to hold the maximum of every LANES-th entry.  They are entries of y + b, and so
+    the k-th largest of them is at most the k-th largest of all; few entries lie between the two.  ``level``
+    and ``chosen`` (k,) are workspace.
+    """
+    k = len(level)
+    for l in range(LANES):
+        lane[l] = y[l] + b[l]
+    for start in range(LANES, len(y) - LANES + 1, LANES):
+        some, its_b = y[start : start + LANES], b[start : start + LANES]
+        for l in range(LANES):
+            value = some[l] + its_b[l]
+            lane[l] = value if value > lane[l] else lane[l]
+    level[:], chosen[:] = lane[:k], 0
+    for place in range(k // 2 - 1, -1, -1):
+        _sift_down((level, chosen), place, k)
+    for l in range(k, LANES):
+        if lane[l] > level[0]:
+            level[0] = lane[l]
+            _sift_down((level, chosen), 0, k)
+    return level[0]
+
+
+@njit(**KERNEL)
+def _push(y, b, start, stop, first, root, n, heap):
+    """Put the entries of y + b in start:stop that are above ``root`` on the heap of (value, unit) pairs.
+
+    ``n`` pairs are on it.  Once k are, its root is the one to beat.  Returns the new root and n.
+    """
+    level, chosen = heap
+    k = len(level)
+    for j in range(start, stop):
+        value = y[j] + b[j]
+        if value > root:
+            if n < k:
+                level[n], chosen[n] = value, first + j
+                n += 1
+                if n == k:
+                    for place in range(k // 2 - 1, -1, -1):
+                        _sift_down(heap, place, k)
+                    root = level[0]
+            else:
+                level[0], chosen[0] = value, first + j
+                _sift_down(heap, 0, k)
+                root = level[0]
+    return root, n
+
+
+@njit(**KERNEL)
 def top_k(Y, b, first, units, values, found, lo, hi):
     """The k largest positive entries of Y + b, (1) (4), of each sample, over the units first, first + 1, …
 
@@ -53,31 +96,27 @@ def top_k(Y, b, first, units, values, found, lo, hi):
     in ascending order, ``units`` and ``values`` (B, k) come to hold the k largest of all, as a heap, and
     ``found`` (B,) int64, zeros at the start, how many there are.  :func:`by_unit` then puts them in order.
 
-    Once k are found, the heap's root is the one to beat, and a block without an entry above it is passed
-    over.  Units come in ascending order, so one that only equals the root would lose the tie.
+    A block without an entry above the heap's root, or at first above a lower bound, is passed over.  Units
+    come in ascending order, so one that only equals the root would lose the tie.
     """
     k, zero = units.shape[1], Y.dtype.type(0)
+    lane = np.empty(LANES, Y.dtype)
     Y, units, values, found = Y[lo:hi], units[lo:hi], values[lo:hi], found[lo:hi]
     for i in range(Y.shape[0]):
         y, chosen, level, n = Y[i], units[i], values[i], found[i]
         root = level[0] if n == k else zero
-        for start in range(0, len(y), BLOCK):
-            stop = min(start + BLOCK, len(y))
-            if _count_above(y[start:stop], b[start:stop], root) > 0:
-                for j in range(start, stop):
-                    value = y[j] + b[j]
-                    if value > root:
-                        if n < k:
-                            level[n], chosen[n] = value, first + j
-                            n += 1
-                            if n == k:
-                                for place in range(k // 2 - 1, -1, -1):
-                                    _sift_down((level, chosen), place, k)
-                                root = level[0]
-                        else:
-                            level[0], chosen[0] = value, first + j
-                            _sift_down((level, chosen), 0, k)
-                            root = level[0]
+        if n == 0 and k <= LANES <= len(y) // 2:
+            bound = _lower_bound(y, b, lane, level, chosen)
+            if bound > 0:
+                root = np.nextafter(bound, zero)  # what equals the bound may be among the k
+        whole = len(y) // BLOCK * BLOCK
+        for start in range(0, whole, BLOCK):
+            above = np.int32(0)
+            for j in range(BLOCK):  # a count vectorises; a maximum would have to care for NaN
+                above += np.int32(y[start + j] + b[start + j] > root)
+            if above > 0:
+                root, n = _push(y, b, start, start + BLOCK, first, root, n, (level, chosen))
+        root, n = _push(y, b, whole, len(y), first, root, n, (level, chosen))
         found[i] = n
 
 
