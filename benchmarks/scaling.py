@@ -148,7 +148,9 @@ def rows_of(file: Path, n: int, mapped: bool) -> np.ndarray:
 
 
 def model_for(shape: Shape, epochs: int) -> SparseAutoencoder:
-    return SparseAutoencoder(shape.h, k=shape.k, batch_size=shape.B, epochs=epochs, random_state=0)
+    return SparseAutoencoder(
+        shape.h, k=shape.k, batch_size=shape.B, epochs=epochs, random_state=0, backend="numba"
+    )
 
 
 def epoch_seconds(file: Path, n: int, mapped: bool) -> float:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nsae.encoder import Encoder
     from nsae.estimator import SparseAutoencoder
     from nsae.gradcheck import check_gradients
+    from nsae.images import ImageEncoder
     from nsae.retrieval import CodeIndex, Hits, evaluate
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "Codes",
     "Encoder",
     "Hits",
+    "ImageEncoder",
     "ImageReadError",
     "MissingExtraError",
     "ModelFormatError",
@@ -38,6 +40,7 @@ _WHERE = {
     "CodeIndex": "nsae.retrieval",
     "Encoder": "nsae.encoder",
     "Hits": "nsae.retrieval",
+    "ImageEncoder": "nsae.images",
     "SparseAutoencoder": "nsae.estimator",
     "check_gradients": "nsae.gradcheck",
     "evaluate": "nsae.retrieval",

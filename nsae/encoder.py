@@ -24,7 +24,7 @@ from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
 from nsae.header import KIND
 from nsae.layers import Dense
-from nsae.modelfile import read_model
+from nsae.modelfile import IMAGE_KIND, kind_of, read_model
 from nsae.threads import Threads
 from nsae.validation import check_data
 
@@ -65,13 +65,18 @@ class Encoder:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Encoder:
-        """Read a file that ``SparseAutoencoder.save`` wrote.
+        """Read a file that ``SparseAutoencoder.save`` wrote; or ``ImageEncoder.save``, and then what comes is
+        an ``ImageEncoder``, whose ``encode`` takes arrays of images and needs no more than this one's.
 
         Raises
         ------
         ModelFormatError
             The file is missing, truncated, foreign, or from a newer nsae.
         """
+        if kind_of(path) == IMAGE_KIND:
+            from nsae.images.encoder import ImageEncoder  # upwards, so here: it is built on this class
+
+            return ImageEncoder.load(path)
         header, arrays = read_model(path, KIND, ("W", "b", "V", "c"))
         try:
             params = header["params"]

@@ -14,6 +14,7 @@ from nsae.storage import atomic_file
 
 FORMAT = "nsae-model"
 VERSION = 1
+IMAGE_KIND = "image_encoder"
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -31,6 +32,15 @@ def model_bytes(header: Header, arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, header=np.frombuffer(text.encode(), np.uint8), **arrays)
     return buffer.getvalue()
+
+
+def kind_of(path: str | os.PathLike) -> str | None:
+    """What kind of model the file holds; None if that cannot be told."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return json.loads(stored["header"].tobytes())["kind"]
+    except Exception:  # whoever reads it whole will say what is wrong
+        return None
 
 
 def read_model(path: str | os.PathLike, kind: str, names: tuple[str, ...]) -> tuple[Header, Arrays]:

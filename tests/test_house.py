@@ -58,7 +58,7 @@ MAY_IMPORT = {
     },
     "hyperparameters": {"backends", "errors", "schedules"},
     "parameters": set(),
-    "encoder": TOPICS | BASE | {"backends", "kernels", "threads"},
+    "encoder": TOPICS | BASE | {"backends", "images", "kernels", "threads"},  # images: what load hands on to
     "initial": {"batches", "layers"},
     "estimator": TOPICS
     | BASE
@@ -77,7 +77,17 @@ MAY_IMPORT = {
     },
     "fitted": BASE | {"encoder", "history", "hyperparameters"},
     "retrieval": {"codes", "errors", "storage"},
-    "images": {"errors"},
+    "images": {
+        "activations",
+        "backends",
+        "codes",
+        "encoder",
+        "errors",
+        "estimator",
+        "hyperparameters",
+        "kernels",
+    }
+    | {"layers", "modelfile", "parameters", "threads"},
     "download": {"errors", "storage", "datasets"},
     "datasets": {"errors", "storage"},
     "outputs": {"errors", "retrieval", "storage"},
