@@ -90,6 +90,7 @@ MAY_IMPORT = {
     | {"layers", "modelfile", "parameters", "threads"},
     "download": {"errors", "storage", "datasets"},
     "datasets": {"errors", "storage"},
+    "photosets": {"datasets", "errors"},
     "outputs": {"errors", "retrieval", "storage"},
     "sources": {"datasets", "errors", "images", "outputs", "progress"},
 }
