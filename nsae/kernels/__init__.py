@@ -25,6 +25,7 @@ from nsae.kernels.dense import (
 )
 from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists, unit_squares, update_units
 from nsae.kernels.optimizers import adam, squares
+from nsae.kernels.pooling import pool_pairs
 
 __all__ = [
     "adam",
@@ -35,6 +36,7 @@ __all__ = [
     "gate_relu",
     "gate_sigmoid",
     "normalise_rows",
+    "pool_pairs",
     "sigmoid_output",
     "sigmoid_units",
     "squared_output",

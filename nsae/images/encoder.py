@@ -1,0 +1,436 @@
+"""ImageEncoder: from images to sparse codes, by the same autoencoder twice.
+
+Codes of whole images in pixel space rank images no better than the pixels do.  Here a first k-sparse
+autoencoder learns patches (29) (30), its codes are pooled over a grid (31), and a second one learns the
+principal components of the pooled vectors: its k active units are the image's code.
+"""
+
+from __future__ import annotations
+
+import io
+import numbers
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nsae.codes import Codes
+from nsae.errors import ModelFormatError, NotFittedError
+from nsae.estimator import SparseAutoencoder
+from nsae.hyperparameters import at_least, check_hyperparameters, generator
+from nsae.images.components import Components
+from nsae.images.features import Geometry, PatchFeatures
+from nsae.images.files import OnError
+from nsae.images.patches import Whitening, fold
+from nsae.images.reading import Images, check_images, image_blocks
+from nsae.modelfile import read_model, write_model
+from nsae.parameters import Parameters
+from nsae.threads import Threads
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+KIND = "image_encoder"
+ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_P", "components_A", "components_a")
+BLOCK_BYTES = 1 << 25  # of images that are in memory at once: 32 MiB as floats
+SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
+DEFAULTS = {
+    "small": {"patch": 6, "stride": 1, "grid": 3, "patch_units": 512, "patch_k": 8, "components": 200},
+    "photos": {"patch": 6, "stride": 1, "grid": 2, "patch_units": 512, "patch_k": 8, "components": 200},
+}
+PHOTO_SIDE = 64
+IMAGES_FOR_PATCHES = 10_000  # that patches are taken from, at most
+IMAGES_FOR_COMPONENTS = 10_000  # whose pooled vectors are in memory at once, at most
+
+
+class ImageEncoder(Parameters):
+    """Sparse codes of images: patches, a patch autoencoder, pooling, components, a second autoencoder.
+
+    It follows Coates, Ng and Lee (2011) up to the pooled vectors, takes the square root of Arandjelović and
+    Zisserman (2012), and puts a k-sparse autoencoder on top.  Nothing needs labels.
+
+    Parameters
+    ----------
+    n_units, k : int
+        Units of the second autoencoder, and how many are active in an image's code.
+    side : int, optional
+        Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 64
+        for photos.
+    color : bool, optional
+        By default True for files and for arrays (n, H, W, 3).
+    patch, stride : int, optional
+        Side of a patch, and from one patch to the next.
+    patch_units, patch_k : int, optional
+        Units of the first autoencoder, and how many are active in a patch.
+    grid : int or tuple of int, optional
+        Cells a side over which patches are pooled; several numbers make a pyramid, Eq. (31).
+    components : int, optional
+        Principal components of the pooled vectors that the second autoencoder reads.
+    whiten : float
+        0 leaves the components as they are, 1 makes their variances equal; between them, a power.
+    contrast_eps, zca_eps : float
+        Of Eqs. (29) and (30), for pixels in [0, 1].
+    epochs, patch_epochs : int
+        Passes of the second and of the first autoencoder.
+    n_patches : int
+        The first one learns from so many patches, taken at random places of random images.
+    max_images : int
+        The second one learns from at most so many images, taken at random.
+    random_state : int, numpy.random.Generator or None
+        The same number, the same model.
+    backend : "auto", "numpy" or "numba"
+        Codes are the same bits with each.
+    n_threads : int, optional
+        As many as there are processors if None.
+    verbose : bool
+        Progress on stderr.
+
+    Attributes
+    ----------
+    geometry_ : Geometry
+        Size, patches and grid that were settled on.
+    patch_model_, model_ : SparseAutoencoder
+        The first and the second autoencoder; each has its ``history_``.
+    whitening_ : Whitening
+    components_ : Components
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nsae.images import ImageEncoder
+    >>> images = np.random.default_rng(0).integers(0, 256, (50, 16, 16), dtype=np.uint8)
+    >>> encoder = ImageEncoder(64, k=4, patch_units=32, epochs=2, patch_epochs=1, random_state=0)
+    >>> encoder.fit(images).encode(images).shape
+    (50, 64)
+    """
+
+    def __init__(
+        self,
+        n_units: int = 2048,
+        k: int = 32,
+        *,
+        side: int | None = None,
+        color: bool | None = None,
+        patch: int | None = None,
+        stride: int | None = None,
+        patch_units: int | None = None,
+        patch_k: int | None = None,
+        grid: int | tuple[int, ...] | None = None,
+        components: int | None = None,
+        whiten: float = 0.5,
+        contrast_eps: float = 1e-3,
+        zca_eps: float = 0.1,
+        epochs: int = 20,
+        patch_epochs: int = 3,
+        n_patches: int = 200_000,
+        max_images: int = 60_000,
+        random_state: int | np.random.Generator | None = None,
+        backend: str = "auto",
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ):
+        self.n_units = n_units
+        self.k = k
+        self.side = side
+        self.color = color
+        self.patch = patch
+        self.stride = stride
+        self.patch_units = patch_units
+        self.patch_k = patch_k
+        self.grid = grid
+        self.components = components
+        self.whiten = whiten
+        self.contrast_eps = contrast_eps
+        self.zca_eps = zca_eps
+        self.epochs = epochs
+        self.patch_epochs = patch_epochs
+        self.n_patches = n_patches
+        self.max_images = max_images
+        self.random_state = random_state
+        self.backend = backend
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    # ---- learning
+
+    def fit(self, images: Images, y: object = None, *, on_error: OnError | None = None) -> ImageEncoder:
+        """Learn from images; ``y`` is ignored.
+
+        Parameters
+        ----------
+        images : array (n, H, W) or (n, H, W, 3), or list of paths
+            uint8, or floats in [0, 1].  Of other than the model's size, they are stretched to it.
+        on_error : callable, optional
+            Is given an :class:`~nsae.errors.ImageReadError` for each file that cannot be read, and the
+            others go on; without it, the error is raised.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Images or hyperparameters that cannot be used; a model fitted before stays as it was.
+        """
+        images = check_images(images)
+        geometry, settled = self._settle(images)
+        rng = generator(self.random_state)
+        first = self._autoencoder(
+            settled["patch_units"], settled["patch_k"], self.patch_epochs, rng, batch_size=1024
+        )
+        second = self._autoencoder(self.n_units, self.k, self.epochs, rng, batch_size=256)
+        images, on_error = _choose(images, self.max_images, rng), _once(on_error)
+
+        X = self._some_patches(images, geometry, rng, on_error)  # (n_patches, d), (29)
+        whitening = Whitening.fit(X, self.zca_eps)  # (30)
+        first.fit(whitening(X))
+        del X
+        features = _features(geometry, first, whitening)
+
+        some = _choose(images, IMAGES_FOR_COMPONENTS, rng)
+        F = np.concatenate(list(self._pooled_blocks(some, on_error, geometry, features)))  # (some, cells·h)
+        components = Components.fit(F, settled["components"], self.whiten, rng)
+        if some is images:
+            T = components(F)  # (n, components)
+        else:
+            blocks = self._pooled_blocks(images, on_error, geometry, features)
+            T = np.concatenate([components(F) for F in blocks])
+        del F
+        second.fit(T)
+
+        self.geometry_, self.whitening_, self.components_ = geometry, whitening, components
+        self.patch_model_, self.model_, self._features = first, second, features
+        return self
+
+    # ---- using what was learned
+
+    def encode(self, images: Images, *, on_error: OnError | None = None) -> Codes:
+        """The codes of images, k active units each at most; memory is bounded by a block and the result.
+
+        Arguments and errors are those of :meth:`fit`.  Of files, those that cannot be read have no row.
+
+        Raises
+        ------
+        NotFittedError
+        ValueError, TypeError
+            As :meth:`fit`; also where not a single file could be read.
+        """
+        self._check_fitted()
+        encoder = self.model_.encoder()
+        codes = [
+            encoder.encode(self.components_(F), backend=self.backend)
+            for F in self._pooled_blocks(check_images(images), on_error)
+        ]
+        if not codes:
+            raise ValueError("None of the files could be read, so there are no codes. See what on_error got.")
+        return Codes.concatenate(codes)
+
+    def pooled(self, images: Images, *, on_error: OnError | None = None) -> np.ndarray:
+        """The pooled vectors (n, cells·patch_units) float32 of images, at norm 1: Eq. (31)."""
+        self._check_fitted()
+        blocks = list(self._pooled_blocks(check_images(images), on_error))
+        return np.concatenate(blocks) if blocks else np.empty((0, self._features.n_features), np.float32)
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Write the model to one ``.npz`` file, atomically.
+
+        Raises
+        ------
+        NotFittedError
+        FileExistsError
+            The file is there and ``overwrite`` is False.
+        """
+        self._check_fitted()
+        params = self.get_params()
+        if not isinstance(params["random_state"], (numbers.Integral, type(None))):
+            params["random_state"] = None  # a generator's state is spent
+        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
+        header = {"kind": KIND, "params": params, "geometry": vars(self.geometry_)}
+        arrays = {
+            "patch_model": np.frombuffer(self.patch_model_.to_bytes(), np.uint8),
+            "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
+            "zca_mean": self.whitening_.mean,
+            "zca_P": self.whitening_.P,
+            "components_A": self.components_.A,
+            "components_a": self.components_.a,
+        }
+        write_model(path, header, arrays, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Read a model that :meth:`save` wrote; ``nsae.Encoder.load`` does the same for such a file.
+
+        Raises
+        ------
+        ModelFormatError
+            The file is missing, truncated, foreign, or from a newer nsae.
+        """
+        header, arrays = read_model(path, KIND, ARRAYS)
+        try:
+            params = header["params"]
+            params["grid"] = _as_tuple(params["grid"])
+            model = cls(**params)
+            geometry = Geometry(**{**header["geometry"], "grid": tuple(header["geometry"]["grid"])})
+            first, second = (
+                SparseAutoencoder.load(io.BytesIO(arrays[name].tobytes()))
+                for name in ("patch_model", "code_model")
+            )
+            whitening = Whitening(arrays["zca_mean"], arrays["zca_P"])
+            components = Components(arrays["components_A"], arrays["components_a"])
+            features = _features(geometry, first, whitening)
+            _check_fit_together(geometry, features, components, first, second)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFormatError(
+                f"{path} is not a whole nsae model file: {error!r}. Save it again."
+            ) from None
+        model.geometry_, model.whitening_, model.components_ = geometry, whitening, components
+        model.patch_model_, model.model_, model._features = first, second, features
+        return model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    # ---- inside
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError("This ImageEncoder is not fitted yet. Call fit(images) or load(path) first.")
+
+    def _autoencoder(self, h: int, k: int, epochs: int, rng: np.random.Generator, **options: Any):
+        """A k-sparse autoencoder whose units start from samples: hardly any of them then die."""
+        model = SparseAutoencoder(
+            h,
+            k=k,
+            init="samples",
+            epochs=epochs,
+            decay="linear",
+            random_state=int(rng.integers(2**31)),
+            backend=self.backend,
+            n_threads=self.n_threads,
+            verbose=self.verbose,
+            **options,
+        )
+        check_hyperparameters(model)
+        return model
+
+    def _blocks(
+        self, images: Images, geometry: Geometry, width: int, on_error: OnError | None
+    ) -> Iterator[np.ndarray]:
+        """Blocks (≤ some, side, side[, 3]) of images that come with ``width`` numbers each to hold."""
+        block = max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
+        return image_blocks(
+            images, geometry.side, geometry.color, block, on_error=on_error, n_threads=self.n_threads
+        )
+
+    def _pooled_blocks(
+        self,
+        images: Images,
+        on_error: OnError | None,
+        geometry: Geometry | None = None,
+        features: PatchFeatures | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Pooled vectors (rows, cells·h) of images, a block at a time."""
+        geometry, features = geometry or self.geometry_, features or self._features
+        with Threads(self.n_threads) as threads:
+            for block in self._blocks(images, geometry, features.n_features, on_error):
+                yield features(block, backend=self.backend, threads=threads)
+
+    def _some_patches(
+        self, images: Images, geometry: Geometry, rng: np.random.Generator, on_error: OnError | None
+    ) -> np.ndarray:
+        """Normalised patches (n_patches, d), of random places in random images, equally many of each."""
+        some = _choose(images, IMAGES_FOR_PATCHES, rng)
+        P = len(geometry.places) ** 2
+        each = min(P, -(-self.n_patches // len(some)))
+        all_of_one = np.empty((P, geometry.n_pixels), np.float32)  # (P, d)
+        X = np.empty((len(some) * each, geometry.n_pixels), np.float32)  # (images · each, d)
+        n = 0
+        for block in self._blocks(some, geometry, 1, on_error):
+            for image in block:
+                geometry.patches(image, all_of_one)
+                X[n : n + each] = all_of_one[rng.choice(P, each, replace=False)]
+                n += each
+        if n == 0:
+            raise ValueError("None of the files could be read, so there is nothing to learn from.")
+        return X[:n]
+
+    def _settle(self, images: Images) -> tuple[Geometry, dict[str, Any]]:
+        """What None stands for, with these images; checks all of it."""
+        is_array = isinstance(images, np.ndarray)
+        side, color = self.side, self.color
+        if color is None:
+            color = not is_array or images.ndim == 4
+        if side is None:
+            small = is_array and images.shape[1] == images.shape[2] <= SMALL
+            side = images.shape[1] if small else PHOTO_SIDE
+        kind = DEFAULTS["small" if side <= SMALL else "photos"]
+        settled = {n: v if getattr(self, n) is None else getattr(self, n) for n, v in kind.items()}
+        for name, value in {"side": side, "n_patches": self.n_patches, "max_images": self.max_images}.items():
+            at_least(name, value, 1, whole=True)
+        for name in ("patch", "stride", "patch_units", "patch_k", "components"):
+            at_least(name, settled[name], 1, whole=True)
+        for name in ("whiten", "contrast_eps", "zca_eps"):
+            at_least(name, getattr(self, name), 0)
+        if settled["patch"] > side:
+            raise ValueError(
+                f"patch={settled['patch']} does not fit into images of side={side}. Use a smaller patch."
+            )
+        grid = settled["grid"] if isinstance(settled["grid"], (tuple, list)) else (settled["grid"],)
+        along = (side - settled["patch"]) // settled["stride"] + 1
+        for g in grid:
+            at_least("grid", g, 1, whole=True)
+            if g > along:
+                raise ValueError(
+                    f"grid={settled['grid']} was given, and there are {along} patches a side. Use fewer cells, "
+                    "or a smaller stride."
+                )
+        geometry = Geometry(
+            int(side),
+            bool(color),
+            *(int(settled[n]) for n in ("patch", "stride")),
+            tuple(map(int, grid)),
+            float(self.contrast_eps),
+        )
+        return geometry, settled
+
+
+def _as_tuple(grid: Any) -> Any:
+    return tuple(grid) if isinstance(grid, list) else grid
+
+
+def _choose(images: Images, most: int, rng: np.random.Generator) -> Images:
+    """At most so many of the images, at random and in their order."""
+    if len(images) <= most:
+        return images
+    chosen = np.sort(rng.choice(len(images), most, replace=False))
+    return images[chosen] if isinstance(images, np.ndarray) else [images[i] for i in chosen]
+
+
+def _features(geometry: Geometry, model: SparseAutoencoder, whitening: Whitening) -> PatchFeatures:
+    """The frozen first layer, with the whitening in its weights."""
+    encoder = model.autoencoder_.encoder
+    return PatchFeatures(geometry, *fold(encoder.W, encoder.b, whitening), model.autoencoder_.g.k)
+
+
+def _check_fit_together(
+    geometry: Geometry,
+    features: PatchFeatures,
+    components: Components,
+    first: SparseAutoencoder,
+    second: SparseAutoencoder,
+) -> None:
+    m = second.n_features_in_
+    expected = (geometry.n_pixels, (m, features.n_features), (m,))
+    got = (first.n_features_in_, components.A.shape, components.a.shape)
+    if got != expected:
+        raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
+
+
+def _once(on_error: OnError | None) -> OnError | None:
+    """``on_error`` for several passes over the same files: each error is reported once."""
+    seen = set()
+
+    def report(error):
+        if error.path not in seen:
+            seen.add(error.path)
+            on_error(error)
+
+    return None if on_error is None else report
