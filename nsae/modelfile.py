@@ -42,7 +42,9 @@ def kind_of(path: str | os.PathLike) -> str | None:
         return None
 
 
-def read_model(path: str | os.PathLike | io.BytesIO, kind: str, names: tuple[str, ...]) -> tuple[Header, Arrays]:
+def read_model(
+    path: str | os.PathLike | io.BytesIO, kind: str, names: tuple[str, ...]
+) -> tuple[Header, Arrays]:
     """Header and the named arrays of a model file, or of one in memory (``io.BytesIO``).
 
     Raises

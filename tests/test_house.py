@@ -57,7 +57,8 @@ MAY_IMPORT = {
     },
     "hyperparameters": {"backends", "errors", "schedules"},
     "parameters": set(),
-    "encoder": TOPICS | BASE | {"backends", "kernels", "threads"},
+    # images: Encoder.load hands the file of an ImageEncoder on
+    "encoder": TOPICS | BASE | {"backends", "images", "kernels", "threads"},
     "initial": {"batches", "layers"},
     "estimator": TOPICS
     | BASE
@@ -76,7 +77,8 @@ MAY_IMPORT = {
     },
     "fitted": BASE | {"encoder", "history", "hyperparameters"},
     "retrieval": {"codes", "errors", "storage"},
-    "images": {"errors"},
+    "images": BASE
+    | {"activations", "backends", "estimator", "hyperparameters", "kernels", "parameters", "threads"},
     "download": {"errors", "storage", "datasets"},
     "datasets": {"errors", "storage"},
     "outputs": {"errors", "retrieval", "storage"},
