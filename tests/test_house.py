@@ -81,6 +81,7 @@ MAY_IMPORT = {
     | {"activations", "backends", "estimator", "hyperparameters", "kernels", "parameters", "threads"},
     "download": {"errors", "storage", "datasets"},
     "datasets": {"errors", "storage"},
+    "archives": {"datasets", "errors"},
     "outputs": {"errors", "retrieval", "storage"},
     "sources": {"datasets", "errors", "images", "outputs", "progress"},
 }

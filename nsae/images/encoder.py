@@ -18,12 +18,13 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.estimator import SparseAutoencoder
-from nsae.hyperparameters import at_least, check_hyperparameters, generator
+from nsae.hyperparameters import check_hyperparameters, generator
 from nsae.images.components import Components
 from nsae.images.features import Geometry, PatchFeatures
 from nsae.images.files import OnError
 from nsae.images.patches import Whitening, fold
-from nsae.images.reading import Images, check_images, image_blocks
+from nsae.images.reading import Images, check_images, choose, image_blocks, once
+from nsae.images.settings import settle
 from nsae.modelfile import read_model, write_model
 from nsae.parameters import Parameters
 from nsae.threads import Threads
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
 KIND = "image_encoder"
 ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_P", "components_A", "components_a")
 BLOCK_BYTES = 1 << 25  # of images that are in memory at once: 32 MiB as floats
-SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
-DEFAULTS = {
-    "small": {"patch": 6, "stride": 1, "grid": 3, "patch_units": 512, "patch_k": 8, "components": 200},
-    "photos": {"patch": 6, "stride": 1, "grid": 2, "patch_units": 512, "patch_k": 8, "components": 200},
-}
-PHOTO_SIDE = 64
 IMAGES_FOR_PATCHES = 10_000  # that patches are taken from, at most
 IMAGES_FOR_COMPONENTS = 10_000  # whose pooled vectors are in memory at once, at most
 
@@ -171,13 +166,13 @@ class ImageEncoder(Parameters):
             Images or hyperparameters that cannot be used; a model fitted before stays as it was.
         """
         images = check_images(images)
-        geometry, settled = self._settle(images)
+        geometry, settled = settle(self, images)
         rng = generator(self.random_state)
         first = self._autoencoder(
             settled["patch_units"], settled["patch_k"], self.patch_epochs, rng, batch_size=1024
         )
         second = self._autoencoder(self.n_units, self.k, self.epochs, rng, batch_size=256)
-        images, on_error = _choose(images, self.max_images, rng), _once(on_error)
+        images, on_error = choose(images, self.max_images, rng), once(on_error)
 
         X = self._some_patches(images, geometry, rng, on_error)  # (n_patches, d), (29)
         whitening = Whitening.fit(X, self.zca_eps)  # (30)
@@ -185,7 +180,7 @@ class ImageEncoder(Parameters):
         del X
         features = _features(geometry, first, whitening)
 
-        some = _choose(images, IMAGES_FOR_COMPONENTS, rng)
+        some = choose(images, IMAGES_FOR_COMPONENTS, rng)
         F = np.concatenate(list(self._pooled_blocks(some, on_error, geometry, features)))  # (some, cells·h)
         components = Components.fit(F, settled["components"], self.whiten, rng)
         if some is images:
@@ -337,7 +332,7 @@ class ImageEncoder(Parameters):
         self, images: Images, geometry: Geometry, rng: np.random.Generator, on_error: OnError | None
     ) -> np.ndarray:
         """Normalised patches (n_patches, d), of random places in random images, equally many of each."""
-        some = _choose(images, IMAGES_FOR_PATCHES, rng)
+        some = choose(images, IMAGES_FOR_PATCHES, rng)
         P = len(geometry.places) ** 2
         each = min(P, -(-self.n_patches // len(some)))
         all_of_one = np.empty((P, geometry.n_pixels), np.float32)  # (P, d)
@@ -352,56 +347,9 @@ class ImageEncoder(Parameters):
             raise ValueError("None of the files could be read, so there is nothing to learn from.")
         return X[:n]
 
-    def _settle(self, images: Images) -> tuple[Geometry, dict[str, Any]]:
-        """What None stands for, with these images; checks all of it."""
-        is_array = isinstance(images, np.ndarray)
-        side, color = self.side, self.color
-        if color is None:
-            color = not is_array or images.ndim == 4
-        if side is None:
-            small = is_array and images.shape[1] == images.shape[2] <= SMALL
-            side = images.shape[1] if small else PHOTO_SIDE
-        kind = DEFAULTS["small" if side <= SMALL else "photos"]
-        settled = {n: v if getattr(self, n) is None else getattr(self, n) for n, v in kind.items()}
-        for name, value in {"side": side, "n_patches": self.n_patches, "max_images": self.max_images}.items():
-            at_least(name, value, 1, whole=True)
-        for name in ("patch", "stride", "patch_units", "patch_k", "components"):
-            at_least(name, settled[name], 1, whole=True)
-        for name in ("whiten", "contrast_eps", "zca_eps"):
-            at_least(name, getattr(self, name), 0)
-        if settled["patch"] > side:
-            raise ValueError(
-                f"patch={settled['patch']} does not fit into images of side={side}. Use a smaller patch."
-            )
-        grid = settled["grid"] if isinstance(settled["grid"], (tuple, list)) else (settled["grid"],)
-        along = (side - settled["patch"]) // settled["stride"] + 1
-        for g in grid:
-            at_least("grid", g, 1, whole=True)
-            if g > along:
-                raise ValueError(
-                    f"grid={settled['grid']} was given, and there are {along} patches a side. Use fewer cells, "
-                    "or a smaller stride."
-                )
-        geometry = Geometry(
-            int(side),
-            bool(color),
-            *(int(settled[n]) for n in ("patch", "stride")),
-            tuple(map(int, grid)),
-            float(self.contrast_eps),
-        )
-        return geometry, settled
-
 
 def _as_tuple(grid: Any) -> Any:
     return tuple(grid) if isinstance(grid, list) else grid
-
-
-def _choose(images: Images, most: int, rng: np.random.Generator) -> Images:
-    """At most so many of the images, at random and in their order."""
-    if len(images) <= most:
-        return images
-    chosen = np.sort(rng.choice(len(images), most, replace=False))
-    return images[chosen] if isinstance(images, np.ndarray) else [images[i] for i in chosen]
 
 
 def _features(geometry: Geometry, model: SparseAutoencoder, whitening: Whitening) -> PatchFeatures:
@@ -422,15 +370,3 @@ def _check_fit_together(
     got = (first.n_features_in_, components.A.shape, components.a.shape)
     if got != expected:
         raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
-
-
-def _once(on_error: OnError | None) -> OnError | None:
-    """``on_error`` for several passes over the same files: each error is reported once."""
-    seen = set()
-
-    def report(error):
-        if error.path not in seen:
-            seen.add(error.path)
-            on_error(error)
-
-    return None if on_error is None else report

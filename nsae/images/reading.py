@@ -110,3 +110,23 @@ def _fitted(images: np.ndarray, side: int, color: bool) -> np.ndarray:
         image = Image.fromarray(pixels).convert("RGB" if color else "L")
         fitted[i] = image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return fitted / np.float32(255)
+
+
+def choose(images: Images, most: int, rng: np.random.Generator) -> Images:
+    """At most so many of the images, at random and in their order."""
+    if len(images) <= most:
+        return images
+    chosen = np.sort(rng.choice(len(images), most, replace=False))
+    return images[chosen] if isinstance(images, np.ndarray) else [images[i] for i in chosen]
+
+
+def once(on_error: OnError | None) -> OnError | None:
+    """``on_error`` for several passes over the same files: each error is reported once."""
+    seen = set()
+
+    def report(error):
+        if error.path not in seen:
+            seen.add(error.path)
+            on_error(error)
+
+    return None if on_error is None else report
