@@ -13,7 +13,7 @@ from nsae.encoder import activation_for
 from nsae.fitted import Fitted
 from nsae.history import History
 from nsae.hyperparameters import check_hyperparameters, generator
-from nsae.initial import random_layers, tied_layers
+from nsae.initial import random_layers, scale_encoder, tied_layers
 from nsae.layers import Dense, normalise_columns
 from nsae.optimizers import Adam
 from nsae.parameters import Parameters
@@ -245,7 +245,10 @@ class SparseAutoencoder(Fitted, Parameters):
             )
         else:
             layers = random_layers(X.shape[1], self.n_units, rng, self.dtype)
-        return self._assemble(*layers)
+        core = self._assemble(*layers)
+        if self.init == "samples" and self.output == "linear":
+            scale_encoder(core, X)
+        return core
 
     def _new_optimizer(self) -> Adam:
         return Adam(float(self.learning_rate), clip=None if self.clip is None else float(self.clip))

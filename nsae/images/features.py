@@ -18,6 +18,7 @@ from nsae.images.pooling import cells_of, pool, root_and_norm
 from nsae.threads import Threads
 
 PATCHES = 256  # that go through the product at once: with 512 units, their pre-activation is half a MB
+LANES = 64  # of the compiled selection: see kernels.select_and_pool
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,9 @@ class PatchFeatures:
         pool(KSparse(self.k)(Y + self.b), cells, sums)  # (2) (31)
 
     def _add_compiled(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
-        """The same bits, on (unit, value) pairs."""
+        """The same bits; no code of a patch is ever written."""
         from nsae import kernels
 
-        units = np.empty((len(Y), self.k), np.int32)
-        values = np.empty((len(Y), self.k), Y.dtype)
-        found = np.zeros(len(Y), np.int64)
-        kernels.top_k(Y, self.b, 0, units, values, found, 0, len(Y))  # (2)
-        kernels.pool_pairs(units, values, found, cells, sums)  # (31)
+        lanes = min(max(LANES, self.k), len(self.b))
+        maxima, candidates = np.empty(lanes, Y.dtype), np.empty(len(self.b), np.int64)
+        kernels.select_and_pool(Y, self.b, self.k, cells, sums, maxima, candidates)  # (2) (31)
