@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nsae.activations import KSparse
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.estimator import SparseAutoencoder
-from nsae.hyperparameters import check_hyperparameters, generator
+from nsae.hyperparameters import at_least, check_hyperparameters, generator
 from nsae.images.components import Components
 from nsae.images.features import Geometry, PatchFeatures
 from nsae.images.files import OnError
@@ -49,6 +50,11 @@ class ImageEncoder(Parameters):
     ----------
     n_units, k : int
         Units of the second autoencoder, and how many are active in an image's code.
+    k_fit : int
+        How many are active an image while the second one learns.  A unit that has to reconstruct images
+        alone comes to stand for one kind of image; one of 32 that add up stands for a part, and parts say
+        less about what an image shows.  So 1 ranks best by far where whole classes are to be found; near
+        ``k``, neighbours and reconstructions are closer.
     side : int, optional
         Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 64
         for photos.
@@ -102,9 +108,10 @@ class ImageEncoder(Parameters):
 
     def __init__(
         self,
-        n_units: int = 2048,
+        n_units: int = 1024,
         k: int = 32,
         *,
+        k_fit: int = 1,
         side: int | None = None,
         color: bool | None = None,
         patch: int | None = None,
@@ -127,6 +134,7 @@ class ImageEncoder(Parameters):
     ):
         self.n_units = n_units
         self.k = k
+        self.k_fit = k_fit
         self.side = side
         self.color = color
         self.patch = patch
@@ -171,7 +179,12 @@ class ImageEncoder(Parameters):
         first = self._autoencoder(
             settled["patch_units"], settled["patch_k"], self.patch_epochs, rng, batch_size=1024
         )
-        second = self._autoencoder(self.n_units, self.k, self.epochs, rng, batch_size=256)
+        second = self._autoencoder(self.n_units, self.k_fit, self.epochs, rng, batch_size=256)
+        at_least("k", self.k, 1, whole=True)
+        if not self.k_fit <= self.k <= self.n_units:
+            raise ValueError(
+                f"k={self.k} is expected from k_fit={self.k_fit} to n_units={self.n_units}, the number of units."
+            )
         images, on_error = choose(images, self.max_images, rng), once(on_error)
 
         X = self._some_patches(images, geometry, rng, on_error)  # (n_patches, d), (29)
@@ -190,6 +203,7 @@ class ImageEncoder(Parameters):
             T = np.concatenate([components(F) for F in blocks])
         del F
         second.fit(T)
+        second.set_params(k=self.k).autoencoder_.g = KSparse(self.k)  # from now on
 
         self.geometry_, self.whitening_, self.components_ = geometry, whitening, components
         self.patch_model_, self.model_, self._features = first, second, features

@@ -248,6 +248,8 @@ def test_images_that_cannot_be_used(images, error, match):
     ("change", "error", "match"),
     [
         ({"k": 9}, ValueError, "k=9"),
+        ({"k": 2, "k_fit": 3}, ValueError, "k_fit=3"),
+        ({"k_fit": 0}, ValueError, "k=0"),
         ({"patch_k": 25}, ValueError, "k=25"),
         ({"patch": 13}, ValueError, "patch=13 does not fit"),
         ({"grid": 10}, ValueError, "grid=10"),
