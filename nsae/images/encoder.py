@@ -37,7 +37,7 @@ KIND = "image_encoder"
 ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_P", "components_A", "components_a")
 BLOCK_BYTES = 1 << 25  # of images that are in memory at once: 32 MiB as floats
 IMAGES_FOR_PATCHES = 10_000  # that patches are taken from, at most
-IMAGES_FOR_COMPONENTS = 10_000  # whose pooled vectors are in memory at once, at most
+POOLED_BYTES = 1 << 28  # of pooled vectors that the components are learned from, at most
 
 
 class ImageEncoder(Parameters):
@@ -121,12 +121,12 @@ class ImageEncoder(Parameters):
         grid: int | tuple[int, ...] | None = None,
         components: int | None = None,
         whiten: float = 0.5,
-        contrast_eps: float = 1e-3,
-        zca_eps: float = 0.1,
+        contrast_eps: float = 0.1,
+        zca_eps: float = 1.0,
         epochs: int = 20,
         patch_epochs: int = 3,
         n_patches: int = 200_000,
-        max_images: int = 60_000,
+        max_images: int = 20_000,
         random_state: int | np.random.Generator | None = None,
         backend: str = "auto",
         n_threads: int | None = None,
@@ -193,7 +193,8 @@ class ImageEncoder(Parameters):
         del X
         features = _features(geometry, first, whitening)
 
-        some = choose(images, IMAGES_FOR_COMPONENTS, rng)
+        enough = max(4 * settled["components"], POOLED_BYTES // (4 * features.n_features))
+        some = choose(images, enough, rng)
         F = np.concatenate(list(self._pooled_blocks(some, on_error, geometry, features)))  # (some, cells·h)
         components = Components.fit(F, settled["components"], self.whiten, rng)
         if some is images:

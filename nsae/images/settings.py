@@ -12,8 +12,8 @@ from nsae.images.reading import Images
 
 SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
 DEFAULTS = {
-    "small": {"patch": 6, "stride": 1, "grid": 3, "patch_units": 512, "patch_k": 8, "components": 200},
-    "photos": {"patch": 6, "stride": 1, "grid": 2, "patch_units": 512, "patch_k": 8, "components": 200},
+    "small": {"patch": 6, "stride": 1, "grid": 4, "patch_units": 512, "patch_k": 4, "components": 60},
+    "photos": {"patch": 6, "stride": 2, "grid": (1, 2), "patch_units": 512, "patch_k": 4, "components": 100},
 }
 PHOTO_SIDE = 64
 

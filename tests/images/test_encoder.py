@@ -11,7 +11,15 @@ from nsae import Encoder, ModelFormatError, NotFittedError
 from nsae.images import ImageEncoder
 from nsae.images.features import PATCHES
 
-SMALL = {"patch": 4, "patch_units": 24, "patch_k": 4, "components": 10, "patch_epochs": 1, "epochs": 2}
+SMALL = {
+    "grid": 3,
+    "patch": 4,
+    "patch_units": 24,
+    "patch_k": 4,
+    "components": 10,
+    "patch_epochs": 1,
+    "epochs": 2,
+}
 
 
 def bars(n, side=12, color=False, seed=0):
@@ -118,7 +126,7 @@ def test_floats_bytes_and_lists_are_the_same_images(fitted):
 
 def test_a_pyramid_and_fewer_images_than_components():
     images, _ = bars(9)
-    encoder = ImageEncoder(6, k=2, grid=(1, 2), random_state=0, **SMALL).fit(images)
+    encoder = ImageEncoder(6, k=2, random_state=0, **{**SMALL, "grid": (1, 2)}).fit(images)
     assert encoder.pooled(images).shape == (9, 5 * 24)
     assert len(encoder.components_.a) <= 8
     assert encoder.encode(images).shape == (9, 6)
