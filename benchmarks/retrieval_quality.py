@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsae import Codes, ImageEncoder, datasets, photosets
-from nsae.images.components import principal_components
+from nsae import Codes, ImageEncoder, archives, datasets
+from nsae.images.components import Components
 
 SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k")
 DEPTHS = (1, 10, 20, 100)
 BLOCK = 100  # queries ranked at a time
 QUERIES_A_CLASS = 100
+COREL_SIDE = 64
 
 
 class Problem(NamedTuple):
@@ -38,12 +39,12 @@ class Problem(NamedTuple):
 
 def load(name: str, quick: bool) -> Problem:
     if name == "corel1k":
-        images, labels = photosets.corel1k()
+        images, labels = archives.corel1k(COREL_SIDE)
         if quick:
             images, labels = images[::4], labels[::4]
         return Problem(images, labels, images, labels, True)
     if name == "cifar10_jpeg":
-        (X, y), (Q, z) = (photosets.cifar10_jpeg(split) for split in ("train", "test"))
+        (X, y), (Q, z) = (archives.cifar10_jpeg(split) for split in ("train", "test"))
     else:
         parts = [getattr(datasets, name)(split) for split in ("train", "test")]
         X, y = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
@@ -102,8 +103,8 @@ def dct(X: np.ndarray, seed: int) -> tuple[Encode, int]:
 
 def pca(X: np.ndarray, seed: int) -> tuple[Encode, int]:
     """64 principal components of the pixels."""
-    mean, E, _ = principal_components(flat(X[:20_000]), 64, np.random.default_rng(seed))
-    return lambda images: (flat(images) - mean) @ E, 4 * E.shape[1]
+    components = Components.fit(flat(X[:20_000]), 64, 0.0, np.random.default_rng(seed))
+    return lambda images: components(flat(images)), 4 * 64
 
 
 def random_projection(X: np.ndarray, seed: int) -> tuple[Encode, int]:

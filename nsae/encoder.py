@@ -11,10 +11,11 @@ rounding.
 
 from __future__ import annotations
 
+import io
 import numbers
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,9 +25,12 @@ from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
 from nsae.header import KIND
 from nsae.layers import Dense
-from nsae.modelfile import IMAGE_KIND, kind_of, read_model
+from nsae.modelfile import kind_of, read_model
 from nsae.threads import Threads
 from nsae.validation import check_data
+
+if TYPE_CHECKING:
+    from nsae.images.encoder import ImageEncoder
 
 BLOCK_ROWS = 128  # rows that are encoded at once, always: fewer slow the product, more slow a single row
 
@@ -64,19 +68,21 @@ class Encoder:
         self.n_units, self.n_features = encoder.W.shape
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Encoder:
-        """Read a file that ``SparseAutoencoder.save`` wrote; or ``ImageEncoder.save``, and then what comes is
-        an ``ImageEncoder``, whose ``encode`` takes arrays of images and needs no more than this one's.
+    def load(cls, path: str | os.PathLike | io.BytesIO) -> Encoder | ImageEncoder:
+        """Read a file that ``SparseAutoencoder.save`` wrote.
+
+        Of a file of ``ImageEncoder.save``, the result is that ImageEncoder, whose ``encode`` takes images:
+        with NumPy alone, if they are arrays of the model's own size.
 
         Raises
         ------
         ModelFormatError
             The file is missing, truncated, foreign, or from a newer nsae.
         """
-        if kind_of(path) == IMAGE_KIND:
-            from nsae.images.encoder import ImageEncoder  # upwards, so here: it is built on this class
+        if kind_of(path) == "image_encoder":
+            from nsae.images.encoder import ImageEncoder  # here: it is made of two of us
 
-            return ImageEncoder.load(path)
+            return ImageEncoder.load(path).set_params(backend="auto", n_threads=None)  # of this machine
         header, arrays = read_model(path, KIND, ("W", "b", "V", "c"))
         try:
             params = header["params"]

@@ -21,17 +21,17 @@ def check_hyperparameters(model: Any) -> None:
     one_of("backend", model.backend, BACKENDS)
     one_of("init", model.init, ("random", "samples"))
     one_of("decay", model.decay, DECAYS)
-    _at_least("warmup", model.warmup, 0, whole=True)
+    at_least("warmup", model.warmup, 0, whole=True)
     if model.n_threads is not None:
-        _at_least("n_threads", model.n_threads, 1, whole=True)
+        at_least("n_threads", model.n_threads, 1, whole=True)
     for name in ("n_units", "epochs", "batch_size", "patience", "dead_after"):
-        _at_least(name, getattr(model, name), 1, whole=True)
+        at_least(name, getattr(model, name), 1, whole=True)
     for name in ("l1", "kl", "weight_decay", "auxiliary", "learning_rate", "tol"):
-        _at_least(name, getattr(model, name), 0)
+        at_least(name, getattr(model, name), 0)
     if model.loss == "cross_entropy" and model.output != "sigmoid":
         raise ValueError("loss='cross_entropy' needs x̂ in (0, 1): use it with output='sigmoid'.")
     if model.k is not None:
-        _at_least("k", model.k, 1, whole=True)
+        at_least("k", model.k, 1, whole=True)
         if model.k > model.n_units:
             raise ValueError(f"k={model.k} is more than n_units={model.n_units}. Lower k, or add units.")
         if model.activation != "relu":
@@ -40,20 +40,20 @@ def check_hyperparameters(model: Any) -> None:
                 f"go with activation={model.activation!r}. Leave activation='relu', or k=None."
             )
     if model.k_start is not None:
-        _at_least("k_start", model.k_start, 1, whole=True)
+        at_least("k_start", model.k_start, 1, whole=True)
         if model.k is None or not model.k <= model.k_start <= model.n_units:
             raise ValueError(
                 f"k_start={model.k_start} is where k={model.k} is to come down from: it is expected from k to "
                 f"n_units={model.n_units}, and k to be given."
             )
     if model.clip is not None:
-        _at_least("clip", model.clip, 0)
+        at_least("clip", model.clip, 0)
         if model.clip == 0:
             raise ValueError(
                 "clip=0 would leave nothing of the gradient. Give the longest one to allow, or None."
             )
     if model.k_aux is not None:
-        _at_least("k_aux", model.k_aux, 1, whole=True)
+        at_least("k_aux", model.k_aux, 1, whole=True)
     for name in ("auxiliary", "resample"):
         if getattr(model, name) and model.activation == "sigmoid":
             raise ValueError(
@@ -72,7 +72,7 @@ def check_hyperparameters(model: Any) -> None:
                 f"kl={model.kl} needs mean activations within (0, 1), and those of {name} may leave it. "
                 "Use activation='sigmoid' with kl, or l1 or k with activation='relu'."
             )
-        _at_least("rho", model.rho, 0)
+        at_least("rho", model.rho, 0)
         if not 0 < model.rho < 1:
             raise ValueError(f"rho={model.rho} is expected within (0, 1); 0.05 is usual.")
 
@@ -90,7 +90,8 @@ def generator(random_state: object) -> np.random.Generator:
         ) from None
 
 
-def _at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:
+def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:
+    """TypeError or ValueError if the hyperparameter is no number, or less than ``low``."""
     kind = numbers.Integral if whole else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind):
         expected = "a whole number" if whole else "a number"

@@ -14,7 +14,6 @@ from nsae.storage import atomic_file
 
 FORMAT = "nsae-model"
 VERSION = 1
-IMAGE_KIND = "image_encoder"
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -35,16 +34,18 @@ def model_bytes(header: Header, arrays: Arrays) -> bytes:
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
-    """What kind of model the file holds; None if that cannot be told."""
+    """The kind of model that a file holds; None if that cannot be read, which ``read_model`` explains."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return json.loads(stored["header"].tobytes())["kind"]
-    except Exception:  # whoever reads it whole will say what is wrong
+    except Exception:  # as below
         return None
 
 
-def read_model(path: str | os.PathLike, kind: str, names: tuple[str, ...]) -> tuple[Header, Arrays]:
-    """Header and the named arrays of a model file.
+def read_model(
+    path: str | os.PathLike | io.BytesIO, kind: str, names: tuple[str, ...]
+) -> tuple[Header, Arrays]:
+    """Header and the named arrays of a model file, or of one in memory (``io.BytesIO``).
 
     Raises
     ------
@@ -52,6 +53,8 @@ def read_model(path: str | os.PathLike, kind: str, names: tuple[str, ...]) -> tu
         The file is missing, truncated, not a model file, of another kind, or from a newer nsae.
     """
     try:
+        if isinstance(path, io.BytesIO):
+            path.seek(0)
         with np.load(path, allow_pickle=False) as stored:
             header = json.loads(stored["header"].tobytes())
             if header["format"] != FORMAT:

@@ -58,7 +58,8 @@ MAY_IMPORT = {
     },
     "hyperparameters": {"backends", "errors", "schedules"},
     "parameters": set(),
-    "encoder": TOPICS | BASE | {"backends", "images", "kernels", "threads"},  # images: what load hands on to
+    # images: Encoder.load hands the file of an ImageEncoder on
+    "encoder": TOPICS | BASE | {"backends", "images", "kernels", "threads"},
     "initial": {"batches", "layers"},
     "estimator": TOPICS
     | BASE
@@ -77,20 +78,11 @@ MAY_IMPORT = {
     },
     "fitted": BASE | {"encoder", "history", "hyperparameters"},
     "retrieval": {"codes", "errors", "storage"},
-    "images": {
-        "activations",
-        "backends",
-        "codes",
-        "encoder",
-        "errors",
-        "estimator",
-        "hyperparameters",
-        "kernels",
-    }
-    | {"layers", "modelfile", "parameters", "threads"},
+    "images": BASE
+    | {"activations", "backends", "estimator", "hyperparameters", "kernels", "parameters", "threads"},
     "download": {"errors", "storage", "datasets"},
     "datasets": {"errors", "storage"},
-    "photosets": {"datasets", "errors"},
+    "archives": {"datasets", "errors"},
     "outputs": {"errors", "retrieval", "storage"},
     "sources": {"datasets", "errors", "images", "outputs", "progress"},
 }

@@ -236,9 +236,9 @@ def test_a_newer_version(model, path):
 
 
 def test_another_kind(model, path):
-    rewritten(model, path, {"kind": "image_encoder"})
-    refused(path, "'image_encoder', not 'sparse_autoencoder'")
-    assert read_model(path, "image_encoder", ("b",))[1]["b"].shape == (4,)
+    rewritten(model, path, {"kind": "forest"})
+    refused(path, "'forest', not 'sparse_autoencoder'")
+    assert read_model(path, "forest", ("b",))[1]["b"].shape == (4,)
 
 
 @pytest.mark.parametrize("name", ["W", "b", "V", "c"])

@@ -1,34 +1,67 @@
-"""Principal components of pooled vectors, by a randomised range finder."""
+"""Principal components of pooled vectors: few enough numbers for the second layer to learn from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-OVERSAMPLING, POWER_ITERATIONS = 16, 3
+ROUNDS = 4  # of subspace iteration: enough for components whose variances fall slowly
+EXTRA = 16  # directions beyond those asked for, which the last of them need to be found well
+BLOCK_ROWS = 128  # rows that are projected at once, always: a row's bits do not depend on its neighbours
 
 
-def principal_components(
-    F: np.ndarray, m: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean and the m directions in which F (n, f) varies most.
+@dataclass(frozen=True, eq=False)
+class Components:
+    """x ↦ A x + a: centred, projected, scaled.
 
-    A product with a few random directions finds the space that they span, and within it an exact
-    decomposition is cheap (Halko, Martinsson and Tropp 2011, Algorithm 4.4): n·f·m operations instead
-    of n·f·min(n, f).
-
-    Returns
-    -------
-    mean : (f,)
-    E : (f, m)
-        Columns of norm 1, the largest variance first; m is at most n and f.
-    variances : (m,) float64
+    Attributes
+    ----------
+    A : (m, f) float32
+    a : (m,) float32
     """
-    mean = F.mean(axis=0, dtype=np.float64).astype(F.dtype)  # (f,)
-    D = F - mean  # (n, f)
-    m = min(m, *D.shape)
-    Q = rng.standard_normal((D.shape[1], min(m + OVERSAMPLING, *D.shape))).astype(F.dtype)  # (f, m + …)
-    for _ in range(POWER_ITERATIONS):
-        Q, _ = np.linalg.qr(D.T @ (D @ Q))  # (f, m + …)
-    _, lengths, R = np.linalg.svd(D @ Q, full_matrices=False)
-    E = Q @ R[:m].T  # (f, m)
-    return mean, E.astype(F.dtype), lengths[:m].astype(np.float64) ** 2 / len(D)
+
+    A: np.ndarray
+    a: np.ndarray
+
+    @classmethod
+    def fit(cls, F: np.ndarray, m: int, whiten: float, rng: np.random.Generator) -> Components:
+        """The m first principal components of F (n, f), by randomised subspace iteration.
+
+        (Halko, Martinsson and Tropp 2011.)  Each component is divided by its standard deviation to the
+        power ``whiten``: 0 leaves distances as they are, 1 makes all variances equal.  Then all are
+        scaled together, to a mean variance of 1.
+
+        There are fewer than m where F has no more: at most n − 1 or f, and none without variance.
+        """
+        n, f = F.shape
+        mean = F.mean(axis=0, dtype=np.float64).astype(np.float32)  # (f,)
+        m = min(m, n - 1, f)
+        Q = rng.standard_normal((f, min(m + EXTRA, n, f))).astype(np.float32)  # (f, m + EXTRA)
+        for _ in range(ROUNDS):
+            T = F @ Q - mean @ Q  # (n, m + EXTRA), of the centred rows
+            Q = np.linalg.qr(F.T @ T - np.outer(mean, T.sum(axis=0)))[0]  # (f, m + EXTRA)
+        T = F @ Q - mean @ Q  # (n, m + EXTRA)
+        variances, R = np.linalg.eigh((T.T @ T).astype(np.float64) / n)  # ascending
+        variances, R = variances[::-1][:m], R[:, ::-1][:, :m]  # (m,), (m + EXTRA, m)
+        real = variances > 1e-7 * max(float(variances[0]), 1e-30)  # the others are rounding
+        if not real.any():
+            raise ValueError(
+                "All images have the same pooled vector, so there is nothing to learn from them. "
+                "Give images that differ."
+            )
+        variances, R = variances[real], R[:, real]
+        scale = variances ** (-whiten / 2)  # (m,)
+        scale /= np.sqrt(np.mean(variances * scale**2))
+        A = ((Q @ R) * scale).T  # (m, f)
+        return cls(np.ascontiguousarray(A, np.float32), (-(A @ mean)).astype(np.float32))
+
+    def __call__(self, F: np.ndarray) -> np.ndarray:
+        """The components (n, m) float32 of F (n, f)."""
+        T = np.empty((len(F), len(self.a)), np.float32)  # (n, m)
+        block = np.zeros((BLOCK_ROWS, F.shape[1]), np.float32)  # (BLOCK_ROWS, f)
+        for start in range(0, len(F), BLOCK_ROWS):
+            rows = F[start : start + BLOCK_ROWS]
+            block[: len(rows)], block[len(rows) :] = rows, 0
+            T[start : start + len(rows)] = (self.A @ block.T).T[: len(rows)] + self.a
+        return T

@@ -1,105 +1,132 @@
 """ImageEncoder: from images to sparse codes, by the same autoencoder twice.
 
-Patches of an image are coded by one k-sparse autoencoder, pooled over a grid, reduced to principal
-components, and coded by a second one, whose k active units are the image's code.
+Codes of whole images in pixel space rank images no better than the pixels do.  Here a first k-sparse
+autoencoder learns patches (29) (30), its codes are pooled over a grid (31), and a second one learns the
+principal components of the pooled vectors: its k active units are the image's code.
 """
 
 from __future__ import annotations
 
+import io
+import numbers
 import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nsae.activations import KSparse
 from nsae.codes import Codes
-from nsae.encoder import BLOCK_ROWS, Encoder
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.estimator import SparseAutoencoder
-from nsae.hyperparameters import generator
-from nsae.images.components import principal_components
-from nsae.images.files import OnError, iter_images
-from nsae.images.inputs import blocks_of, check_images, check_paths
-from nsae.images.patchcoder import PatchCoder
-from nsae.images.patches import as_floats, sample_patches
-from nsae.layers import Dense
-from nsae.modelfile import IMAGE_KIND, model_bytes, read_model, write_model
+from nsae.hyperparameters import at_least, check_hyperparameters, generator
+from nsae.images.components import Components
+from nsae.images.features import Geometry, PatchFeatures
+from nsae.images.files import OnError
+from nsae.images.patches import Whitening, fold
+from nsae.images.reading import Images, check_images, choose, image_blocks, once
+from nsae.images.settings import settle
+from nsae.modelfile import read_model, write_model
 from nsae.parameters import Parameters
 from nsae.threads import Threads
 
-ARRAYS = ("patch_W", "patch_b", "patch_patterns", "mean", "components", "W", "b", "V", "c")
-FILE_SIDE = 96  # pixels, of photos from files
-COMPONENT_IMAGES = 4000  # are enough to find the components
-BATCHES = {"patches": 1024, "images": 256}
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+KIND = "image_encoder"
+ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_P", "components_A", "components_a")
+BLOCK_BYTES = 1 << 25  # of images that are in memory at once: 32 MiB as floats
+IMAGES_FOR_PATCHES = 10_000  # that patches are taken from, at most
+POOLED_BYTES = 1 << 28  # of pooled vectors that the components are learned from, at most
 
 
 class ImageEncoder(Parameters):
-    """Sparse codes of images: patches → k-sparse autoencoder → pooled → k-sparse autoencoder.
+    """Sparse codes of images: patches, a patch autoencoder, pooling, components, a second autoencoder.
+
+    It follows Coates, Ng and Lee (2011) up to the pooled vectors, takes the square root of Arandjelović and
+    Zisserman (2012), and puts a k-sparse autoencoder on top.  Nothing needs labels.
 
     Parameters
     ----------
     n_units, k : int
-        h and k of the code: so many units, so many of them active in an image.
-    side, color : int, bool, optional
-        For files, which are read at side × side pixels, in grey or in colour: 96 and True if not given.
-        Arrays have a size and colours of their own.
-    patch, stride : int
-        Side of a patch, and from one to the next, in pixels; by default a stride of 1 for images up to
-        40 pixels, 2 up to 100, and so on.
-    patch_units, patch_k : int
-        h and k of the first autoencoder.
-    contrast, whitening : float
-        ε of Eqs. (29) and (30).
-    grid : tuple of int
-        Cells a side that codes of patches are pooled over, Eq. (31); several make a pyramid.
-    components : int
-        Principal components of the pooled vectors that the second autoencoder sees.
-    n_patches, n_fit : int
-        Patches, and images, that are learned from: a random sample.
-    patch_epochs, epochs : int
-        Of the two autoencoders.
-    random_state, backend, n_threads, verbose
-        As in ``SparseAutoencoder``.
+        Units of the second autoencoder, and how many are active in an image's code.
+    k_fit : int
+        How many are active an image while the second one learns.  A unit that has to reconstruct images
+        alone comes to stand for one kind of image; one of 32 that add up stands for a part, and parts say
+        less about what an image shows.  So 1 ranks best by far where whole classes are to be found; near
+        ``k``, neighbours and reconstructions are closer.
+    side : int, optional
+        Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 64
+        for photos.
+    color : bool, optional
+        By default True for files and for arrays (n, H, W, 3).
+    patch, stride : int, optional
+        Side of a patch, and from one patch to the next.
+    patch_units, patch_k : int, optional
+        Units of the first autoencoder, and how many are active in a patch.
+    grid : int or tuple of int, optional
+        Cells a side over which patches are pooled; several numbers make a pyramid, Eq. (31).
+    components : int, optional
+        Principal components of the pooled vectors that the second autoencoder reads.
+    whiten : float
+        0 leaves the components as they are, 1 makes their variances equal; between them, a power.
+    contrast_eps, zca_eps : float
+        Of Eqs. (29) and (30), for pixels in [0, 1].
+    epochs, patch_epochs : int
+        Passes of the second and of the first autoencoder.
+    n_patches : int
+        The first one learns from so many patches, taken at random places of random images.
+    max_images : int
+        The second one learns from at most so many images, taken at random.
+    random_state : int, numpy.random.Generator or None
+        The same number, the same model.
+    backend : "auto", "numpy" or "numba"
+        Codes are the same bits with each.
+    n_threads : int, optional
+        As many as there are processors if None.
+    verbose : bool
+        Progress on stderr.
 
     Attributes
     ----------
-    shape_ : tuple
-        (H, W) or (H, W, 3) of the images that it reads.
-    patch_coder_ : PatchCoder
-    code_ : Encoder
-        The second autoencoder.
+    geometry_ : Geometry
+        Size, patches and grid that were settled on.
+    patch_model_, model_ : SparseAutoencoder
+        The first and the second autoencoder; each has its ``history_``.
+    whitening_ : Whitening
+    components_ : Components
 
     Examples
     --------
+    >>> import numpy as np
     >>> from nsae.images import ImageEncoder
-    >>> from nsae.datasets import glyphs
-    >>> images, labels = glyphs(500, random_state=0)
-    >>> encoder = ImageEncoder(epochs=5, n_patches=5000, random_state=0).fit(images)
-    >>> encoder.encode(images).shape
-    (500, 512)
+    >>> images = np.random.default_rng(0).integers(0, 256, (50, 16, 16), dtype=np.uint8)
+    >>> encoder = ImageEncoder(64, k=4, patch_units=32, epochs=2, patch_epochs=1, random_state=0)
+    >>> encoder.fit(images).encode(images).shape
+    (50, 64)
     """
 
     def __init__(
         self,
-        n_units: int = 512,
+        n_units: int = 1024,
         k: int = 32,
         *,
+        k_fit: int = 1,
         side: int | None = None,
         color: bool | None = None,
-        patch: int = 6,
+        patch: int | None = None,
         stride: int | None = None,
-        patch_units: int = 512,
-        patch_k: int = 4,
-        contrast: float = 0.01,
-        whitening: float = 0.3,
-        grid: tuple[int, ...] = (4,),
-        components: int = 64,
+        patch_units: int | None = None,
+        patch_k: int | None = None,
+        grid: int | tuple[int, ...] | None = None,
+        components: int | None = None,
+        whiten: float = 0.5,
+        contrast_eps: float = 0.1,
+        zca_eps: float = 1.0,
+        epochs: int = 20,
+        patch_epochs: int = 3,
         n_patches: int = 200_000,
-        n_fit: int = 10_000,
-        patch_epochs: int = 4,
-        epochs: int = 30,
+        max_images: int = 20_000,
         random_state: int | np.random.Generator | None = None,
         backend: str = "auto",
         n_threads: int | None = None,
@@ -107,20 +134,22 @@ class ImageEncoder(Parameters):
     ):
         self.n_units = n_units
         self.k = k
+        self.k_fit = k_fit
         self.side = side
         self.color = color
         self.patch = patch
         self.stride = stride
         self.patch_units = patch_units
         self.patch_k = patch_k
-        self.contrast = contrast
-        self.whitening = whitening
         self.grid = grid
         self.components = components
-        self.n_patches = n_patches
-        self.n_fit = n_fit
-        self.patch_epochs = patch_epochs
+        self.whiten = whiten
+        self.contrast_eps = contrast_eps
+        self.zca_eps = zca_eps
         self.epochs = epochs
+        self.patch_epochs = patch_epochs
+        self.n_patches = n_patches
+        self.max_images = max_images
         self.random_state = random_state
         self.backend = backend
         self.n_threads = n_threads
@@ -128,254 +157,231 @@ class ImageEncoder(Parameters):
 
     # ---- learning
 
-    def fit(
-        self,
-        images: np.ndarray | Iterable[str | os.PathLike],
-        y: object = None,
-        *,
-        on_error: OnError | None = None,
-    ) -> ImageEncoder:
-        """Learn from an array of images (n, H, W) or (n, H, W, 3), or from files; ``y`` is ignored.
+    def fit(self, images: Images, y: object = None, *, on_error: OnError | None = None) -> ImageEncoder:
+        """Learn from images; ``y`` is ignored.
 
-        Pixels are uint8, or floats in [0, 1].  Memory is bounded by ``n_fit`` images and ``n_patches``
-        patches, whatever n is.  A file that cannot be read is given to ``on_error`` and left out.
+        Parameters
+        ----------
+        images : array (n, H, W) or (n, H, W, 3), or list of paths
+            uint8, or floats in [0, 1].  Of other than the model's size, they are stretched to it.
+        on_error : callable, optional
+            Is given an :class:`~nsae.errors.ImageReadError` for each file that cannot be read, and the
+            others go on; without it, the error is raised.
 
         Raises
         ------
         ValueError, TypeError
-            Images of a shape, a type or a range that cannot be used, or too small for a patch; no image at
-            all; hyperparameters that do not go together.
-        ImageReadError
-            A file that cannot be read, where ``on_error`` is None.
+            Images or hyperparameters that cannot be used; a model fitted before stays as it was.
         """
+        images = check_images(images)
+        geometry, settled = settle(self, images)
         rng = generator(self.random_state)
-        sample = self._sample(images, rng, on_error)  # (n, H, W[, 3])
-        short = min(sample.shape[1:3])
-        if short < self.patch:
-            raise ValueError(f"Images of {short} pixels are too small for patch={self.patch}. Lower patch.")
-        X = sample_patches(sample, self.patch, self.n_patches, self.contrast, rng)  # (n_patches, d)
-        coder = PatchCoder.fit(
-            X,
-            self._autoencoder(self.patch_units, self.patch_k, self.patch_epochs, BATCHES["patches"], rng),
-            patch=self.patch,
-            stride=self.stride or max(1, -(-(short - 4) // 48)),
-            contrast=self.contrast,
-            whitening=self.whitening,
-            grid=tuple(self.grid),
+        first = self._autoencoder(
+            settled["patch_units"], settled["patch_k"], self.patch_epochs, rng, batch_size=1024
         )
+        second = self._autoencoder(self.n_units, self.k_fit, self.epochs, rng, batch_size=256)
+        at_least("k", self.k, 1, whole=True)
+        if not self.k_fit <= self.k <= self.n_units:
+            raise ValueError(
+                f"k={self.k} is expected from k_fit={self.k_fit} to n_units={self.n_units}, the number of units."
+            )
+        images, on_error = choose(images, self.max_images, rng), once(on_error)
+
+        X = self._some_patches(images, geometry, rng, on_error)  # (n_patches, d), (29)
+        whitening = Whitening.fit(X, self.zca_eps)  # (30)
+        first.fit(whitening(X))
         del X
-        with Threads(self.n_threads) as threads:
-            F = coder.pooled(as_floats(sample[:COMPONENT_IMAGES]), threads, self.backend)  # (n, f)
-            mean, E, variances = principal_components(F, self.components, rng)
-            E /= np.float32(
-                np.sqrt(variances.sum())
-            )  # vectors of length about 1, as its learning rate expects
-            del F
-            self._set(sample.shape[1:], coder, mean, E, None)
-            A = np.concatenate(
-                [self._reduced(block, threads) for block in blocks_of(sample)]
-            )  # (n, components)
-        second = self._autoencoder(self.n_units, self.k, self.epochs, BATCHES["images"], rng)
-        self._set(sample.shape[1:], coder, mean, E, second.fit(A).encoder())
+        features = _features(geometry, first, whitening)
+
+        enough = max(4 * settled["components"], POOLED_BYTES // (4 * features.n_features))
+        some = choose(images, enough, rng)
+        F = np.concatenate(list(self._pooled_blocks(some, on_error, geometry, features)))  # (some, cells·h)
+        components = Components.fit(F, settled["components"], self.whiten, rng)
+        if some is images:
+            T = components(F)  # (n, components)
+        else:
+            blocks = self._pooled_blocks(images, on_error, geometry, features)
+            T = np.concatenate([components(F) for F in blocks])
+        del F
+        second.fit(T)
+        second.set_params(k=self.k).autoencoder_.g = KSparse(self.k)  # from now on
+
+        self.geometry_, self.whitening_, self.components_ = geometry, whitening, components
+        self.patch_model_, self.model_, self._features = first, second, features
         return self
-
-    def _autoencoder(
-        self, n_units: int, k: int, epochs: int, batch_size: int, rng: np.random.Generator
-    ) -> SparseAutoencoder:
-        return SparseAutoencoder(
-            n_units,
-            k=k,
-            epochs=epochs,
-            batch_size=batch_size,
-            random_state=int(rng.integers(2**31)),
-            backend=self.backend,
-            n_threads=self.n_threads,
-            verbose=self.verbose,
-        )
-
-    def _sample(self, images: Any, rng: np.random.Generator, on_error: OnError | None) -> np.ndarray:
-        """At most n_fit of the images, in random order (n, H, W[, 3]); of files as uint8."""
-        if isinstance(images, np.ndarray):
-            check_images(images)
-            return images[rng.permutation(len(images))[: self.n_fit]]
-        paths = check_paths(images)
-        chosen = [paths[i] for i in rng.permutation(len(paths))[: self.n_fit]]
-        read = self._read(chosen, on_error)
-        pixels = [np.round(image * 255).astype(np.uint8) for _, image in read]
-        if not pixels:
-            raise ValueError(f"None of the {len(paths)} files could be read as an image.")
-        return np.stack(pixels)  # (n, side, side[, 3])
-
-    def _read(self, paths: list, on_error: OnError | None) -> Iterator[tuple[Path, np.ndarray]]:
-        side = FILE_SIDE if self.side is None else self.side
-        color = True if self.color is None else self.color
-        return iter_images(paths, side=side, color=color, on_error=on_error, n_threads=self.n_threads)
-
-    def _set(
-        self, shape: tuple, coder: PatchCoder, mean: np.ndarray, E: np.ndarray, code: Encoder | None
-    ) -> None:
-        self.shape_, self.patch_coder_, self.mean_, self.components_ = tuple(shape), coder, mean, E
-        self.code_ = code
 
     # ---- using what was learned
 
-    @property
-    def preprocessing(self) -> dict[str, Any]:
-        """How a file becomes an image of the size that it reads: {"side": pixels, "color": bool}."""
-        self._check_fitted()
-        return {"side": self.shape_[0], "color": len(self.shape_) == 3}
+    def encode(self, images: Images, *, on_error: OnError | None = None) -> Codes:
+        """The codes of images, k active units each at most; memory is bounded by a block and the result.
 
-    @property
-    def n_features(self) -> int:
-        """Numbers in an image, H·W or H·W·3."""
-        self._check_fitted()
-        return int(np.prod(self.shape_))
-
-    def encode(self, images: np.ndarray) -> Codes:
-        """The codes of images (n, H, W[, 3]), or of the same as rows (n, H·W[·3]); k active units each.
-
-        Pixels are uint8, or floats in [0, 1].  Memory is bounded by a block of images and the result, and
-        an image's code does not depend on the others.
+        Arguments and errors are those of :meth:`fit`.  Of files, those that cannot be read have no row.
 
         Raises
         ------
-        ValueError
-            The images are not of the size that this was fitted on.
-        """
-        images = self._check(images)
-        with Threads(self.n_threads) as threads:
-            parts = [self.code_.encode(self._reduced(block, threads)) for block in blocks_of(images)]
-        return Codes.concatenate(parts)
-
-    def encode_files(
-        self, paths: Iterable[str | os.PathLike], *, on_error: OnError | None = None
-    ) -> tuple[Codes, list[Path]]:
-        """The codes of image files, and the paths of those that could be read, in the same order.
-
-        Raises
-        ------
-        ImageReadError
-            A file that cannot be read, where ``on_error`` is None; otherwise it is given to that.
+        NotFittedError
+        ValueError, TypeError
+            As :meth:`fit`; also where not a single file could be read.
         """
         self._check_fitted()
-        side, color = self.preprocessing["side"], self.preprocessing["color"]
-        kept, block, parts = [], [], []
-        with Threads(self.n_threads) as threads:
+        encoder = self.model_.encoder()
+        codes = [
+            encoder.encode(self.components_(F), backend=self.backend)
+            for F in self._pooled_blocks(check_images(images), on_error)
+        ]
+        if not codes:
+            raise ValueError("None of the files could be read, so there are no codes. See what on_error got.")
+        return Codes.concatenate(codes)
 
-            def finish() -> None:
-                if block:
-                    parts.append(self.code_.encode(self._reduced(np.stack(block), threads)))
-                    block.clear()
-
-            for path, image in iter_images(check_paths(paths), side=side, color=color, on_error=on_error):
-                kept.append(path)
-                block.append(image)
-                if len(block) == BLOCK_ROWS:
-                    finish()
-            finish()
-        if not parts:
-            raise ValueError("None of the files could be read as an image.")
-        return Codes.concatenate(parts), kept
-
-    def pooled(self, images: np.ndarray) -> np.ndarray:
-        """What the second autoencoder reduces: (n, f) float32 of norm 1, Eq. (31); for 4 × 4 cells of 512
-        units f is 8192."""
-        images = self._check(images)
-        with Threads(self.n_threads) as threads:
-            return np.concatenate(
-                [self.patch_coder_.pooled(as_floats(b), threads, self.backend) for b in blocks_of(images)]
-            )
-
-    def _reduced(self, images: np.ndarray, threads: Threads) -> np.ndarray:
-        """Principal components (n, components) of the pooled vectors of at most BLOCK_ROWS images.
-
-        The product always has the same shape, so that an image does not see how many others there are.
-        """
-        F = np.zeros((BLOCK_ROWS, len(self.mean_)), np.float32)  # (BLOCK_ROWS, f)
-        F[: len(images)] = self.patch_coder_.pooled(as_floats(images), threads, self.backend)
-        F -= self.mean_
-        return (self.components_.T @ F.T).T[: len(images)].copy()
-
-    def _check(self, images: np.ndarray) -> np.ndarray:
+    def pooled(self, images: Images, *, on_error: OnError | None = None) -> np.ndarray:
+        """The pooled vectors (n, cells·patch_units) float32 of images, at norm 1: Eq. (31)."""
         self._check_fitted()
-        images = np.asarray(images)
-        if images.ndim == 2 and images.shape[1] == self.n_features != images.shape[0]:
-            images = images.reshape(-1, *self.shape_)
-        check_images(images)
-        if images.shape[1:] != self.shape_:
-            raise ValueError(
-                f"Images of {images.shape[1:]} came, and this encoder reads {self.shape_}. Resize them (with Pillow: "
-                "Image.resize), or give files to encode_files, which does."
-            )
-        return images
-
-    def _check_fitted(self) -> None:
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError(
-                "This ImageEncoder is not fitted yet. Call fit(images) or ImageEncoder.load(path) first."
-            )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return getattr(self, "code_", None) is not None
-
-    # ---- files
+        blocks = list(self._pooled_blocks(check_images(images), on_error))
+        return np.concatenate(blocks) if blocks else np.empty((0, self._features.n_features), np.float32)
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
-        """Write everything to one ``.npz`` file, atomically; FileExistsError if it is there."""
-        write_model(path, *self._content(), overwrite=overwrite)
+        """Write the model to one ``.npz`` file, atomically.
 
-    def to_bytes(self) -> bytes:
-        """What ``save`` would write."""
-        return model_bytes(*self._content())
-
-    def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        Raises
+        ------
+        NotFittedError
+        FileExistsError
+            The file is there and ``overwrite`` is False.
+        """
         self._check_fitted()
-        coder, code = self.patch_coder_, self.code_
         params = self.get_params()
-        if not isinstance(params["random_state"], (int, type(None))):
+        if not isinstance(params["random_state"], (numbers.Integral, type(None))):
             params["random_state"] = None  # a generator's state is spent
-        header = {
-            "kind": IMAGE_KIND,
-            "params": {**params, "grid": list(self.grid)},
-            "shape": list(self.shape_),
-            "stride": coder.stride,
-            "n_units": code.n_units,
-            "n_features": self.n_features,
-            "preprocessing": self.preprocessing,
-            "history": code.header.get("history", {}),
+        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
+        header = {"kind": KIND, "params": params, "geometry": vars(self.geometry_)}
+        arrays = {
+            "patch_model": np.frombuffer(self.patch_model_.to_bytes(), np.uint8),
+            "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
+            "zca_mean": self.whitening_.mean,
+            "zca_P": self.whitening_.P,
+            "components_A": self.components_.A,
+            "components_a": self.components_.a,
         }
-        weights = {"W": code._encoder.W, "b": code._encoder.b, "V": code._decoder.W, "c": code._decoder.b}
-        patch = {"patch_W": coder.W, "patch_b": coder.b, "patch_patterns": coder.patterns}
-        return header, {**patch, "mean": self.mean_, "components": self.components_, **weights}
+        write_model(path, header, arrays, overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> ImageEncoder:
-        """Read a file that :meth:`save` wrote; NumPy is enough to use it on arrays.
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Read a model that :meth:`save` wrote; ``nsae.Encoder.load`` does the same for such a file.
 
         Raises
         ------
         ModelFormatError
             The file is missing, truncated, foreign, or from a newer nsae.
         """
-        header, arrays = read_model(path, IMAGE_KIND, ARRAYS)
+        header, arrays = read_model(path, KIND, ARRAYS)
         try:
-            params = {**header["params"], "grid": tuple(header["params"]["grid"])}
-            self = cls(**params)
-            W, b, patterns, mean, E, *code = (arrays[name] for name in ARRAYS)
-            coder = PatchCoder(
-                W, b, patterns, self.patch, header["stride"], self.patch_k, self.contrast, self.grid
+            params = header["params"]
+            params["grid"] = _as_tuple(params["grid"])
+            model = cls(**params)
+            geometry = Geometry(**{**header["geometry"], "grid": tuple(header["geometry"]["grid"])})
+            first, second = (
+                SparseAutoencoder.load(io.BytesIO(arrays[name].tobytes()))
+                for name in ("patch_model", "code_model")
             )
-            if E.shape != (coder.n_features(), code[0].shape[1]) or mean.shape != E.shape[:1]:
-                raise ValueError(f"its parts do not fit each other: {mean.shape}, {E.shape}, {code[0].shape}")
-            layers = Dense(*code[:2]), Dense(*code[2:])
-            self._set(header["shape"], coder, mean, E, Encoder(*layers, KSparse(self.k), "linear", header))
+            whitening = Whitening(arrays["zca_mean"], arrays["zca_P"])
+            components = Components(arrays["components_A"], arrays["components_a"])
+            features = _features(geometry, first, whitening)
+            _check_fit_together(geometry, features, components, first, second)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None
-        return self
+        model.geometry_, model.whitening_, model.components_ = geometry, whitening, components
+        model.patch_model_, model.model_, model._features = first, second, features
+        return model
 
-    @property
-    def header(self) -> dict[str, Any]:
-        """Everything that the file says about the model."""
-        return self._content()[0]
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    # ---- inside
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError("This ImageEncoder is not fitted yet. Call fit(images) or load(path) first.")
+
+    def _autoencoder(self, h: int, k: int, epochs: int, rng: np.random.Generator, **options: Any):
+        """A k-sparse autoencoder whose units start from samples: hardly any of them then die."""
+        model = SparseAutoencoder(
+            h,
+            k=k,
+            init="samples",
+            epochs=epochs,
+            decay="linear",
+            random_state=int(rng.integers(2**31)),
+            backend=self.backend,
+            n_threads=self.n_threads,
+            verbose=self.verbose,
+            **options,
+        )
+        check_hyperparameters(model)
+        return model
+
+    def _blocks(
+        self, images: Images, geometry: Geometry, width: int, on_error: OnError | None
+    ) -> Iterator[np.ndarray]:
+        """Blocks (≤ some, side, side[, 3]) of images that come with ``width`` numbers each to hold."""
+        block = max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
+        return image_blocks(
+            images, geometry.side, geometry.color, block, on_error=on_error, n_threads=self.n_threads
+        )
+
+    def _pooled_blocks(
+        self,
+        images: Images,
+        on_error: OnError | None,
+        geometry: Geometry | None = None,
+        features: PatchFeatures | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Pooled vectors (rows, cells·h) of images, a block at a time."""
+        geometry, features = geometry or self.geometry_, features or self._features
+        with Threads(self.n_threads) as threads:
+            for block in self._blocks(images, geometry, features.n_features, on_error):
+                yield features(block, backend=self.backend, threads=threads)
+
+    def _some_patches(
+        self, images: Images, geometry: Geometry, rng: np.random.Generator, on_error: OnError | None
+    ) -> np.ndarray:
+        """Normalised patches (n_patches, d), of random places in random images, equally many of each."""
+        some = choose(images, IMAGES_FOR_PATCHES, rng)
+        P = len(geometry.places) ** 2
+        each = min(P, -(-self.n_patches // len(some)))
+        all_of_one = np.empty((P, geometry.n_pixels), np.float32)  # (P, d)
+        X = np.empty((len(some) * each, geometry.n_pixels), np.float32)  # (images · each, d)
+        n = 0
+        for block in self._blocks(some, geometry, 1, on_error):
+            for image in block:
+                geometry.patches(image, all_of_one)
+                X[n : n + each] = all_of_one[rng.choice(P, each, replace=False)]
+                n += each
+        if n == 0:
+            raise ValueError("None of the files could be read, so there is nothing to learn from.")
+        return X[:n]
+
+
+def _as_tuple(grid: Any) -> Any:
+    return tuple(grid) if isinstance(grid, list) else grid
+
+
+def _features(geometry: Geometry, model: SparseAutoencoder, whitening: Whitening) -> PatchFeatures:
+    """The frozen first layer, with the whitening in its weights."""
+    encoder = model.autoencoder_.encoder
+    return PatchFeatures(geometry, *fold(encoder.W, encoder.b, whitening), model.autoencoder_.g.k)
+
+
+def _check_fit_together(
+    geometry: Geometry,
+    features: PatchFeatures,
+    components: Components,
+    first: SparseAutoencoder,
+    second: SparseAutoencoder,
+) -> None:
+    m = second.n_features_in_
+    expected = (geometry.n_pixels, (m, features.n_features), (m,))
+    got = (first.n_features_in_, components.A.shape, components.a.shape)
+    if got != expected:
+        raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")

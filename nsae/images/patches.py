@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 
+def patch_places(side: int, patch: int, stride: int) -> np.ndarray:
+    """(m,) int64: the first pixel of each patch along one side of an image."""
+    return np.arange(0, side - patch + 1, stride)
+
+
 def cut_patches(image: np.ndarray, patch: int, stride: int, out: np.ndarray | None = None) -> np.ndarray:
     """All patches of one image, row by row: (P, d) with d = patch² × channels.
 
@@ -106,32 +111,3 @@ def fold(W: np.ndarray, b: np.ndarray, whitening: Whitening) -> tuple[np.ndarray
     """
     folded = W.astype(np.float64) @ whitening.P  # (h, d)
     return folded.astype(W.dtype), (b - folded @ whitening.mean).astype(b.dtype)
-
-
-FLAT = 0.05  # mean square after (29) below which a patch is nearly flat, and teaches little
-
-
-def sample_patches(
-    images: np.ndarray, patch: int, n: int, contrast: float, rng: np.random.Generator
-) -> np.ndarray:
-    """About n patches (n, d) from random places of images (m, H, W[, channels]), without flat ones.
-
-    ``contrast`` is ε of Eq. (29), by which a patch is judged to be flat; what is returned are pixels.
-    If all are flat, they are all returned.
-    """
-    windows = np.lib.stride_tricks.sliding_window_view(images, (patch, patch), axis=(1, 2))
-    m, rows, columns = windows.shape[:3]
-    picked = rng.integers(m, size=n), rng.integers(rows, size=n), rng.integers(columns, size=n)
-    X = windows[picked]  # (n[, channels], patch, patch)
-    if images.ndim == 4:
-        X = X.transpose(0, 2, 3, 1)  # (n, patch, patch, channels)
-    X = as_floats(X.reshape(n, -1))  # (n, d)
-    lively = np.square(normalise_contrast(X.copy(), contrast)).mean(axis=1) > FLAT  # (n,)
-    return X[lively] if lively.any() else X
-
-
-def as_floats(images: np.ndarray) -> np.ndarray:
-    """float32, with uint8 pixels brought to [0, 1]."""
-    if images.dtype == np.uint8:
-        return images * np.float32(1 / 255)
-    return np.ascontiguousarray(images, np.float32)

@@ -5,28 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 
-def cells_of(rows: int, columns: int, grid: tuple[int, ...]) -> tuple[np.ndarray, int]:
-    """The cells of the grids that each patch of an image lies in.
+def cells_of(m: int, grid: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """The cells of the grids that each patch of a square image lies in.
 
     Parameters
     ----------
-    rows, columns : int
-        Of patches.
+    m : int
+        Patches along a side.
     grid : tuple of int
-        Cells a side of each level; (4,) is one grid of 4 × 4, (1, 2, 4) a spatial pyramid
+        Cells a side of each level; (3,) is one grid of 3 × 3, (1, 2, 4) a spatial pyramid
         (Lazebnik, Schmid and Ponce 2006).
 
     Returns
     -------
-    (rows·columns, len(grid)) int64
+    (m², len(grid)) int64
         Patches row by row; the numbering of cells goes on from level to level.
     int
         The number of cells, Σ g².
+
+    A grid is laid over the patches and not over the pixels, so that its cells hold equally many patches,
+    as nearly as can be.
     """
     levels, first = [], 0
     for g in grid:
-        down, across = np.arange(rows) * g // rows, np.arange(columns) * g // columns
-        levels.append(first + (down[:, None] * g + across).ravel())  # (rows·columns,)
+        along = np.arange(m) * g // m  # (m,): which row, or column, of cells
+        levels.append(first + (along[:, None] * g + along[None, :]).ravel())  # (m²,)
         first += g * g
     return np.stack(levels, axis=1), first
 

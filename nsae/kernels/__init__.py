@@ -25,7 +25,7 @@ from nsae.kernels.dense import (
 )
 from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists, unit_squares, update_units
 from nsae.kernels.optimizers import adam, squares
-from nsae.kernels.pooling import pool
+from nsae.kernels.pooling import select_and_pool
 
 __all__ = [
     "adam",
@@ -36,7 +36,7 @@ __all__ = [
     "gate_relu",
     "gate_sigmoid",
     "normalise_rows",
-    "pool",
+    "select_and_pool",
     "sigmoid_output",
     "sigmoid_units",
     "squared_output",

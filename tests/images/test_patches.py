@@ -1,69 +1,66 @@
-"""Patches: cut out, normalised (29), whitened (30)."""
+"""Patches, contrast normalisation and whitening, each beside its definition written out."""
 
 import numpy as np
 import pytest
 
-from nsae.images.patches import (
-    FLAT,
-    Whitening,
-    as_floats,
-    cut_patches,
-    fold,
-    normalise_contrast,
-    sample_patches,
-)
+from nsae.images.patches import Whitening, cut_patches, fold, normalise_contrast, patch_places
 
 
 @pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3)])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_patches_are_cut_row_by_row(rng, shape, stride):
-    image = rng.random(shape)
-    expected = [image[r : r + 4, c : c + 4].ravel() for r in range(0, 4, stride) for c in range(0, 6, stride)]
-    found = cut_patches(image, 4, stride)
-    np.testing.assert_array_equal(found, expected)
-    out = np.empty(found.shape, np.float32)
-    assert cut_patches(image, 4, stride, out=out) is out
-    np.testing.assert_array_equal(out, found.astype(np.float32))
+@pytest.mark.parametrize(("patch", "stride"), [(3, 1), (3, 2), (2, 5), (7, 1)])
+def test_patches_are_what_slices_give(rng, shape, patch, stride):
+    image = rng.random(shape).astype(np.float32)
+    expected = [
+        image[top : top + patch, left : left + patch].ravel()
+        for top in patch_places(7, patch, stride)
+        for left in patch_places(9, patch, stride)
+    ]
+    got = cut_patches(image, patch, stride)
+    np.testing.assert_array_equal(got, expected)
+    assert got.flags.c_contiguous
+    out = np.empty(got.shape, np.float64)
+    assert cut_patches(image, patch, stride, out) is out
+    np.testing.assert_array_equal(out, got)
 
 
-def test_eq29_contrast_normalisation(rng):
+def test_eq29_contrast(rng):
+    X = rng.random((20, 12))
+    X[0] = 0.5  # flat
+    eps = 0.01
+    expected = [(x - np.mean(x)) / np.sqrt(np.var(x) + eps) for x in X]
+    got = X.copy()
+    assert normalise_contrast(got, eps) is got
+    np.testing.assert_allclose(got, expected, atol=1e-12)
+    assert not got[0].any()
+
+
+def test_contrast_forgets_brightness_and_contrast(rng):
     X = rng.random((5, 12))
-    expected = [(x - x.mean()) / np.sqrt(x.var() + 0.1) for x in X]
-    np.testing.assert_allclose(normalise_contrast(X.copy(), 0.1), expected, rtol=1e-12)
-    brighter = normalise_contrast(3 * X + 0.5, 1e-12)
-    np.testing.assert_allclose(brighter, normalise_contrast(X.copy(), 1e-12), rtol=1e-6)
-    assert not normalise_contrast(np.full((1, 12), 0.5), 0.1).any()
+    a, b = normalise_contrast(X.copy(), 1e-12), normalise_contrast(0.3 * X + 0.6, 1e-12)
+    np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_eq30_zca_whitening(rng):
-    X = rng.normal(size=(4000, 6)) @ rng.normal(size=(6, 6)) + 2
-    white = Whitening.fit(X, 1e-12)
-    Z = white(X)
-    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-9)
-    np.testing.assert_allclose(Z.T @ Z / len(Z), np.eye(6), atol=1e-6)
-    np.testing.assert_allclose(white.P, white.P.T)  # of all whitenings, the one that is symmetric
-    variances, E = np.linalg.eigh(np.cov(X.T, bias=True))
-    np.testing.assert_allclose(
-        Whitening.fit(X, 0.3).P, E @ np.diag((variances + 0.3) ** -0.5) @ E.T, atol=1e-9
-    )
+def test_eq30_whitening(rng):
+    X = rng.normal(size=(4000, 5)) @ rng.normal(size=(5, 5)) + 3
+    whitening = Whitening.fit(X, 0.0)
+    np.testing.assert_allclose(np.cov(whitening(X).T, bias=True), np.eye(5), atol=1e-9)
+    np.testing.assert_allclose(whitening.P, whitening.P.T, atol=1e-9)
+    assert (np.linalg.eigvalsh(whitening.P) > 0).all()  # symmetric and positive: it is the ZCA, and unique
+    # with eps, P is the inverse root of C + eps I
+    C, eps = np.cov(X.T, bias=True), 0.7
+    P = Whitening.fit(X, eps).P
+    np.testing.assert_allclose(P @ (C + eps * np.eye(5)) @ P, np.eye(5), atol=1e-9)
+
+
+def test_whitening_of_many_patches_is_that_of_one_block(rng):
+    X = rng.random((40_000, 3)).astype(np.float32)  # more than a block
+    C = np.cov(X.astype(np.float64).T, bias=True)
+    P = Whitening.fit(X, 0.1).P
+    np.testing.assert_allclose(P @ (C + 0.1 * np.eye(3)) @ P, np.eye(3), atol=1e-6)
 
 
 def test_folded_weights_read_patches_as_the_others_read_whitened_ones(rng):
-    X, W, b = rng.normal(size=(50, 6)) + 1, rng.normal(size=(4, 6)), rng.normal(size=4)
-    white = Whitening.fit(X, 0.1)
-    folded, bias = fold(W, b, white)
-    np.testing.assert_allclose(X @ folded.T + bias, white(X) @ W.T + b, atol=1e-10)
-
-
-@pytest.mark.parametrize("shape", [(5, 10, 12), (5, 10, 12, 3)])
-def test_sampled_patches_are_patches_and_not_flat(rng, shape):
-    images = rng.integers(0, 256, shape).astype(np.uint8)
-    images[2] = 128
-    X = sample_patches(images, 4, 300, 0.01, rng)
-    assert X.dtype == np.float32
-    assert 150 < len(X) < 300  # those of the flat image are gone
-    everything = np.concatenate([cut_patches(as_floats(image), 4, 1) for image in images])
-    gaps = np.abs(X[:20, None] - everything[None]).max(axis=2).min(axis=1)
-    assert gaps.max() < 1e-6
-    assert (np.square(normalise_contrast(X, 0.01)).mean(axis=1) > FLAT).all()
-    assert len(sample_patches(images[2:3], 4, 30, 0.01, rng)) == 30
+    X, W, b = rng.random((30, 6)), rng.normal(size=(9, 6)), rng.normal(size=9)
+    whitening = Whitening.fit(X, 0.1)
+    folded_W, folded_b = fold(W, b, whitening)
+    np.testing.assert_allclose(X @ folded_W.T + folded_b, whitening(X) @ W.T + b, atol=1e-12)

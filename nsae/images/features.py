@@ -1,0 +1,129 @@
+"""PatchFeatures: from images to pooled vectors, patches to square root, with a trained patch layer.
+
+Each thread takes one image after the other from its patches to its pooled sums, with BLAS held to one
+thread.  An image's patches go through in blocks that depend on the image's size alone, so that its
+vector does not depend on the images beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nsae.activations import KSparse
+from nsae.backends import resolve_backend
+from nsae.images.patches import cut_patches, normalise_contrast, patch_places
+from nsae.images.pooling import cells_of, pool, root_and_norm
+from nsae.threads import Threads
+
+PATCHES = 256  # that go through the product at once: with 512 units, their pre-activation is half a MB
+LANES = 64  # of the compiled selection: see kernels.select_and_pool
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How images are cut and pooled.
+
+    Attributes
+    ----------
+    side : int
+        Of the images, which are square, in pixels.
+    color : bool
+    patch, stride : int
+        Side of a patch, and from one patch to the next, in pixels.
+    grid : tuple of int
+        Cells a side, for each level; see ``pooling.cells_of``.
+    eps : float
+        Of Eq. (29).
+    """
+
+    side: int
+    color: bool
+    patch: int
+    stride: int
+    grid: tuple[int, ...]
+    eps: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image: (side, side) or (side, side, 3)."""
+        return (self.side, self.side, 3) if self.color else (self.side, self.side)
+
+    @property
+    def n_pixels(self) -> int:
+        """d, the numbers in a patch."""
+        return self.patch**2 * (3 if self.color else 1)
+
+    @property
+    def places(self) -> np.ndarray:
+        """(m,) int64: the first pixel of each patch along a side."""
+        return patch_places(self.side, self.patch, self.stride)
+
+    def patches(self, image: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """The normalised patches (P, d) of an image, Eq. (29), in ``out`` (P, d) float32."""
+        if image.dtype == np.uint8:
+            image = image / np.float32(255)
+        return normalise_contrast(cut_patches(image, self.patch, self.stride, out), self.eps)
+
+
+class PatchFeatures:
+    """Pooled vectors of images; the patch layer's weights have the whitening folded in.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    W : (h, d) float32 array
+    b : (h,) float32 array
+        From :func:`nsae.images.patches.fold`.
+    k : int
+        Active units a patch.
+    """
+
+    def __init__(self, geometry: Geometry, W: np.ndarray, b: np.ndarray, k: int):
+        self.geometry = geometry
+        self.W, self.b, self.k = W, b, min(k, len(b))
+        self._Wt = np.ascontiguousarray(W.T)  # (d, h)
+        self._cells, self._n_cells = cells_of(len(geometry.places), geometry.grid)
+
+    @property
+    def n_features(self) -> int:
+        """cells · h, the width of a pooled vector."""
+        return self._n_cells * len(self.b)
+
+    def __call__(self, images: np.ndarray, *, backend: str, threads: Threads) -> np.ndarray:
+        """Pooled vectors (n, cells·h) float32 of images (n, side, side[, 3]), Eq. (31).
+
+        ``images`` are uint8, or floats in [0, 1].
+        """
+        F = np.empty((len(images), self.n_features), np.float32)  # (n, cells·h)
+        add = self._add_compiled if resolve_backend(backend) == "numba" else self._add
+        P, d = len(self._cells), self.geometry.n_pixels
+
+        def some(_part: int, lo: int, hi: int) -> None:
+            X = np.empty((P, d), np.float32)  # (P, d)
+            Y = np.empty((min(P, PATCHES), len(self.b)), np.float32)  # (PATCHES, h)
+            sums = np.empty((self._n_cells, len(self.b)))  # (cells, h)
+            for i in range(lo, hi):
+                self.geometry.patches(images[i], X)  # (29)
+                sums[:] = 0
+                for start in range(0, P, PATCHES):
+                    rows = slice(start, min(start + PATCHES, P))
+                    y = np.matmul(X[rows], self._Wt, out=Y[: rows.stop - start])  # (1) (30) (rows, h)
+                    add(y, self._cells[rows], sums)
+                F[i] = root_and_norm(sums.reshape(1, -1))[0]  # (31)
+
+        threads.over(len(images), len(images) * P * len(self.b), some)
+        return F
+
+    def _add(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
+        """The definition: k-sparse codes of some patches, added to their cells' sums."""
+        pool(KSparse(self.k)(Y + self.b), cells, sums)  # (2) (31)
+
+    def _add_compiled(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
+        """The same bits; no code of a patch is ever written."""
+        from nsae import kernels
+
+        lanes = min(max(LANES, self.k), len(self.b))
+        maxima, candidates = np.empty(lanes, Y.dtype), np.empty(len(self.b), np.int64)
+        kernels.select_and_pool(Y, self.b, self.k, cells, sums, maxima, candidates)  # (2) (31)

@@ -1,0 +1,132 @@
+"""Images as ``ImageEncoder`` takes them, in blocks of one size: from an array, or decoded from files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nsae.errors import require
+from nsae.images.files import OnError, load_images
+
+Images = np.ndarray | Sequence[str | os.PathLike]
+
+ROUNDING = 1e-6  # a resized image may end at 1 + 1e-7
+
+
+def check_images(images: Images) -> Images:
+    """``images`` as an array (n, H, W[, 3]) of uint8 or floats, or as a list of paths.
+
+    Raises
+    ------
+    TypeError
+        A single path, or an array of objects or of other integers than uint8.
+    ValueError
+        No images, or an array of another shape.
+    """
+    if isinstance(images, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"images is the single path {images!r}. Give a list of files, such as find_images(folder)."
+        )
+    if not isinstance(images, np.ndarray):
+        images = list(images)
+        if images and all(isinstance(image, (str, os.PathLike)) for image in images):
+            return [Path(image) for image in images]
+        try:
+            images = np.array(images)
+        except ValueError:
+            raise ValueError(
+                "The images in the list differ in shape; one array (n, H, W[, 3]) or a list of paths was "
+                "expected. Resize them to one shape, or give their paths."
+            ) from None
+    if images.size == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={images.shape}): give one image at least.")
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
+        raise ValueError(
+            f"An array (n, H, W) or (n, H, W, 3) of images was expected, got shape {images.shape}. "
+            "One image is image[None]; rows of pixels are X.reshape(-1, H, W)."
+        )
+    if images.dtype != np.uint8 and images.dtype.kind not in "fb":
+        raise TypeError(
+            f"Pixels are expected as uint8, or as floats in [0, 1], and came as {images.dtype}. "
+            "Divide by their largest possible value."
+        )
+    return images
+
+
+def image_blocks(
+    images: Images,
+    side: int,
+    color: bool,
+    block: int,
+    *,
+    on_error: OnError | None = None,
+    n_threads: int | None = None,
+) -> Iterator[np.ndarray]:
+    """Blocks (≤ block, side, side[, 3]) of what :func:`check_images` returned, in its order.
+
+    uint8 stays uint8 where nothing needs to be resized; all else is float32 in [0, 1].  Files that cannot
+    be read are given to ``on_error`` and left out, as ``load_images`` does.
+
+    Raises ValueError for floats that are not finite or lie outside of [0, 1], and MissingExtraError where
+    Pillow is needed, for files and for resizing, and not installed.
+    """
+    for start in range(0, len(images), block):
+        some = images[start : start + block]
+        if isinstance(some, list):
+            some, _ = load_images(some, side=side, color=color, on_error=on_error, n_threads=n_threads)
+            if len(some):
+                yield some
+        else:
+            yield _fitted(_in_unit_interval(some, start), side, color)
+
+
+def _in_unit_interval(images: np.ndarray, start: int) -> np.ndarray:
+    if images.dtype == np.uint8:
+        return images
+    images = images.astype(np.float32)
+    good = (images >= -ROUNDING) & (images <= 1 + ROUNDING)  # NaN is not
+    if not good.all():
+        at = tuple(np.argwhere(~good)[0])
+        raise ValueError(
+            f"Image {start + at[0]} has the value {images[at]} in row {at[1]}, column {at[2]}; floats in [0, 1] "
+            "were expected. Divide by the largest possible value (8-bit pixels: by 255, or give them as uint8)."
+        )
+    return images
+
+
+def _fitted(images: np.ndarray, side: int, color: bool) -> np.ndarray:
+    """``images`` (n, H, W[, 3]) as (n, side, side[, 3])."""
+    if images.shape[1:3] == (side, side) and (images.ndim == 4) == color:
+        return images
+    as_bytes = images if images.dtype == np.uint8 else np.rint(images * 255).astype(np.uint8)
+    if images.shape[1:3] == (side, side) and color:
+        return np.repeat(images[..., None], 3, axis=3)
+    Image = require("PIL.Image", "images", "resizing images, or turning them grey,")
+    fitted = np.empty((len(images), side, side, 3) if color else (len(images), side, side), np.float32)
+    for i, pixels in enumerate(as_bytes):
+        image = Image.fromarray(pixels).convert("RGB" if color else "L")
+        fitted[i] = image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return fitted / np.float32(255)
+
+
+def choose(images: Images, most: int, rng: np.random.Generator) -> Images:
+    """At most so many of the images, at random and in their order."""
+    if len(images) <= most:
+        return images
+    chosen = np.sort(rng.choice(len(images), most, replace=False))
+    return images[chosen] if isinstance(images, np.ndarray) else [images[i] for i in chosen]
+
+
+def once(on_error: OnError | None) -> OnError | None:
+    """``on_error`` for several passes over the same files: each error is reported once."""
+    seen = set()
+
+    def report(error):
+        if error.path not in seen:
+            seen.add(error.path)
+            on_error(error)
+
+    return None if on_error is None else report

@@ -1,0 +1,62 @@
+"""What ImageEncoder's hyperparameters come to: defaults by the kind of image, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nsae.hyperparameters import at_least
+from nsae.images.features import Geometry
+from nsae.images.reading import Images
+
+SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
+DEFAULTS = {
+    "small": {"patch": 6, "stride": 1, "grid": 4, "patch_units": 512, "patch_k": 4, "components": 60},
+    "photos": {"patch": 6, "stride": 2, "grid": (1, 2), "patch_units": 512, "patch_k": 4, "components": 100},
+}
+PHOTO_SIDE = 64
+
+
+def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
+    """What None stands for, with these images; checks all of it."""
+    is_array = isinstance(images, np.ndarray)
+    side, color = encoder.side, encoder.color
+    if color is None:
+        color = not is_array or images.ndim == 4
+    if side is None:
+        small = is_array and images.shape[1] == images.shape[2] <= SMALL
+        side = images.shape[1] if small else PHOTO_SIDE
+    kind = DEFAULTS["small" if side <= SMALL else "photos"]
+    settled = {n: v if getattr(encoder, n) is None else getattr(encoder, n) for n, v in kind.items()}
+    for name, value in {
+        "side": side,
+        "n_patches": encoder.n_patches,
+        "max_images": encoder.max_images,
+    }.items():
+        at_least(name, value, 1, whole=True)
+    for name in ("patch", "stride", "patch_units", "patch_k", "components"):
+        at_least(name, settled[name], 1, whole=True)
+    for name in ("whiten", "contrast_eps", "zca_eps"):
+        at_least(name, getattr(encoder, name), 0)
+    if settled["patch"] > side:
+        raise ValueError(
+            f"patch={settled['patch']} does not fit into images of side={side}. Use a smaller patch."
+        )
+    grid = settled["grid"] if isinstance(settled["grid"], (tuple, list)) else (settled["grid"],)
+    along = (side - settled["patch"]) // settled["stride"] + 1
+    for g in grid:
+        at_least("grid", g, 1, whole=True)
+        if g > along:
+            raise ValueError(
+                f"grid={settled['grid']} was given, and there are {along} patches a side. Use fewer cells, "
+                "or a smaller stride."
+            )
+    geometry = Geometry(
+        int(side),
+        bool(color),
+        *(int(settled[n]) for n in ("patch", "stride")),
+        tuple(map(int, grid)),
+        float(encoder.contrast_eps),
+    )
+    return geometry, settled

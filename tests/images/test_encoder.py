@@ -1,0 +1,285 @@
+"""ImageEncoder: fit, encode, files, and what it refuses."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nsae import Encoder, ModelFormatError, NotFittedError
+from nsae.images import ImageEncoder
+from nsae.images.features import PATCHES
+
+SMALL = {
+    "grid": 3,
+    "patch": 4,
+    "patch_units": 24,
+    "patch_k": 4,
+    "components": 10,
+    "patch_epochs": 1,
+    "epochs": 2,
+}
+
+
+def bars(n, side=12, color=False, seed=0):
+    """Images of bright bars, upright (label 0) or lying (label 1), in many places, on noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.random((n, side, side)) * 0.2
+    for image, label in zip(images, labels, strict=True):
+        bar = image if label else image.T
+        bar[rng.integers(1, side - 2) :][:2] += 0.7
+    if color:
+        images = images[..., None] * rng.uniform(0.5, 1, (n, 1, 1, 3))
+    return np.rint(images * 255).astype(np.uint8), labels
+
+
+def same(a, b):
+    return all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ("indptr", "units", "values"))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return ImageEncoder(40, k=5, random_state=0, **SMALL).fit(bars(120)[0])
+
+
+def test_shapes_and_kinds(fitted):
+    images, _ = bars(7, seed=1)
+    codes, F = fitted.encode(images), fitted.pooled(images)
+    assert codes.shape == (7, 40)
+    assert codes.counts.max() <= 5
+    assert codes.counts.min() >= 1
+    assert (codes.values > 0).all()
+    assert (F.shape, F.dtype) == ((7, 9 * 24), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(F, axis=1), 1, rtol=1e-5)
+
+
+def test_codes_find_bars_of_the_same_direction_and_pixels_do_not(fitted):
+    images, labels = bars(200, seed=2)
+
+    def precision(Z):
+        Z = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+        S = Z @ Z.T
+        np.fill_diagonal(S, -1)
+        return np.mean(labels[S.argmax(axis=1)] == labels)
+
+    assert precision(fitted.encode(images).to_dense()) > 0.9
+
+
+def test_an_image_has_its_code_whatever_is_beside_it(fitted):
+    images, _ = bars(300, seed=3)
+    F, codes = fitted.pooled(images), fitted.encode(images)
+    for some in (slice(0, 1), slice(1, 130), slice(299, 300), slice(5, 9)):
+        assert fitted.pooled(images[some]).tobytes() == F[some].tobytes()
+        np.testing.assert_allclose(
+            fitted.encode(images[some]).to_dense(), codes[some].to_dense(), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_each_backend_and_any_number_of_threads_give_the_same_bits(fitted):
+    pytest.importorskip("numba")
+    images, _ = bars(90, seed=4)
+    expected = fitted.encode(images)
+    try:
+        for backend, n_threads in (("numpy", 1), ("numba", 1), ("numba", 3), ("numpy", 2)):
+            fitted.set_params(backend=backend, n_threads=n_threads)
+            assert same(fitted.encode(images), expected)
+    finally:
+        fitted.set_params(backend="auto", n_threads=None)
+
+
+def test_an_image_of_many_patches_goes_through_in_several_blocks():
+    images, _ = bars(20, side=24)
+    encoder = ImageEncoder(8, k=2, random_state=0, **SMALL).fit(images)
+    assert (24 - 4 + 1) ** 2 > PATCHES
+    F = encoder.set_params(backend="numpy").pooled(images)
+    # by hand: all patches of an image at once
+    from nsae.images.patches import normalise_contrast
+    from nsae.images.pooling import root_and_norm
+
+    X = np.lib.stride_tricks.sliding_window_view(images[3] / 255, (4, 4)).reshape(-1, 16)
+    X = encoder.whitening_(normalise_contrast(X.copy(), encoder.contrast_eps))
+    Z = encoder.patch_model_.transform(X).reshape(21, 21, -1)
+    f = [Z[7 * i : 7 * i + 7, 7 * j : 7 * j + 7].sum(axis=(0, 1)) for i in range(3) for j in range(3)]
+    np.testing.assert_allclose(root_and_norm(np.array(f).reshape(1, -1))[0], F[3], atol=2e-3)
+
+
+def test_the_same_seed_the_same_model_and_inputs_are_not_written_to():
+    images, _ = bars(60, color=True)
+    before = images.tobytes()
+    a, b = (ImageEncoder(16, k=3, random_state=5, **SMALL).fit(images) for _ in range(2))
+    assert same(a.encode(images), b.encode(images))
+    assert a.geometry_.color
+    assert images.tobytes() == before
+    other = ImageEncoder(16, k=3, random_state=6, **SMALL).fit(images)
+    assert not same(a.encode(images), other.encode(images))
+
+
+def test_floats_bytes_and_lists_are_the_same_images(fitted):
+    images, _ = bars(10, seed=5)
+    expected = fitted.encode(images)
+    assert same(fitted.encode((images / 255).astype(np.float32)), expected)
+    assert same(fitted.encode(list(images)), expected)
+    assert same(fitted.encode(np.asfortranarray(images)), expected)
+
+
+def test_a_pyramid_and_fewer_images_than_components():
+    images, _ = bars(9)
+    encoder = ImageEncoder(6, k=2, random_state=0, **{**SMALL, "grid": (1, 2)}).fit(images)
+    assert encoder.pooled(images).shape == (9, 5 * 24)
+    assert len(encoder.components_.a) <= 8
+    assert encoder.encode(images).shape == (9, 6)
+
+
+def test_at_most_so_many_images_and_patches():
+    encoder = ImageEncoder(6, k=2, max_images=20, n_patches=100, random_state=0, **SMALL).fit(bars(50)[0])
+    assert len(encoder.encode(bars(50)[0])) == 50
+
+
+# ---- files
+
+
+def test_image_files_and_bad_ones(tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    paths = []
+    for i, image in enumerate(bars(30, side=20, color=True)[0]):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(image).save(paths[-1])
+    paths[4].write_bytes(b"no image")
+    told = []
+    encoder = ImageEncoder(8, k=2, side=16, random_state=0, **SMALL).fit(paths, on_error=told.append)
+    assert [error.path for error in told] == [paths[4]]  # once, although files are read several times
+    codes = encoder.encode(map(str, paths), on_error=told.append)
+    assert (len(codes), len(told)) == (29, 2)
+    with pytest.raises(ValueError, match=r"4\.png"):
+        encoder.encode(paths)
+    with pytest.raises(ValueError, match="None of the files"):
+        encoder.encode([paths[4]], on_error=told.append)
+    assert len(encoder.pooled([paths[4]], on_error=told.append)) == 0
+    with pytest.raises(ValueError, match="None of the files"):
+        encoder.fit([paths[4]], on_error=told.append)
+    # arrays of another size are stretched as files are
+    array = np.asarray(Image.open(paths[0]))[None]
+    np.testing.assert_allclose(encoder.pooled(array), encoder.pooled(paths[:1]), atol=1e-6)
+
+
+def test_one_file_and_the_same_codes(fitted, tmp_path):
+    images, _ = bars(40, seed=6)
+    expected = fitted.encode(images)
+    fitted.save(tmp_path / "model.npz")
+    for load in (ImageEncoder.load, Encoder.load):
+        again = load(tmp_path / "model.npz")
+        assert same(again.encode(images), expected)
+        assert again.get_params() == fitted.get_params()
+        assert again.geometry_ == fitted.geometry_
+    with pytest.raises(FileExistsError):
+        fitted.save(tmp_path / "model.npz")
+    fitted.save(tmp_path / "model.npz", overwrite=True)
+
+
+def test_encode_with_numpy_alone(fitted, tmp_path):
+    images, _ = bars(30, seed=7)
+    fitted.save(tmp_path / "model.npz")
+    np.save(tmp_path / "x.npy", images)
+    script = (
+        "import sys\n"
+        "for name in 'numba PIL matplotlib tqdm scipy sklearn'.split(): sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from nsae import Encoder\n"
+        "codes = Encoder.load('model.npz').encode(np.load('x.npy'))\n"
+        "np.save('u.npy', codes.units); np.save('v.npy', codes.values)\n"
+    )
+    path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, check=True
+    )
+    codes = fitted.encode(images)
+    np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), codes.units)
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), codes.values)
+
+
+@pytest.mark.parametrize("cut", [0, 100, 5000])
+def test_a_file_cut_short(fitted, tmp_path, cut):
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    path.write_bytes(path.read_bytes()[:cut])
+    for load in (ImageEncoder.load, Encoder.load):
+        with pytest.raises(ModelFormatError, match=r"model\.npz"):
+            load(path)
+
+
+@pytest.mark.parametrize("name", ["patch_model", "code_model", "zca_P", "components_A", "components_a"])
+def test_a_file_with_a_damaged_part(fitted, tmp_path, name):
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    for damaged in (arrays[name][:-1], None):
+        changed = {**arrays, name: damaged}
+        np.savez(path, **{n: a for n, a in changed.items() if a is not None})
+        with pytest.raises(ModelFormatError, match="not a whole nsae model file"):
+            ImageEncoder.load(path)
+
+
+# ---- what it refuses
+
+
+def test_before_fit(tmp_path):
+    encoder = ImageEncoder()
+    for use in (encoder.encode, encoder.pooled, encoder.save):
+        with pytest.raises(NotFittedError, match="not fitted"):
+            use(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "match"),
+    [
+        ("photo.jpg", TypeError, "single path"),
+        ([], ValueError, "0 sample"),
+        (np.zeros((0, 8, 8), np.uint8), ValueError, "0 sample"),
+        (np.zeros((8, 8), np.uint8), ValueError, r"image\[None\]"),
+        (np.zeros((5, 8, 8, 4), np.uint8), ValueError, r"\(5, 8, 8, 4\)"),
+        (np.zeros((5, 8, 8), np.int32), TypeError, "int32"),
+        (np.full((5, 12, 12), 255.0), ValueError, "Image 0 has the value 255"),
+        (np.full((5, 12, 12), np.nan), ValueError, "Image 0 has the value nan"),
+        ([np.zeros((8, 8)), np.zeros((9, 9))], ValueError, "differ in shape"),
+        (np.zeros((5, 12, 12), np.uint8), ValueError, "Give images that differ"),
+    ],
+)
+def test_images_that_cannot_be_used(images, error, match):
+    with pytest.raises(error, match=match):
+        ImageEncoder(8, k=2, **SMALL).fit(images)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"k": 9}, ValueError, "k=9"),
+        ({"k": 2, "k_fit": 3}, ValueError, "k_fit=3"),
+        ({"k_fit": 0}, ValueError, "k=0"),
+        ({"patch_k": 25}, ValueError, "k=25"),
+        ({"patch": 13}, ValueError, "patch=13 does not fit"),
+        ({"grid": 10}, ValueError, "grid=10"),
+        ({"grid": (1, 0)}, ValueError, "grid=0"),
+        ({"stride": 0}, ValueError, "stride=0"),
+        ({"side": 0.5}, TypeError, "side=0.5"),
+        ({"zca_eps": -1}, ValueError, "zca_eps=-1"),
+        ({"components": "many"}, TypeError, "components='many'"),
+        ({"backend": "gpu"}, ValueError, "gpu"),
+    ],
+)
+def test_hyperparameters_that_cannot_be_used(change, error, match):
+    with pytest.raises(error, match=match):
+        ImageEncoder(**{"n_units": 8, "k": 2, **SMALL, **change}).fit(bars(10)[0])
+
+
+def test_a_failed_fit_leaves_the_model_as_it_was(fitted):
+    images, _ = bars(10)
+    before = fitted.encode(images)
+    try:
+        with pytest.raises(ValueError, match="k=99"):
+            fitted.set_params(k=99).fit(images)
+    finally:
+        fitted.set_params(k=5)
+    assert same(fitted.encode(images), before)

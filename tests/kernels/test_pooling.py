@@ -1,0 +1,24 @@
+"""The kernel of pooling beside its definition."""
+
+import numpy as np
+import pytest
+
+from nsae import kernels
+from nsae.activations import KSparse
+from nsae.images.pooling import cells_of, pool
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 5, 40, 131])
+@pytest.mark.parametrize("lanes", [5, 16, 131])
+def test_select_and_pool_gives_the_same_bits(rng, dtype, k, lanes):
+    Y, b = rng.normal(size=(36, 131)).astype(dtype), rng.normal(size=131).astype(dtype)
+    Y[7] = -10  # no unit is active
+    Y[8] = np.where(np.arange(131) == 50, 9, -10)  # one is
+    Y[9:20] = np.round(Y[9:20]) - b  # level units: the lowest stay
+    cells, n = cells_of(6, (1, 3))
+    expected, sums = np.zeros((2, n, 131))
+    pool(KSparse(k)(Y + b), cells, expected)
+    maxima, candidates = np.empty(max(k, lanes), dtype), np.empty(131, np.int64)
+    kernels.select_and_pool(Y.copy(), b, k, cells, sums, maxima, candidates)
+    np.testing.assert_array_equal(sums, expected)
