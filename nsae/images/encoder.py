@@ -70,8 +70,10 @@ class ImageEncoder(Parameters):
         Principal components of the pooled vectors that the second autoencoder reads.
     whiten : float
         0 leaves the components as they are, 1 makes their variances equal; between them, a power.
-    contrast_eps, zca_eps : float
-        Of Eqs. (29) and (30), for pixels in [0, 1].
+    contrast_eps : float
+        Of Eq. (29), for pixels in [0, 1].
+    zca_eps : float, optional
+        Of Eq. (30).
     epochs, patch_epochs : int
         Passes of the second and of the first autoencoder.
     n_patches : int
@@ -122,7 +124,7 @@ class ImageEncoder(Parameters):
         components: int | None = None,
         whiten: float = 0.5,
         contrast_eps: float = 0.1,
-        zca_eps: float = 1.0,
+        zca_eps: float | None = None,
         epochs: int = 20,
         patch_epochs: int = 3,
         n_patches: int = 200_000,
@@ -188,7 +190,7 @@ class ImageEncoder(Parameters):
         images, on_error = choose(images, self.max_images, rng), once(on_error)
 
         X = self._some_patches(images, geometry, rng, on_error)  # (n_patches, d), (29)
-        whitening = Whitening.fit(X, self.zca_eps)  # (30)
+        whitening = Whitening.fit(X, settled["zca_eps"])  # (30)
         first.fit(whitening(X))
         del X
         features = _features(geometry, first, whitening)
