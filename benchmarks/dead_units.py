@@ -3,7 +3,7 @@
     python benchmarks/dead_units.py [--json] [--quick] [--data fashion_mnist|mnist|glyphs] [--epochs N] [--seeds N]
 
 Each row is one training from the same seed, alike but for the remedy.  A unit counts as dead if no training
-image activates it in the model as it ends.  The last row of a size is what README recommends.
+image activates it in the model as it ends.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "mnist", "glyphs"))
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1, help="medians over so many (1)")
+    parser.add_argument("--only", default="", help="remedies with this in their name")
     args = parser.parse_args(argv)
     sizes, epochs, data = ([(300, 4)], 3, "glyphs") if args.quick else (SIZES, args.epochs, args.data)
 
@@ -67,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
     table: dict[str, dict[str, dict[str, float]]] = {}
     for h, k in sizes:
         for remedy, options in REMEDIES.items():
+            if args.only not in remedy:
+                continue
             runs = [run(X, h, k, options, epochs, seed) for seed in range(args.seeds)]
             row = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
             table.setdefault(f"h{h}_k{k}", {})[remedy] = row
