@@ -56,7 +56,7 @@ class ImageEncoder(Parameters):
         less about what an image shows.  So 1 ranks best by far where whole classes are to be found; near
         ``k``, neighbours and reconstructions are closer.
     side : int, optional
-        Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 64
+        Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 96
         for photos.
     color : bool, optional
         By default True for files and for arrays (n, H, W, 3).

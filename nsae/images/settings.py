@@ -32,7 +32,7 @@ DEFAULTS = {
     },
 }
 PATCH_K = 4
-PHOTO_SIDE = 64
+PHOTO_SIDE = 96
 
 
 def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
