@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     _output(command, "photos.nsae")
     command.add_argument("--model", help="use this saved model instead of learning one")
     command.add_argument("--metric", choices=("cosine", "l2", "dot"), default="cosine", help="(%(default)s)")
+    command.add_argument(
+        "--whole",
+        action="store_true",
+        help="one autoencoder on whole images instead of one on patches and one on what they add up to; "
+        "of the options below, photos need it but for --units, --k, --epochs, --random-state, --side and --grey",
+    )
     _training(command, n_units=512, k=32, epochs=50)
 
     command = _command(add, "similar", commands.similar, "find the photos nearest to one")

@@ -19,15 +19,18 @@ from nsae.codes import Codes
 from nsae.encoder import Encoder
 from nsae.errors import ImageReadError, ModelFormatError
 from nsae.estimator import SparseAutoencoder
+from nsae.images import ImageEncoder
+from nsae.images.settings import PHOTO_SIDE
 from nsae.outputs import as_json, check_file, check_index, check_picture, printable, save_picture
 from nsae.retrieval import CodeIndex, Hits
 from nsae.retrieval.metrics import average_precision, precision_at, recall_at
-from nsae.sources import Source, id_of, read_images, read_source
+from nsae.sources import Source, id_of, images_of, read_images, read_source
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
 MODEL_IN_INDEX = "model.npz"
 SOURCE_IN_INDEX = "source.json"
 MAX_DRAWN = 20  # hits a query, and queries, in one picture
+OF_PATCHES = {"n_units", "k", "epochs", "random_state", "side", "grey"}  # options that ImageEncoder has, too
 BLOCK_PAIRS = 1 << 21  # hits that evaluate holds at a time, of some 30 bytes
 
 
@@ -59,7 +62,7 @@ def encode(args: Namespace) -> int:
     target = check_index(args.target, args.force)
     encoder = Encoder.load(args.model)
     source = read_source(args.data, encoder.preprocessing, args.strict)
-    codes = encoder.encode(source.X)
+    codes = _codes(encoder, source.X)
     library = CodeIndex(encoder.n_units)
     library.add(codes, source.ids)
     library.save(target, overwrite=args.force)
@@ -80,11 +83,15 @@ def index(args: Namespace) -> int:
         encoder, content = Encoder.load(args.model), Path(args.model).read_bytes()
         source = read_source(args.data, encoder.preprocessing, args.strict)
     else:
-        source = read_source(args.data, _wanted(args), args.strict)
-        model = _fit(args, source)
-        trained = {"stopped": model.stopped_, **_last(model)}
-        encoder, content = model.encoder(), model.to_bytes()
-    codes = encoder.encode(source.X)
+        source = read_source(args.data, _wanted(args) if args.whole else _for_patches(args), args.strict)
+        if args.whole or source.preprocessing is None:
+            model = learned = _fit(args, source)
+            encoder = model.encoder()
+        else:
+            model = encoder = _fit_image_encoder(args, source, given)
+            learned = encoder.model_
+        trained, content = {"stopped": learned.stopped_, **_last(learned)}, model.to_bytes()
+    codes = _codes(encoder, source.X)
     library = CodeIndex(encoder.n_units, metric=args.metric)
     library.add(codes, source.ids)
     root = None if source.root is None else os.fspath(source.root)
@@ -108,7 +115,7 @@ def similar(args: Namespace) -> int:
     X, kept = read_images([Path(query) for query in args.query], encoder.preprocessing, args.strict)
     own = [id_of(path, root) for path in kept]
     exclude = [id if id in library else None for id in own]  # a photo is no news to itself
-    hits = library.search(encoder.encode(X), min(args.k, max(len(library), 1)), exclude=exclude)
+    hits = library.search(_codes(encoder, X), min(args.k, max(len(library), 1)), exclude=exclude)
     if picture:
         save_picture(_draw_hits(kept, hits, root), picture, args.force)
     results = [
@@ -260,6 +267,29 @@ def _fit(args: Namespace, source: Source) -> SparseAutoencoder:
     model = SparseAutoencoder(verbose=not args.json, **params).fit(source.X)
     model.preprocessing_ = source.preprocessing
     return model
+
+
+def _for_patches(args: Namespace) -> dict[str, Any]:
+    """How files become images for an ImageEncoder."""
+    return {"side": getattr(args, "side", PHOTO_SIDE), "color": "grey" not in args, "dtype": "uint8"}
+
+
+def _fit_image_encoder(args: Namespace, source: Source, given: list[str]) -> ImageEncoder:
+    others = [flag for name, flag in args.training_flags.items() if flag in given and name not in OF_PATCHES]
+    if others:
+        raise UsageError(
+            f"{', '.join(others)}: that is for one autoencoder on whole images. Add --whole, or leave it out."
+        )
+    options = {name: getattr(args, name) for name in ("n_units", "k", "epochs") if name in args}
+    options = {"random_state": getattr(args, "random_state", 0), **options}
+    return ImageEncoder(verbose=not args.json, **options).fit(source.images())
+
+
+def _codes(encoder: Encoder | ImageEncoder, X: np.ndarray) -> Codes:
+    """Of the rows X (n, d); an ImageEncoder takes them as images."""
+    if isinstance(encoder, ImageEncoder):
+        return encoder.encode(images_of(X, encoder.preprocessing))
+    return encoder.encode(X)
 
 
 def _last(model: SparseAutoencoder) -> dict[str, float]:

@@ -16,7 +16,7 @@ from nsae import CodeIndex, Encoder, SparseAutoencoder
 from nsae.cli import main
 from nsae.commands import label_of
 
-FAST = ["--units", "24", "--k", "4", "--epochs", "3", "--side", "8"]
+FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--side", "8"]
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_train_encode_info(tmp_path, capsys):
 
 def test_a_model_can_index_and_encode_other_photos(photos, tmp_path, capsys):
     model = tmp_path / "model.npz"
-    assert main(["train", str(photos), "-o", str(model), *FAST, "--json"]) == 0
+    assert main(["train", str(photos), "-o", str(model), *FAST[1:], "--json"]) == 0
     assert Encoder.load(model).preprocessing == {"side": 8, "color": True}
     target = tmp_path / "red.nsae"
     assert main(["index", str(photos / "red"), "--model", str(model), "-o", str(target)]) == 0
@@ -323,7 +323,7 @@ def test_ctrl_c_before_the_first_epoch(command, rows, tmp_path, monkeypatch, cap
 
 def test_codes_without_an_encoder_cannot_be_asked_for_photos(photos, tmp_path, capsys):
     model, codes = str(tmp_path / "model.npz"), str(tmp_path / "codes.nsae")
-    assert main(["train", str(photos), "-o", model, *FAST]) == 0
+    assert main(["train", str(photos), "-o", model, *FAST[1:]]) == 0
     assert main(["encode", model, str(photos), "-o", codes]) == 0
     assert main(["similar", str(photos / "red" / "red_00.png"), "-i", codes]) == 1
     assert "nsae index PHOTOS --model" in capsys.readouterr().err
@@ -426,7 +426,9 @@ def test_a_model_that_is_given_is_not_trained(option, photos, tmp_path, capsys):
 
 def test_training_options_not_given_are_the_commands_own(photos, tmp_path, capsys):
     target = str(tmp_path / "i.nsae")
-    assert main(["index", str(photos), "-o", target, "--units", "40", "--epochs", "2", "--grey"]) == 0
+    assert (
+        main(["index", str(photos), "-o", target, "--whole", "--units", "40", "--epochs", "2", "--grey"]) == 0
+    )
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert shown["stopped"] == "epochs"
     assert 0 <= float(shown["dead"]) <= 1
@@ -515,3 +517,40 @@ def test_closed_streams_are_no_error(index):
         answer = _run(f"{sys.executable} -m nsae info {index} {closed}")
         assert answer.returncode == 0
         assert answer.stderr == b""
+
+
+# ---- photos are indexed by their patches
+
+
+def test_photos_are_indexed_by_patches(photos, tmp_path, capsys):
+    from nsae import ImageEncoder
+
+    target = tmp_path / "photos.nsae"
+    (photos / "red" / "broken.png").write_bytes(b"no image")
+    assert (
+        main(["index", str(photos), "-o", str(target), "--units", "24", "--k", "4", "--side", "16", "--json"])
+        == 0
+    )
+    answer = capsys.readouterr()
+    assert json.loads(answer.out)["rows"] == 12
+    assert "broken.png" in answer.err
+    encoder = Encoder.load(target / "model.npz")
+    assert isinstance(encoder, ImageEncoder)
+    assert (encoder.n_units, encoder.k, encoder.geometry_.side) == (24, 4, 16)
+    assert main(["similar", str(photos / "red" / "red_03.png"), "-i", str(target), "-k", "4", "--json"]) == 0
+    hits = json.loads(capsys.readouterr().out)["results"][0]["hits"]
+    assert [hit["id"].split("/")[0] for hit in hits] == ["red"] * 4
+    assert main(["evaluate", "-i", str(target), "--labels", "folder", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["precision@1"] == 1
+    assert main(["info", str(target / "model.npz")]) == 0
+    assert "image_encoder" in capsys.readouterr().out
+    again = tmp_path / "again.nsae"
+    assert main(["index", str(photos), "--model", str(target / "model.npz"), "-o", str(again)]) == 0
+    assert CodeIndex.load(again).codes.values.tobytes() == CodeIndex.load(target).codes.values.tobytes()
+
+
+def test_options_of_the_plain_autoencoder_need_whole(photos, tmp_path, capsys):
+    command = ["index", str(photos), "-o", str(tmp_path / "i.nsae"), "--l1", "0.1", "--side", "16"]
+    assert main(command) == 2
+    assert "--l1" in capsys.readouterr().err
+    assert not (tmp_path / "i.nsae").exists()

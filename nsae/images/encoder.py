@@ -26,7 +26,7 @@ from nsae.images.files import OnError
 from nsae.images.patches import Whitening, fold
 from nsae.images.reading import Images, check_images, choose, image_blocks, once
 from nsae.images.settings import settle
-from nsae.modelfile import read_model, write_model
+from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.parameters import Parameters
 from nsae.threads import Threads
 
@@ -250,13 +250,29 @@ class ImageEncoder(Parameters):
         FileExistsError
             The file is there and ``overwrite`` is False.
         """
-        self._check_fitted()
-        params = self.get_params()
+        write_model(path, self.header, self._arrays(), overwrite=overwrite)
+
+    def to_bytes(self) -> bytes:
+        """What ``save`` would write, for storing it inside something else."""
+        return model_bytes(self.header, self._arrays())
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What the file says about the model, beside its arrays."""
+        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
         if not isinstance(params["random_state"], (numbers.Integral, type(None))):
             params["random_state"] = None  # a generator's state is spent
-        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
-        header = {"kind": KIND, "params": params, "geometry": vars(self.geometry_)}
-        arrays = {
+        geometry, history = vars(self._fitted_geometry()), self.model_.history_
+        return {"kind": KIND, "params": params, "geometry": geometry, "history": history}
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """How files become images for :meth:`encode`: {"side": pixels, "color": bool, "dtype": "uint8"}."""
+        geometry = self._fitted_geometry()
+        return {"side": geometry.side, "color": geometry.color, "dtype": "uint8"}
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {
             "patch_model": np.frombuffer(self.patch_model_.to_bytes(), np.uint8),
             "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
             "zca_mean": self.whitening_.mean,
@@ -264,7 +280,6 @@ class ImageEncoder(Parameters):
             "components_A": self.components_.A,
             "components_a": self.components_.a,
         }
-        write_model(path, header, arrays, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
@@ -301,6 +316,10 @@ class ImageEncoder(Parameters):
         return hasattr(self, "model_")
 
     # ---- inside
+
+    def _fitted_geometry(self) -> Geometry:
+        self._check_fitted()
+        return self.geometry_
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
