@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from nsae import SparseAutoencoder
 from nsae.initial import random_layers, sample_mean, tied_layers
 
 
@@ -45,3 +46,14 @@ def test_the_mean_of_many_rows_is_taken_from_runs_of_them(rng):
     X = rng.random((20_000, 3)) + np.arange(20_000)[:, None] / 20_000  # it drifts, so runs must be spread
     np.testing.assert_allclose(sample_mean(X), X.mean(axis=0), atol=0.03)
     np.testing.assert_allclose(sample_mean(X[:5000]), X[:5000].mean(axis=0))
+
+
+def test_units_from_samples_start_at_the_right_scale(rng):
+    X = np.sort(rng.random((500, 20)).astype(np.float32), axis=0)  # sorted: the first rows are not typical
+    model = SparseAutoencoder(100, k=10, init="samples", random_state=0)
+    core = model.core_for(X)
+    rows = X - core.decoder.b
+    U = core.reconstruct(core.forward(X)[1]) - core.decoder.b
+    assert np.vdot(rows, U) / np.vdot(U, U) == pytest.approx(1, abs=0.02)  # no other length is nearer
+    assert np.square(rows - U).sum() < 0.5 * np.square(rows).sum()
+    np.testing.assert_allclose(np.linalg.norm(core.decoder.W, axis=0), 1, rtol=1e-5)  # V stays
