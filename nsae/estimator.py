@@ -13,7 +13,7 @@ from nsae.encoder import activation_for
 from nsae.fitted import Fitted
 from nsae.history import History
 from nsae.hyperparameters import check_hyperparameters, generator
-from nsae.initial import random_layers, tied_layers
+from nsae.initial import random_layers, scale_encoder, tied_layers
 from nsae.layers import Dense, normalise_columns
 from nsae.optimizers import Adam
 from nsae.parameters import Parameters
@@ -45,9 +45,10 @@ class SparseAutoencoder(Fitted, Parameters):
         γ, Eq. (9).
     unit_norm : bool
         Keep each column of V at norm 1, Eq. (20).
-    init : "random" or "samples"
+    init : "random", "samples" or "scaled samples"
         Where units start that are k-sparse or have ``unit_norm``: in random directions, or each in the
-        direction of a sample, which leaves far fewer of them dead.
+        direction of a sample, which leaves far fewer of them dead; "scaled" so that reconstructions start
+        at the right length, which needs the linear output.
     auxiliary, k_aux : float, int
         α of Eq. (21): dead units learn from what the others leave over, ``k_aux`` of them a sample (by
         default 4 k, or 64).  Needs relu or k.
@@ -242,11 +243,14 @@ class SparseAutoencoder(Fitted, Parameters):
             layers = tied_layers(
                 *(X, self.n_units, rng, self.dtype),
                 centred_output=centred,
-                from_samples=self.init == "samples",
+                from_samples=self.init != "random",
             )
         else:
             layers = random_layers(X.shape[1], self.n_units, rng, self.dtype)
-        return self._assemble(*layers)
+        core = self._assemble(*layers)
+        if self.init == "scaled samples":
+            scale_encoder(core, X)
+        return core
 
     def _new_optimizer(self) -> Adam:
         return Adam(float(self.learning_rate), clip=None if self.clip is None else float(self.clip))

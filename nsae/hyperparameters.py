@@ -19,7 +19,7 @@ def check_hyperparameters(model: Any) -> None:
     one_of("loss", model.loss, ("squared", "cross_entropy"))
     one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
     one_of("backend", model.backend, BACKENDS)
-    one_of("init", model.init, ("random", "samples"))
+    one_of("init", model.init, ("random", "samples", "scaled samples"))
     one_of("decay", model.decay, DECAYS)
     at_least("warmup", model.warmup, 0, whole=True)
     if model.n_threads is not None:
@@ -60,9 +60,11 @@ def check_hyperparameters(model: Any) -> None:
                 f"{name}={getattr(model, name)} is for units that can be exactly 0, and a sigmoid never is. "
                 "Use it with activation='relu' or k, or use kl to keep sigmoid units alive."
             )
-    if model.init == "samples" and model.k is None and not model.unit_norm:
+    if model.init == "scaled samples" and model.output != "linear":
+        raise ValueError("init='scaled samples' needs output='linear'. Use init='samples'.")
+    if model.init != "random" and model.k is None and not model.unit_norm:
         raise ValueError(
-            "init='samples' is where k-sparse units and those with unit_norm=True can start. Set one of them, "
+            f"init={model.init!r} is where k-sparse units and those with unit_norm=True can start. Set one of them, "
             "or leave init='random'."
         )
     if model.kl:

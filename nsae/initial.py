@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from nsae.autoencoder import Autoencoder
 from nsae.batches import release
 from nsae.layers import Dense, normalise_columns
 
 MEAN_RUNS, RUN_ROWS = 40, 256  # some 10,000 rows are enough to start the biases from
+SCALE_ROWS = 1024  # and so many for one number
 
 
 def random_layers(d: int, h: int, rng: np.random.Generator, dtype: np.dtype | str) -> tuple[Dense, Dense]:
@@ -46,6 +48,26 @@ def tied_layers(
     W = V.T.copy()  # (h, d)
     c = mean if centred_output else np.zeros_like(mean)  # (d,)
     return Dense(W, (-W @ mean).astype(dtype)), Dense(V, c.astype(dtype))
+
+
+def scale_encoder(core: Autoencoder, X: np.ndarray) -> None:
+    """Scale W and b so that reconstructions of X start at the right length, by least squares.
+
+    For units that start from samples.  The k of them that look most like x point all the same way, and
+    with W and V at norm 1 their sum is many times as long as x: training would spend its first epochs on
+    that.  (For many units and few of them active, that overshoot keeps more units alive, which is why it
+    is not done unasked.)
+    """
+    some = X[:: max(1, len(X) // SCALE_ROWS)][:SCALE_ROWS]  # from all over: X may be sorted
+    rows = np.asarray(some, core.encoder.W.dtype)  # (rows, d)
+    Z = core.g(core.encoder.forward(rows))  # (1) (2) (rows, h)
+    U = Z @ core.decoder.W.T  # (rows, d), (3) less c
+    square = float(np.vdot(U, U))
+    if square > 0:
+        scale = core.encoder.W.dtype.type(abs(np.vdot(rows - core.decoder.b, U)) / square)
+        if scale > 0:
+            core.encoder.W *= scale
+            core.encoder.b *= scale
 
 
 def sample_mean(X: np.ndarray) -> np.ndarray:

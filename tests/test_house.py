@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "parameters": set(),
     # images: Encoder.load hands the file of an ImageEncoder on
     "encoder": TOPICS | BASE | {"backends", "images", "kernels", "threads"},
-    "initial": {"batches", "layers"},
+    "initial": {"autoencoder", "batches", "layers"},
     "estimator": TOPICS
     | BASE
     | {

@@ -50,7 +50,7 @@ def test_the_mean_of_many_rows_is_taken_from_runs_of_them(rng):
 
 def test_units_from_samples_start_at_the_right_scale(rng):
     X = np.sort(rng.random((500, 20)).astype(np.float32), axis=0)  # sorted: the first rows are not typical
-    model = SparseAutoencoder(100, k=10, init="samples", random_state=0)
+    model = SparseAutoencoder(100, k=10, init="scaled samples", random_state=0)
     core = model.core_for(X)
     rows = X - core.decoder.b
     U = core.reconstruct(core.forward(X)[1]) - core.decoder.b

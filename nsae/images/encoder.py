@@ -25,7 +25,7 @@ from nsae.images.features import Geometry, PatchFeatures
 from nsae.images.files import OnError
 from nsae.images.patches import Whitening, fold
 from nsae.images.reading import Images, check_images, choose, image_blocks, once
-from nsae.images.settings import settle
+from nsae.images.settings import as_tuple, check_fit_together, settle
 from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.parameters import Parameters
 from nsae.threads import Threads
@@ -293,7 +293,7 @@ class ImageEncoder(Parameters):
         header, arrays = read_model(path, KIND, ARRAYS)
         try:
             params = header["params"]
-            params["grid"] = _as_tuple(params["grid"])
+            params["grid"] = as_tuple(params["grid"])
             model = cls(**params)
             geometry = Geometry(**{**header["geometry"], "grid": tuple(header["geometry"]["grid"])})
             first, second = (
@@ -303,7 +303,7 @@ class ImageEncoder(Parameters):
             whitening = Whitening(arrays["zca_mean"], arrays["zca_P"])
             components = Components(arrays["components_A"], arrays["components_a"])
             features = _features(geometry, first, whitening)
-            _check_fit_together(geometry, features, components, first, second)
+            check_fit_together(geometry, features, components, first, second)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
@@ -330,7 +330,7 @@ class ImageEncoder(Parameters):
         model = SparseAutoencoder(
             h,
             k=k,
-            init="samples",
+            init="scaled samples",
             epochs=epochs,
             decay="linear",
             random_state=int(rng.integers(2**31)),
@@ -384,25 +384,7 @@ class ImageEncoder(Parameters):
         return X[:n]
 
 
-def _as_tuple(grid: Any) -> Any:
-    return tuple(grid) if isinstance(grid, list) else grid
-
-
 def _features(geometry: Geometry, model: SparseAutoencoder, whitening: Whitening) -> PatchFeatures:
     """The frozen first layer, with the whitening in its weights."""
     encoder = model.autoencoder_.encoder
     return PatchFeatures(geometry, *fold(encoder.W, encoder.b, whitening), model.autoencoder_.g.k)
-
-
-def _check_fit_together(
-    geometry: Geometry,
-    features: PatchFeatures,
-    components: Components,
-    first: SparseAutoencoder,
-    second: SparseAutoencoder,
-) -> None:
-    m = second.n_features_in_
-    expected = (geometry.n_pixels, (m, features.n_features), (m,))
-    got = (first.n_features_in_, components.A.shape, components.a.shape)
-    if got != expected:
-        raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")

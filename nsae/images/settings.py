@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from nsae.estimator import SparseAutoencoder
 from nsae.hyperparameters import at_least
-from nsae.images.features import Geometry
+from nsae.images.components import Components
+from nsae.images.features import Geometry, PatchFeatures
 from nsae.images.reading import Images
 
 SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
@@ -82,3 +84,23 @@ def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
         float(encoder.contrast_eps),
     )
     return geometry, settled
+
+
+def as_tuple(grid: Any) -> Any:
+    """A grid as it was given, after JSON has made a list of a tuple."""
+    return tuple(grid) if isinstance(grid, list) else grid
+
+
+def check_fit_together(
+    geometry: Geometry,
+    features: PatchFeatures,
+    components: Components,
+    first: SparseAutoencoder,
+    second: SparseAutoencoder,
+) -> None:
+    """ValueError if the parts of a model file are not of one model."""
+    m = second.n_features_in_
+    expected = (geometry.n_pixels, (m, features.n_features), (m,))
+    got = (first.n_features_in_, components.A.shape, components.a.shape)
+    if got != expected:
+        raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
