@@ -24,7 +24,7 @@ SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k")
 DEPTHS = (1, 10, 20, 100)
 BLOCK = 100  # queries ranked at a time
 QUERIES_A_CLASS = 100
-COREL_SIDE = 64
+COREL_SIDE = 96
 
 
 class Problem(NamedTuple):
