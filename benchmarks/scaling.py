@@ -454,8 +454,10 @@ def plot_batch(panel, by_kind: Costs) -> None:
 def plot_rows(panel, by_kind: Costs) -> None:
     title, sizes = "Time of an epoch by rows n of the data", list(by_kind["memory"])
     frame(panel, title, fixed(FITTED, "rows"), "rows", "s an epoch", sizes)
-    for (kind, by_size), color, rise in zip(by_kind.items(), ("C0", "C2"), (-7, 7), strict=True):
+    last = {kind: by_size[sizes[-1]].seconds for kind, by_size in by_kind.items()}
+    for (kind, by_size), color in zip(by_kind.items(), ("C0", "C2"), strict=True):
         epoch = {n: cost.seconds for n, cost in by_size.items()}
+        rise = 8 if last[kind] == max(last.values()) else -8
         line(panel, epoch, f"{KINDS[kind]} {power('n', epoch)}", color, rise=rise)
 
 
