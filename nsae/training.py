@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from nsae.backends import resolve_backend
 from nsae.batches import minibatches
 from nsae.deadunits import DeadUnits
 from nsae.history import History, Spread, Tally
+from nsae.interrupts import held_back
 from nsae.layers import normalise_columns
 from nsae.optimizers import Adam
 from nsae.progress import Progress
@@ -61,7 +63,7 @@ def train(
     steps = epochs * -(-len(X) // batch_size)
     backend = resolve_backend(backend, epochs * len(X) * h * d)
     buffer = np.empty((min(batch_size, len(X)), d), dtype)  # (B, d)
-    tally, spread = None, Spread()
+    tally, spread, compiles = None, Spread(), backend == "numba"  # the first step does, or it loads
     make = partial(
         make_step, unit_norm=unit_norm, dead_units=dead_units, backend=backend, n_threads=n_threads
     )
@@ -77,7 +79,10 @@ def train(
                     if spread.n < len(X):  # it is of the data alone: the first epoch tells
                         spread.add(batch)
                     schedule.advance()
-                    tally.add(step(batch), len(batch))
+                    with held_back() if compiles else nullcontext():
+                        report = step(batch)
+                    tally.add(report, len(batch))
+                    compiles = False
                 loss = _record(history, tally, spread, started)
                 if not (math.isfinite(loss) and all(np.isfinite(p).all() for p in model.params.values())):
                     raise FloatingPointError(

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # what a newcomer need not know about
 PLUMBING = {"__main__.py", "nsae/", "backends.py", "errors.py", "header.py", "hyperparameters.py"} | {
-    f"{name}.py" for name in "modelfile parameters progress state storage threads validation".split()
+    f"{name}.py"
+    for name in "interrupts modelfile parameters progress state storage threads validation".split()
 }
 
 
