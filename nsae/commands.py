@@ -90,7 +90,9 @@ def index(args: Namespace) -> int:
         else:
             model = encoder = _fit_image_encoder(args, source, given)
             learned = encoder.model_
-        trained, content = {"stopped": learned.stopped_, **_last(learned)}, model.to_bytes()
+        content = model.to_bytes()
+        # of an ImageEncoder's second autoencoder the figures are of training, which is with other k
+        trained = {"stopped": learned.stopped_, **(_last(learned) if learned is model else {})}
     codes = _codes(encoder, source.X)
     library = CodeIndex(encoder.n_units, metric=args.metric)
     library.add(codes, source.ids)
