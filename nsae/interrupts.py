@@ -24,7 +24,5 @@ def held_back() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came:
-        if not callable(before):  # the default of the system, or none: then it is not ours to raise
-            return
+    if came and callable(before):  # the system's own ways, to end or to ignore, are not ours to take
         before(*came[0])
