@@ -1,9 +1,11 @@
 """Does a sparse code find better neighbours than pixels?  Labels only judge: nothing here learns from them.
 
-    python benchmarks/retrieval_quality.py [--data NAME] [--quick] [--json] [--seeds N]
+    python benchmarks/retrieval_quality.py [--data NAME] [--quick] [--json] [--seeds N] [--plot FILE]
 
-Each method turns images into rows of numbers, learned on the database alone, and ranks the database for
-each query: vectors by their cosine, binary codes by the number of units that they share.
+Each method turns images into rows of numbers and learns on the database alone.  The baselines (in
+retrieval_methods.py) are tuned: of their settings and of cosine and L2, the best on queries held out of the
+database is taken.  nsae runs at its defaults.  A row NAME@192 is NAME in as many bytes as nsae's 32 units
+take: its 96 principal components in float16.
 """
 
 from __future__ import annotations
@@ -12,191 +14,295 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+import retrieval_methods as methods
+from ranking import CRITERION, SETS, Problem, held_out, load, quality, say
 
-from nsae import Codes, ImageEncoder, archives, datasets
+from nsae import CodeIndex, Codes, ImageEncoder, SparseAutoencoder
 from nsae.images.components import Components
+from nsae.retrieval import rank_dense
 
-SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k")
-DEPTHS = (1, 10, 20, 100)
-BLOCK = 100  # queries ranked at a time
-QUERIES_A_CLASS = 100
-COREL_SIDE = 96
-
-
-class Problem(NamedTuple):
-    """Images (n, H, W[, 3]) uint8 and labels; a query that is in the database is left out of its ranking."""
-
-    database: np.ndarray
-    labels: np.ndarray
-    queries: np.ndarray
-    query_labels: np.ndarray
-    leave_one_out: bool
-
-
-def load(name: str, quick: bool) -> Problem:
-    if name == "corel1k":
-        images, labels = archives.corel1k(COREL_SIDE)
-        if quick:
-            images, labels = images[::4], labels[::4]
-        return Problem(images, labels, images, labels, True)
-    if name == "cifar10_jpeg":
-        (X, y), (Q, z) = (archives.cifar10_jpeg(split) for split in ("train", "test"))
-    else:
-        parts = [getattr(datasets, name)(split) for split in ("train", "test")]
-        X, y = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-        rng = np.random.default_rng(0)
-        chosen = np.concatenate(
-            [rng.permutation(np.flatnonzero(y == label))[:QUERIES_A_CLASS] for label in range(10)]
-        )
-        Q, z = X[chosen], y[chosen]
-        X, y = np.delete(X, chosen, axis=0), np.delete(y, chosen)
-    if quick:
-        X, y, Q, z = X[:3000], y[:3000], Q[:: len(Q) // 200], z[:: len(z) // 200]
-    return Problem(X, y, Q, z, False)
-
-
-# ---- methods: each learns on the database and returns what encodes images as rows (n, d), and bytes a row
-
-Encode = Callable[[np.ndarray], np.ndarray]
-
-
-def flat(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1) / np.float32(255)  # (n, d)
-
-
-def raw(X: np.ndarray, seed: int) -> tuple[Encode, int]:
-    return flat, X[0].size
-
-
-def histogram(X: np.ndarray, seed: int) -> tuple[Encode, int]:
-    """Of colours in 8 × 8 × 8 bins, or of greys in 64; with the square root."""
-
-    def encode(images: np.ndarray) -> np.ndarray:
-        color = images.ndim == 4
-        bins = images >> 5 if color else images >> 2
-        bins = bins @ np.array([64, 8, 1]) if color else bins.astype(int)  # (n, H, W)
-        counts = [np.bincount(b.ravel(), minlength=512 if color else 64) for b in bins]
-        return np.sqrt(np.array(counts, np.float32))  # (n, bins)
-
-    return encode, 512 if X.ndim == 4 else 64
-
-
-def dct(X: np.ndarray, seed: int) -> tuple[Encode, int]:
-    """The 8 × 8 lowest frequencies of the cosine transform of each colour, without the mean."""
-    H, W = X.shape[1:3]
-
-    def basis(n: int) -> np.ndarray:
-        return np.cos(np.pi / n * (np.arange(n) + 0.5) * np.arange(8)[:, None]) * np.sqrt(2 / n)  # (8, n)
-
-    D, E = basis(H).astype("f4"), basis(W).astype("f4")
-
-    def encode(images: np.ndarray) -> np.ndarray:
-        planes = np.moveaxis(images.reshape(*images.shape[:3], -1) / np.float32(255), 3, 1)  # (n, c, H, W)
-        return (D @ planes @ E.T).reshape(len(images), planes.shape[1], 64)[:, :, 1:].reshape(len(images), -1)
-
-    return encode, 4 * 63 * (3 if X.ndim == 4 else 1)
-
-
-def pca(X: np.ndarray, seed: int) -> tuple[Encode, int]:
-    """64 principal components of the pixels."""
-    components = Components.fit(flat(X[:20_000]), 64, 0.0, np.random.default_rng(seed))
-    return lambda images: components(flat(images)), 4 * 64
-
-
-def random_projection(X: np.ndarray, seed: int) -> tuple[Encode, int]:
-    mean = flat(X[:20_000]).mean(axis=0)
-    R = np.random.default_rng(seed).standard_normal((mean.size, 64)).astype("f4")  # (d, 64)
-    return lambda images: (flat(images) - mean) @ R, 4 * 64
-
-
-BASELINES = {
-    "raw": raw,
-    "histogram": histogram,
-    "dct": dct,
-    "pca": pca,
-    "random_projection": random_projection,
+BYTES = 192  # of 32 active units: a unit in 2, its value in 4
+KS = (8, 16, 32, 64, 128)
+CURVE = (8, 16, 32, 64, 128, 256)  # components of the baselines' curves
+TIMED = 200  # queries whose search is timed
+SLOW = ("bag_of_words", "dictionary")  # to encode: fewer images are tried on
+# second layers that the k-sparse one is compared with, each with the weights that are tried
+SPARSITIES = {
+    "nsae_l1": [{"l1": l1, "unit_norm": True} for l1 in (0.5, 1.0, 2.0, 4.0)],
+    "nsae_kl": [
+        {"kl": kl, "rho": 0.03, "activation": "sigmoid", "learning_rate": 3e-3} for kl in (0.1, 0.3, 1.0)
+    ],
 }
 
 
-def dense(codes: Codes, binary: bool) -> np.ndarray:
+# ---- rows of the table
+
+
+def row(values: dict[str, np.ndarray], **more: Any) -> dict[str, Any]:
+    """Means over queries, with bootstrap intervals of 95 %."""
+    rng = np.random.default_rng(0)
+    n = len(values["map"])
+    picks = rng.integers(n, size=(500, n))
+    interval = {}
+    for name in ("precision@1", "precision@20", "map", "map@1000"):
+        interval[name] = np.percentile(values[name][picks].mean(axis=1), [2.5, 97.5]).round(5).tolist()
+    return {**{name: float(v.mean()) for name, v in values.items()}, **more, "interval": interval}
+
+
+def in_blocks(encode: methods.Encode, images: np.ndarray, reduce: methods.Encode | None = None) -> np.ndarray:
+    """Rows of images, encoded and, if need be, reduced block by block: memory for the result only."""
+    parts = []
+    for start in range(0, len(images), methods.BLOCK):
+        part = encode(images[start : start + methods.BLOCK])
+        parts.append(part if reduce is None else reduce(part))
+    return np.concatenate(parts)
+
+
+def smaller(rows_of_some: np.ndarray, m: int, whiten: float) -> methods.Encode:
+    """To m principal components, in float16."""
+    components = Components.fit(rows_of_some, min(m, rows_of_some.shape[1]), whiten, np.random.default_rng(0))
+    return lambda F: components(F).astype(np.float16).astype(np.float32)
+
+
+def search_ms(X: np.ndarray, Q: np.ndarray, metric: str, leave_one_out: bool) -> float:
+    """Milliseconds a query for 100 hits by matrix products, in a batch."""
+    Q, k = Q[:TIMED], min(100, len(X))
+    started = time.perf_counter()
+    rank_dense(Q, X, metric, k)
+    return (time.perf_counter() - started) / len(Q) * 1e3
+
+
+def baseline(name: str, problem: Problem, criterion: str) -> dict[str, dict[str, Any]]:
+    """The method at its best setting, and that in 192 bytes."""
+    trial = held_out(problem, 2000 if name in SLOW else 6000)
+    best: dict[str, tuple] = {}
+    for options in methods.settings(name, problem.database):
+        encode = methods.METHODS[name](trial.database, 0, **options)
+        X = in_blocks(encode, trial.database)
+        Q = X if trial.leave_one_out else in_blocks(encode, trial.queries)
+        tries = {name: [(None, X, Q)]}
+        if name not in ("raw", "itq", "random_projection"):
+            tries[f"{name}@{BYTES}"] = [
+                (whiten, reduce(X), reduce(Q))
+                for whiten in (0.0, 0.5)
+                for reduce in [smaller(X, BYTES // 2, whiten)]
+            ]
+        for label, some in tries.items():
+            for whiten, X_, Q_ in some:
+                for metric in ("cosine",) if name == "itq" else ("cosine", "l2"):
+                    figure = quality(trial, X_, Q_, metric)[criterion].mean()
+                    if label not in best or figure > best[label][0]:
+                        best[label] = (figure, options, whiten, metric)
+    rows = {}
+    for label, (_, options, whiten, metric) in best.items():
+        started = time.perf_counter()
+        encode, reduce = methods.METHODS[name](problem.database, 0, **options), None
+        if whiten is not None:
+            reduce = smaller(in_blocks(encode, methods.some_of(problem.database, 0)[:5000]), BYTES // 2, whiten)
+        fitted = time.perf_counter()
+        X = in_blocks(encode, problem.database, reduce)
+        rate = len(X) / (time.perf_counter() - fitted)
+        Q = X if problem.leave_one_out else in_blocks(encode, problem.queries, reduce)
+        size = {"raw": X.shape[1], "itq": X.shape[1] // 8}.get(name, X.shape[1] * (4 if whiten is None else 2))
+        rows[label] = row(
+            quality(problem, X, Q, metric),
+            bytes=size,
+            images_per_s=rate,
+            search_ms=search_ms(X, Q, metric, problem.leave_one_out),
+            fit_s=fitted - started,
+            settings={**options, "metric": metric, **({} if whiten is None else {"whiten": whiten})},
+        )
+        show(label, rows[label])
+    return rows
+
+
+def curve(problem: Problem) -> dict[str, dict[str, Any]]:
+    """Quality against bytes of principal components and random projections in float16."""
+    rows = {}
+    for m in CURVE:
+        for name, learn in (
+            ("pca", lambda m=m: methods.pca(problem.database, 0, n=m, whiten=0.0)),
+            ("random_projection", lambda m=m: methods.random_projection(problem.database, 0, n=m)),
+        ):
+            encode = learn()
+            X, Q = (
+                in_blocks(encode, images).astype(np.float16).astype(np.float32)
+                for images in (problem.database, problem.queries)
+            )
+            rows[f"{name}_{m}"] = row(quality(problem, X, Q), bytes=2 * m)
+            show(f"{name}_{m}", rows[f"{name}_{m}"])
+    return rows
+
+
+# ---- nsae
+
+
+def dense(codes: Codes, binary: bool = False) -> np.ndarray:
     Z = codes.to_dense()  # (n, h)
     return (Z > 0).astype(np.float32) if binary else Z
 
 
-# ---- ranking and its quality
+def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
+    """Its rows for one seed.  One model serves every k: it learns at k_fit, and k is how many units are kept."""
+    options: dict[str, Any] = {"epochs": 5, "n_patches": 20_000, "patch_units": 128} if quick else {}
+    started = time.perf_counter()
+    encoder = ImageEncoder(k=max(KS), random_state=seed, **options).fit(problem.database)
+    seconds = time.perf_counter() - started
+    every = encoder.encode(problem.database)
+    all_queries = every if problem.leave_one_out else encoder.encode(problem.queries)
+    rows = {}
+    for k in KS:
+        codes, queries = every.keep(k), all_queries.keep(k)
+        more: dict[str, Any] = {"fit_s": seconds}
+        if k == 32:
+            encoder.set_params(k=k).model_.set_params(k=k).autoencoder_.g.k = k
+            started = time.perf_counter()
+            encoder.encode(problem.database[:20_000])
+            more["images_per_s"] = min(20_000, len(problem.database)) / (time.perf_counter() - started)
+            index = CodeIndex(codes.n_units)
+            index.add(codes)
+            some = queries[np.arange(min(TIMED, len(queries)))]
+            index.search(some[:2], min(100, len(index)))  # postings are made by the first search
+            started = time.perf_counter()
+            index.search(some, min(100, len(index)))
+            more["search_ms"] = (time.perf_counter() - started) / len(some) * 1e3
+        suffix = "" if k == 32 else f"_k{k}"
+        for binary, label in ((False, f"nsae{suffix}"), (True, f"nsae_binary{suffix}")):
+            X, Q = dense(codes, binary), dense(queries, binary)
+            size = k * (2 if binary else 6)
+            rows[label] = row(quality(problem, X, Q), bytes=size, **more)
+            show(label, rows[label])
+    if seed == 0:
+        rows |= other_sparsities(problem, encoder)
+    return rows
 
 
-def quality(problem: Problem, X: np.ndarray, Q: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each query, by the cosine of its row in Q (q, d) with the rows of X (n, d): (q,) arrays."""
-    X, Q = (A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12) for A in (X, Q))
-    found: dict[str, list[np.ndarray]] = {}
-    for start in range(0, len(Q), BLOCK):
-        S = Q[start : start + BLOCK] @ X.T  # (block, n)
-        rows = np.arange(len(S))
-        if problem.leave_one_out:
-            S[rows, start + rows] = -np.inf
-        order = np.argsort(-S, axis=1, kind="stable")[:, : len(X) - problem.leave_one_out]  # (block, n)
-        relevant = problem.labels[order] == problem.query_labels[start : start + BLOCK, None]  # (block, n)
-        precision = np.cumsum(relevant, axis=1) / np.arange(1, relevant.shape[1] + 1)
-        for k in DEPTHS:
-            found.setdefault(f"precision@{k}", []).append(precision[:, k - 1])
-        for name, depth in (("map", None), ("map@1000", 1000)):
-            hit = relevant[:, :depth]
-            ap = (precision[:, :depth] * hit).sum(axis=1) / np.maximum(hit.sum(axis=1), 1)
-            found.setdefault(name, []).append(ap)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+def other_sparsities(problem: Problem, encoder: ImageEncoder) -> dict[str, dict[str, Any]]:
+    """The pooled vectors before the second layer, and second layers with L1 and with KL in place of top-k.
+
+    L1 and KL are given the weight that does best on held-out queries, and are kept at 32 units as well
+    as whole: which of the two is better is reported as it is.
+    """
+    criterion = criterion_of(problem)
+
+    def pooled(images: np.ndarray) -> np.ndarray:
+        return encoder.components_(encoder.pooled(images))
+
+    X = in_blocks(pooled, problem.database)  # (n, components)
+    Q = X if problem.leave_one_out else in_blocks(pooled, problem.queries)
+    rows = {}
+    for m in (X.shape[1], min(96, X.shape[1])):
+        half = [A[:, :m].astype(np.float16).astype(np.float32) for A in (X, Q)]
+        rows[f"pooled_{m}"] = row(quality(problem, *half), bytes=2 * m)
+        show(f"pooled_{m}", rows[f"pooled_{m}"])
+    trial = held_out(problem._replace(database=X, queries=Q), 6000)
+    some = methods.some_of(X, 0)
+    for label, tries in SPARSITIES.items():
+        best = None
+        for options in tries:
+            model = SparseAutoencoder(
+                encoder.n_units, epochs=encoder.epochs, decay="linear", random_state=0, **options
+            ).fit(some)
+            figure = quality(trial, *(model.transform(A) for A in (trial.database, trial.queries)))[criterion]
+            if best is None or figure.mean() > best[0]:
+                best = (figure.mean(), model, options)
+        _, model, options = best
+        codes, queries = (Codes.from_dense(model.transform(A)) for A in (X, Q))
+        l0 = float(codes.counts.mean())
+        rows[label] = row(quality(problem, dense(codes), dense(queries)), bytes=6 * l0, settings=options)
+        show(label, rows[label])
+        pair = dense(codes.keep(32)), dense(queries.keep(32))
+        rows[f"{label}_k32"] = row(quality(problem, *pair), bytes=6 * min(32.0, l0), settings=options)
+        show(f"{label}_k32", rows[f"{label}_k32"])
+    return rows
 
 
-def row(values: dict[str, np.ndarray], size: int, **more: float) -> dict[str, float]:
-    """Means over queries, and the half width of a bootstrap interval of 95 % for mAP."""
-    rng = np.random.default_rng(0)
-    ap = values["map"]
-    means = ap[rng.integers(len(ap), size=(1000, len(ap)))].mean(axis=1)
-    half = float(np.diff(np.percentile(means, [2.5, 97.5]))[0] / 2)
+def criterion_of(problem: Problem) -> str:
+    return "precision@20" if problem.leave_one_out else "map@1000" if problem.database.ndim == 4 else "map"
+
+
+def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds; "spread" is largest less smallest."""
+    figures = {k for k in runs[0] if isinstance(runs[0][k], float)}
     return {
-        **{name: float(v.mean()) for name, v in values.items()},
-        "map_half_width": half,
-        "bytes": size,
-        **more,
+        **runs[0],
+        **{k: float(np.mean([run[k] for run in runs])) for k in figures},
+        "spread": {k: float(np.ptp([run[k] for run in runs])) for k in sorted(figures)},
+        "seeds": len(runs),
     }
 
 
-def evaluate_set(name: str, quick: bool, seeds: int) -> dict[str, dict[str, float]]:
+def evaluate_set(name: str, quick: bool, seeds: int) -> dict[str, dict[str, Any]]:
     problem = load(name, quick)
-    say(f"{name}: {len(problem.queries)} queries, {len(problem.database)} images")
-    table = {}
-    for method, make in BASELINES.items():
-        encode, size = make(problem.database, 0)
-        table[method] = row(quality(problem, encode(problem.database), encode(problem.queries)), size)
-        show(method, table[method])
-    runs: dict[str, list[dict[str, float]]] = {}
-    options = {"epochs": 5, "n_patches": 30_000} if quick else {}
-    for seed in range(seeds):
-        for label, more in (("nsae", {}), ("nsae_k128", {"k": 128})):
-            encoder = ImageEncoder(random_state=seed, **options, **more).fit(problem.database)
-            started = time.perf_counter()
-            codes = encoder.encode(problem.database)
-            rate = len(problem.database) / (time.perf_counter() - started)
-            queries = codes if problem.leave_one_out else encoder.encode(problem.queries)
-            for suffix, binary in (("", False), ("_binary", True)):
-                if binary and label != "nsae":
-                    continue
-                values = quality(problem, dense(codes, binary), dense(queries, binary))
-                size = encoder.k * (2 if binary else 6)  # a unit in 2 bytes, a value in 4
-                runs.setdefault(label + suffix, []).append(row(values, size, images_per_s=rate))
-                show(label + suffix, runs[label + suffix][-1])
-    for label, rows in runs.items():
-        table[label] = {key: float(np.mean([r[key] for r in rows])) for key in rows[0]}
-        table[label]["map_spread"] = float(np.ptp([r["map"] for r in rows]))  # over seeds
+    criterion = CRITERION.get(name, "map")
+    say(f"{name}: {len(problem.queries)} queries, {len(problem.database)} images; chosen by {criterion}")
+    table: dict[str, dict[str, Any]] = {}
+    for method in methods.METHODS:
+        if quick and method in SLOW:
+            continue
+        try:
+            table |= baseline(method, problem, criterion)
+        except ImportError as error:
+            say(f"  {method} is left out: {error}")
+    if not quick:
+        table |= curve(problem)
+    runs = [nsae(problem, seed, quick) for seed in range(seeds)]
+    for label in runs[0]:
+        table[label] = over_seeds([run[label] for run in runs if label in run])
     return table
 
 
-def show(method: str, figures: dict[str, float]) -> None:
-    say(f"  {method:18} " + "  ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+# ---- what is printed and drawn
+
+
+def show(method: str, figures: dict[str, Any]) -> None:
+    say(f"  {method:22} " + "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if isinstance(v, (int, float))))
+
+
+def print_table(name: str, table: dict[str, dict[str, Any]]) -> None:
+    heads = ("prec@1", "prec@10", "prec@20", "prec@100", "mAP", "±", "mAP@1000", "bytes", "images/s", "ms/query")
+    print(f"\n{name:24}" + "".join(f"{head:>9}" for head in heads))
+    for method, f in table.items():
+        low, high = f["interval"]["map"]
+        cells = [f[key] for key in ("precision@1", "precision@10", "precision@20", "precision@100", "map")]
+        line = "".join(f"{value:9.3f}" for value in [*cells, (high - low) / 2, f["map@1000"]])
+        line += f"{f['bytes']:9.0f}"
+        for key, form in (("images_per_s", "9.0f"), ("search_ms", "9.2f")):
+            line += format(f[key], form) if key in f else " " * 9
+        more = " ".join(f"{k}={v}" for k, v in f.get("settings", {}).items())
+        print(f"  {method:22}{line}  {more}".rstrip(), flush=True)
+
+
+def plot(result: dict[str, dict[str, dict[str, Any]]], path: str) -> None:
+    """Quality against bytes an image, a panel a set."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.6 * len(result), 3.4), layout="constrained")
+    axes = figure.subplots(1, len(result), squeeze=False)[0]
+    lines = {
+        "nsae": [f"nsae_k{k}" if k != 32 else "nsae" for k in KS],
+        "nsae, only which units": [f"nsae_binary_k{k}" if k != 32 else "nsae_binary" for k in KS],
+        "PCA": [f"pca_{m}" for m in CURVE],
+        "random projection": [f"random_projection_{m}" for m in CURVE],
+    }
+    single = {"ITQ": "itq", "bag of words": f"bag_of_words@{BYTES}", "dictionary": f"dictionary@{BYTES}"}
+    for ax, (name, table) in zip(axes, result.items(), strict=True):
+        key = CRITERION.get(name, "map")
+        for label, rows in lines.items():
+            rows = [table[r] for r in rows if r in table]
+            ax.plot([r["bytes"] for r in rows], [r[key] for r in rows], "o-", label=label, markersize=4)
+        for (label, r), marker in zip(single.items(), "s^D", strict=True):
+            if r in table:
+                ax.plot(table[r]["bytes"], table[r][key], marker, color="0.4", label=label)
+        ax.axhline(table["raw"][key], color="0.6", linestyle=":", label="raw pixels")
+        ax.set(title=name, xlabel="bytes an image", xscale="log")
+        ax.set_ylabel({"map": "mAP", "map@1000": "mAP@1000", "precision@20": "precision@20"}[key])
+        ax.grid(alpha=0.3)
+    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=110)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -204,31 +310,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
     parser.add_argument("--data", choices=SETS, help="one set only")
-    parser.add_argument("--seeds", type=int, default=1, help="of nsae; means over so many (1)")
+    parser.add_argument("--seeds", type=int, help="of nsae; means over so many (3; 1 with --quick)")
+    parser.add_argument("--plot", metavar="FILE", help="draw quality against bytes")
     args = parser.parse_args(argv)
+    seeds = args.seeds or (1 if args.quick else 3)
     result = {}
     for name in [args.data] if args.data else SETS:
         try:
-            result[name] = evaluate_set(name, args.quick, args.seeds)
+            result[name] = evaluate_set(name, args.quick, seeds)
         except FileNotFoundError as error:
             say(f"{name} is left out: {error}")
             continue
-        print(
-            f"\n{name:18}{'prec@1':>8}{'prec@20':>9}{'mAP':>7}{'±':>7}{'mAP@1000':>10}{'bytes':>7}{'images/s':>10}"
-        )
-        for method, f in result[name].items():
-            rate = f"{f['images_per_s']:10.0f}" if "images_per_s" in f else ""
-            figures = (
-                f"{f['precision@1']:8.3f}{f['precision@20']:9.3f}{f['map']:7.3f}{f['map_half_width']:7.3f}"
-            )
-            print(f"  {method:16}{figures}{f['map@1000']:10.3f}{f['bytes']:7.0f}{rate}", flush=True)
+        print_table(name, result[name])
+    if args.plot and result:
+        plot(result, args.plot)
     if args.json:
         print(json.dumps(result))
     return 0
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

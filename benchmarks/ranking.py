@@ -1,0 +1,114 @@
+"""Ranking a database for queries, and how good the rankings are: what the retrieval benchmarks share."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from nsae import archives, datasets
+from nsae.retrieval.metrics import average_precision, precision_at
+
+SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k")
+CRITERION = {"cifar10_jpeg": "map@1000", "corel1k": "precision@20"}  # what is chosen by; else "map"
+DEPTHS = (1, 10, 20, 100)
+BLOCK = 50  # queries ranked at a time
+QUERIES_A_CLASS = 100
+COREL_SIDE = 96
+
+
+class Problem(NamedTuple):
+    """Images (n, H, W[, 3]) uint8 and labels; a query that is in the database is left out of its ranking."""
+
+    database: np.ndarray
+    labels: np.ndarray
+    queries: np.ndarray
+    query_labels: np.ndarray
+    leave_one_out: bool
+
+
+def load(name: str, quick: bool = False) -> Problem:
+    """What is reported: queries that nothing was chosen by, but for Corel-1K, whose photos are all there are."""
+    if name == "corel1k":
+        images, labels = archives.corel1k(COREL_SIDE)
+        if quick:
+            images, labels = images[::4], labels[::4]
+        return Problem(images, labels, images, labels, True)
+    if name == "cifar10_jpeg":
+        (X, y), (Q, z) = (archives.cifar10_jpeg(split) for split in ("train", "test"))
+    else:
+        parts = [getattr(datasets, name)(split) for split in ("train", "test")]
+        X, y = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        rng = np.random.default_rng(0)
+        chosen = np.concatenate(
+            [rng.permutation(np.flatnonzero(y == label))[:QUERIES_A_CLASS] for label in range(10)]
+        )
+        Q, z = X[chosen], y[chosen]
+        X, y = np.delete(X, chosen, axis=0), np.delete(y, chosen)
+    mixed = np.random.default_rng(1).permutation(len(X))  # ties go to the first: no class may come first
+    X, y = X[mixed], y[mixed]
+    if quick:
+        X, y, Q, z = X[:2000], y[:2000], Q[:: len(Q) // 200], z[:: len(z) // 200]
+    return Problem(X, y, Q, z, False)
+
+
+def held_out(problem: Problem, size: int, queries: int = 500) -> Problem:
+    """A part of the database as a problem of its own, to choose settings by; of Corel-1K every other photo."""
+    if problem.leave_one_out:
+        X, y = problem.database[::2], problem.labels[::2]
+        return Problem(X, y, X, y, True)
+    queries = min(queries, len(problem.database) // 4)
+    chosen = np.random.default_rng(2).permutation(len(problem.database))[: size + queries]
+    q, rows = chosen[:queries], chosen[queries:]
+    X, y = problem.database, problem.labels
+    return Problem(X[rows], y[rows], X[q], y[q], False)
+
+
+def ranking(S: np.ndarray) -> np.ndarray:
+    """(q, n) rows by descending score S (q, n) float32, ties by lowest row.
+
+    One sort of numbers that hold the score above and the row below: NumPy sorts those faster than it
+    argsorts, and no two are equal.
+    """
+    bits = (-S).astype(np.float32).view(np.uint32)
+    bits = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))  # now ordered as the floats are
+    keys = (bits.astype(np.uint64) << np.uint64(32)) | np.arange(S.shape[1], dtype=np.uint64)
+    keys.sort(axis=1)
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def quality(
+    problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str = "cosine", full: bool = True
+) -> dict[str, np.ndarray]:
+    """Of each query: precision@1 …, map and map@1000 as (q,) arrays, from rows X (n, d) and Q (q, d).
+
+    Cosine or L2; "dot" of binary rows is their Hamming distance, since each has as many ones.
+    """
+    if metric == "cosine":
+        X, Q = (A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12) for A in (X, Q))
+    half_squares = np.einsum("nd,nd->n", X, X) / 2 if metric == "l2" else np.float32(0)  # (n,)
+    _, of_row = np.unique(np.concatenate([problem.labels, problem.query_labels]), return_inverse=True)
+    of_row, of_query = of_row[: len(X)], of_row[len(X) :]
+    n_relevant = np.bincount(of_row, minlength=of_query.max() + 1)[of_query] - problem.leave_one_out  # (q,)
+
+    def block(start: int) -> dict[str, np.ndarray]:
+        rows = slice(start, start + BLOCK)
+        S = Q[rows] @ X.T - half_squares  # (b, n)
+        if problem.leave_one_out:
+            S[np.arange(len(S)), start + np.arange(len(S))] = -np.inf
+        order = ranking(S)[:, : len(X) - problem.leave_one_out]  # (b, n)
+        relevant = of_row[order] == of_query[rows, None]  # (b, n)
+        found = {f"precision@{k}": precision_at(relevant, k) for k in DEPTHS}
+        found["map"] = average_precision(relevant, np.maximum(n_relevant[rows], 1))
+        found["map@1000"] = average_precision(relevant[:, :1000])
+        return found
+
+    with ThreadPoolExecutor(2) as pool:  # sorting and products let go of Python's lock
+        parts = list(pool.map(block, range(0, len(Q), BLOCK)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
