@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from nsae import __version__, commands
+from nsae import __version__, commands, commands_search
+from nsae.errors import UsageError
 from nsae.outputs import any_streams, printable
 
 DATA_HELP = "a folder of images, one image, a .npy file of rows, or a data set: glyphs, mnist, fashion-mnist"
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough (| head); the flush at exit must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except commands.UsageError as error:
+    except UsageError as error:
         print(f"nsae: error: {printable(str(error))}", file=sys.stderr)
         return 2
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError) as error:
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _training(command, n_units=512, k=32, epochs=50)
 
-    command = _command(add, "similar", commands.similar, "find the photos nearest to one")
+    command = _command(add, "similar", commands_search.similar, "find the photos nearest to one")
     command.add_argument("query", nargs="+", help="image files")
     _index(command)
     command.add_argument("-k", type=_count, default=10, help="how many hits (%(default)s)")
@@ -91,7 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     _strict(command)
 
     command = _command(
-        add, "evaluate", commands.evaluate_index, "precision, recall and mAP of an index, each photo a query"
+        add,
+        "evaluate",
+        commands_search.evaluate_index,
+        "precision, recall and mAP of an index, each photo a query",
     )
     _index(command)
     command.add_argument("--labels", required=True, metavar="RULE", help=LABELS_HELP.replace("%", "%%"))

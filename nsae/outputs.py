@@ -63,6 +63,17 @@ def as_json(value: Any) -> str:
     return json.dumps(_finite(value), default=str, allow_nan=False)
 
 
+def report(as_object: bool, figures: dict[str, Any]) -> None:
+    """Print figures by name: one JSON object, or a line a figure."""
+    if as_object:
+        print(as_json({name.replace(" ", "_"): value for name, value in figures.items()}))
+        return
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        shown = f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+        print(f"{name:<{width}}  {shown}")
+
+
 def any_streams() -> None:
     """Printing to stdout and stderr never fails: not if they are closed, nor for letters they don't have."""
     for name in ("stdout", "stderr"):
