@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from nsae.errors import ImageReadError
+from nsae.images.files import id_of
 from nsae.indexfiles import codes_of, open_index
 from nsae.outputs import as_json, check_picture, printable, report, save_picture
 from nsae.retrieval import CodeIndex, Hits
 from nsae.retrieval.metrics import average_precision, precision_at, recall_at
-from nsae.sources import id_of, read_images
+from nsae.sources import read_images
 
 MAX_DRAWN = 20  # hits a query, and queries, in one picture
 BLOCK_PAIRS = 1 << 21  # hits that evaluate holds at a time, of some 30 bytes

@@ -63,6 +63,18 @@ def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> 
     return sorted(found)
 
 
+def id_of(path: str | os.PathLike, root: str | os.PathLike | None) -> str:
+    """A photo's id: its path below ``root``, the folder that was indexed, however that is spelt or linked.
+
+    Of a photo elsewhere, or where ``root`` is None, its absolute path.
+    """
+    path = Path(path)
+    real = Path(os.path.realpath(path.parent), path.name)  # a link to a photo is a photo of its own
+    if root is not None and real.is_relative_to(root):
+        return real.relative_to(root).as_posix()
+    return os.fspath(real)
+
+
 def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool = True) -> np.ndarray:
     """One image as float32 in [0, 1]: (H, W, 3), or (H, W) for ``color=False``.
 
@@ -92,6 +104,28 @@ def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool 
             if plain.mode == "F":
                 return np.repeat(pixels[:, :, None], 3, axis=2) if color else pixels.copy()
             return pixels / np.float32(255)
+    except Exception as error:  # decoders meet damaged bytes with almost any exception
+        raise ImageReadError(path, _reason(Image, path, error)) from error
+
+
+def load_thumbnail(path: str | os.PathLike, longest: int) -> np.ndarray:
+    """One image as uint8 (H, W, 3), upright and in its own proportions, no side longer than ``longest``.
+
+    Smaller images stay as they are.  Errors and what is read are those of :func:`load_image`.
+    """
+    _check_side(longest)
+    Image = require("PIL.Image", "images", "reading images")
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+            raise OSError("not a regular file")  # opening a pipe would wait for ever
+        with _open(Image, path) as image:
+            image.draft("RGB", (2 * longest, 2 * longest))
+            image.load()
+            plain = _plain(Image, _upright(Image, image), True)
+            if plain.mode == "F":  # grey of more than 8 bits, in [0, 1]
+                plain = Image.fromarray(np.rint(np.asarray(plain) * 255).astype(np.uint8)).convert("RGB")
+            plain.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=3.0)
+            return np.asarray(plain)  # (H, W, 3)
     except Exception as error:  # decoders meet damaged bytes with almost any exception
         raise ImageReadError(path, _reason(Image, path, error)) from error
 
