@@ -22,7 +22,6 @@ from nsae.encoder import Encoder
 from nsae.errors import ImageReadError, require
 from nsae.images.files import id_of, load_thumbnail
 from nsae.images.unit_pictures import unit_pictures
-from nsae.progress import Progress
 from nsae.retrieval import CodeIndex, Hits, unit_catalogue
 from nsae.retrieval.explain import explain
 from nsae.storage import atomic_file, refuse_existing
@@ -107,15 +106,9 @@ def write_gallery(
     titles = [_name(query, q) for q, query in enumerate(queries)] if names is None else names
     photos = _Photos(root)
     shown = []
-    with Progress("gallery: hits", len(queries), enabled=len(queries) > 20) as progress:
-        for q, query in enumerate(queries):
-            shown.append(
-                {
-                    "photo": photos.of_query(query, titles[q]),
-                    "hits": _hits(hits, q, index, codes[q : q + 1], keep, photos),
-                }
-            )
-            progress.update()
+    for q, query in enumerate(queries):
+        photo = photos.of_query(query, titles[q])
+        shown.append({"photo": photo, "hits": _hits(hits, q, index, codes[q], keep, photos)})
     units = sorted({unit for query in shown for hit in query["hits"] for unit, _ in hit["shares"]})
     data = {
         "metric": index.metric,
