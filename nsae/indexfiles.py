@@ -27,6 +27,21 @@ class Opened(NamedTuple):
     encoder: Encoder | ImageEncoder | None  # None for codes without a model, from nsae encode
     root: Path | None  # None unless they are files
 
+    def photo_encoder(self) -> Encoder | ImageEncoder:
+        """The encoder; ValueError if there is none, or if it does not take photos."""
+        if self.encoder is None:
+            raise ValueError(
+                "This index holds codes without the encoder that made them, so photos cannot be compared to "
+                "them. Index the photos with that model: nsae index PHOTOS --model MODEL -o INDEX."
+            )
+        if self.encoder.preprocessing is None:
+            raise ValueError("This index is of rows of numbers, not images: use CodeIndex.load and .search.")
+        return self.encoder
+
+    def path_of(self, id: int | str) -> Path | None:
+        """The file of a photo; None where the index is of no files."""
+        return None if self.root is None else self.root / str(id)
+
 
 def open_index(path: str | os.PathLike) -> Opened:
     """Read an index folder; ModelFormatError if a part of it cannot be used."""

@@ -47,6 +47,12 @@ def check_picture(path: str | os.PathLike, force: bool) -> Path:
     return check_file(target, force)
 
 
+def check_page(path: str | os.PathLike, force: bool) -> Path:
+    """As :func:`check_file`, for a gallery; ImportError without Pillow."""
+    require("PIL.Image", "images", "galleries")
+    return check_file(path, force)
+
+
 def save_picture(figure: Figure, path: Path, force: bool) -> None:
     """Write a figure in the format that its name says, whole or not at all."""
     with atomic_file(path, overwrite=force) as file:

@@ -16,6 +16,7 @@ import numpy as np
 from nsae.encoder import Encoder
 from nsae.errors import ImageReadError, require
 from nsae.images.files import load_image, load_thumbnail
+from nsae.images.montage import at_height, in_a_row
 from nsae.images.regions import Regions
 from nsae.progress import Progress
 from nsae.retrieval import CodeIndex, unit_catalogue
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 HEIGHT = 72  # pixels
 PHOTOS = 3
 SPARE = 5  # photos that may be missing before one is short
-WIDEST = 1.6  # times its height; a panorama is squeezed
-GAP = 2  # pixels between two photos, in a grey that is quiet on light and on dark
 FRAME, EDGE = (255, 214, 10), (20, 20, 20)  # yellow on black shows on any photo
 
 
@@ -83,18 +82,18 @@ def unit_pictures(
     tiles: dict[int, list[np.ndarray]] = {use.unit: [] for use in described}
     texts: dict[int, list[str]] = {use.unit: [] for use in described}
     for unit, pattern in _patterns(encoder, list(tiles)):
-        tiles[unit].append(_at_height(pattern, height))
+        tiles[unit].append(at_height(pattern, height))
         texts[unit].append("its pattern")
     shown = _readable(described, root, photos, 2 * height)
     frames = _frames(shown, encoder, root)
     for unit, chosen in shown.items():
         for id, photo in chosen:
-            tile = _at_height(photo, height)
+            tile = at_height(photo, height)
             tiles[unit].append(_framed(tile, frames[unit, id]) if (unit, id) in frames else tile)
         if chosen:
             texts[unit].append("the photos that have most of it: " + ", ".join(str(id) for id, _ in chosen))
     return {
-        unit: UnitPicture(_in_a_row(tiles[unit], height), f"Unit {unit}: {'; '.join(texts[unit])}")
+        unit: UnitPicture(in_a_row(tiles[unit]), f"Unit {unit}: {'; '.join(texts[unit])}")
         for unit in tiles
         if tiles[unit]
     }
@@ -152,14 +151,6 @@ def _frames(shown, encoder, root) -> dict[tuple[int, str], tuple[float, float, f
     return frames
 
 
-def _at_height(image: np.ndarray, height: int) -> np.ndarray:
-    Image = require("PIL.Image", "images", "pictures of units")
-    h, w = image.shape[:2]
-    width = round(height * min(max(w / h, 1 / WIDEST), WIDEST))
-    how = Image.Resampling.NEAREST if h < height else Image.Resampling.BILINEAR  # a pattern's pixels show
-    return np.asarray(Image.fromarray(image).resize((width, height), how))
-
-
 def _framed(tile: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
     """The tile with a line around the box: yellow between black, so that it shows on any photo."""
     Image = require("PIL.Image", "images", "pictures of units")
@@ -171,9 +162,3 @@ def _framed(tile: np.ndarray, box: tuple[float, float, float, float]) -> np.ndar
     draw.rectangle((left, top, right - 1, bottom - 1), outline=EDGE, width=4)
     draw.rectangle((left + 1, top + 1, right - 2, bottom - 2), outline=FRAME, width=2)
     return np.asarray(picture)
-
-
-def _in_a_row(tiles: list[np.ndarray], height: int) -> np.ndarray:
-    gap = np.full((height, GAP, 3), 128, np.uint8)
-    row = [part for tile in tiles for part in (tile, gap)]
-    return np.concatenate(row[:-1], axis=1)
