@@ -154,7 +154,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--top", type=_count, default=5, metavar="N", help="name so many photos (%(default)s)"
     )
-    command.add_argument("--sort", choices=("rows", "mean", "unit"), default="rows", help="(%(default)s)")
+    command.add_argument(
+        "--sort",
+        choices=("rows", "mean", "unit"),
+        help="largest first; of units that were named: by unit (rows)",
+    )
     command.add_argument(
         "--common",
         type=float,

@@ -90,7 +90,9 @@ def explain(args: Namespace) -> int:
     if page:
         row = library.ids.index(id)
         hits = Hits(np.float32([[distance]]), np.array([[row]]), np.array([1]), np.array([[id]], object))
-        _write_page(page, [query], code, hits, opened, args)
+        names = f"{query.plus[0].name} and {Path(str(id)).name}"
+        words = {"title": f"What {names} have in common", "heading": "The photo that it is compared with"}
+        _write_page(page, [query], code, hits, opened, args, **words)
     if args.json:
         figures = {
             "query": query.name,
@@ -123,9 +125,10 @@ def units(args: Namespace) -> int:
     picture = check_picture(args.plot, args.force) if args.plot else None
     opened = open_index(args.index)
     library = opened.library
-    uses = unit_catalogue(library, args.unit or None, top=args.top, common=args.common)
-    if args.sort != "unit":
-        uses = sorted(uses, key=lambda use: -getattr(use, args.sort))  # ties stay as they were: by unit
+    uses = unit_catalogue(library, sorted(set(args.unit)) or None, top=args.top, common=args.common)
+    sort = args.sort or ("unit" if args.unit else "rows")
+    if sort != "unit":
+        uses = sorted(uses, key=lambda use: -getattr(use, sort))  # ties stay as they were: by unit
     if picture:
         save_picture(_draw_units([use.unit for use in uses], opened), picture, args.force)
     if args.json:
@@ -249,7 +252,13 @@ def _in_words(cause: Counterfactual | None, is_hit: bool, k: int) -> str:
 
 
 def _write_page(
-    page: Path, queries: list[Query], codes: Codes, hits: Hits, opened: Opened, args: Namespace
+    page: Path,
+    queries: list[Query],
+    codes: Codes,
+    hits: Hits,
+    opened: Opened,
+    args: Namespace,
+    **words: str,
 ) -> None:
     from nsae.images.gallery import THUMBNAIL, write_gallery
 
@@ -265,6 +274,7 @@ def _write_page(
         names=[q.plus[0].name if one else q.name for q, one in zip(queries, single, strict=True)],
         keep=getattr(args, "keep", None),
         overwrite=args.force,
+        **words,
     )
 
 

@@ -54,6 +54,7 @@ def write_gallery(
     names: Sequence[str] | None = None,
     keep: int | None = None,
     title: str | None = None,
+    heading: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write one HTML file that shows each query, its hits, their distances, and the units that they share.
@@ -77,7 +78,8 @@ def write_gallery(
         What queries are called; by default the names of their files.
     keep : int, optional
         As in ``index.search``, if the hits were searched so.
-    title : str, optional
+    title, heading : str, optional
+        What stands over the page, and over the hits; by default what they are and how many.
     overwrite : bool
 
     Returns
@@ -113,14 +115,15 @@ def write_gallery(
     data = {
         "metric": index.metric,
         "rows": len(index),
+        "heading": heading,
         "framed": encoder is not None and not isinstance(encoder, Encoder),
         "photos": photos.shown,
         "units": _units(units, index, encoder, root),
         "queries": shown,
     }
-    title = (
-        title or f"{len(queries)} {'photo' if len(queries) == 1 else 'photos'}, and what is most like each"
-    )
+    if title is None:
+        many = f"{len(queries)} photos, and what is most like each"
+        title = many if len(queries) > 1 else f"{titles[0]}, and what is most like it"
     page = TEMPLATE.read_text(encoding="utf-8")
     for mark, text in {
         "{{title}}": html.escape(title),
