@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_units,
         default=[],
         metavar="UNITS",
-        help="only photos with all of these",
+        help="only photos with all of these, such as 18,54",
     )
     option(
         "--forbid",
@@ -281,7 +281,10 @@ def _count(text: str) -> int:
 
 
 def _units(text: str) -> list[int]:
-    return [int(unit) for unit in text.split(",")]
+    try:
+        return [int(unit) for unit in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is expected to be unit numbers, such as 18,54") from None
 
 
 def _k(text: str) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.errors import ImageReadError
+from nsae.errors import ImageReadError, UsageError
 from nsae.images.files import id_of
 from nsae.indexfiles import Opened, open_index
 from nsae.outputs import as_json, check_page, check_picture, printable, report, save_picture
@@ -34,6 +34,8 @@ BLOCK_PAIRS = 1 << 21  # hits that evaluate holds at a time, of some 30 bytes
 
 def similar(args: Namespace) -> int:
     """``nsae similar``: each query's nearest photos, as a table, JSON, paths, a picture, or a gallery."""
+    if args.json and args.null:
+        raise UsageError("--json and -0 are two forms of one answer. Choose one.")
     picture = check_picture(args.plot, args.force) if args.plot else None
     page = check_page(args.html, args.force) if args.html else None
     asked = parse_queries(args.query, args.plus, args.minus)

@@ -160,6 +160,17 @@ def test_a_picture_of_composed_queries(ask, tmp_path):
     assert Image.open(tmp_path / "p.png").size[0] > 300
 
 
+def test_two_forms_of_one_answer(ask):
+    assert "-0" in ask("similar", "red/red_0.png", "-0", expect=2)
+
+
+def test_units_are_numbers(index, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["similar", "a.png", "-i", str(index), "--forbid", "3,x"])
+    assert stopped.value.code == 2
+    assert "such as 18,54" in capsys.readouterr().err
+
+
 def test_help_shows_how(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["similar", "--help"])

@@ -91,19 +91,13 @@ def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool 
     _check_side(side)
     Image = require("PIL.Image", "images", "reading images")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-            raise OSError("not a regular file")  # opening a pipe would wait for ever
-        with _open(Image, path) as image:
-            if side is not None:  # a JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed stays sharp
-                image.draft("RGB" if color else "L", (2 * side, 2 * side))
-            image.load()
-            plain = _plain(Image, _upright(Image, image), color)
-            if side is not None:
-                plain = _square(Image, plain, side)
-            pixels = np.asarray(plain, dtype=np.float32)  # (H, W[, 3])
-            if plain.mode == "F":
-                return np.repeat(pixels[:, :, None], 3, axis=2) if color else pixels.copy()
-            return pixels / np.float32(255)
+        plain = _upright_and_plain(Image, path, color, side)
+        if side is not None:
+            plain = _square(Image, plain, side)
+        pixels = np.asarray(plain, dtype=np.float32)  # (H, W[, 3])
+        if plain.mode == "F":
+            return np.repeat(pixels[:, :, None], 3, axis=2) if color else pixels.copy()
+        return pixels / np.float32(255)
     except Exception as error:  # decoders meet damaged bytes with almost any exception
         raise ImageReadError(path, _reason(Image, path, error)) from error
 
@@ -116,16 +110,11 @@ def load_thumbnail(path: str | os.PathLike, longest: int) -> np.ndarray:
     _check_side(longest)
     Image = require("PIL.Image", "images", "reading images")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-            raise OSError("not a regular file")  # opening a pipe would wait for ever
-        with _open(Image, path) as image:
-            image.draft("RGB", (2 * longest, 2 * longest))
-            image.load()
-            plain = _plain(Image, _upright(Image, image), True)
-            if plain.mode == "F":  # grey of more than 8 bits, in [0, 1]
-                plain = Image.fromarray(np.rint(np.asarray(plain) * 255).astype(np.uint8)).convert("RGB")
-            plain.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=3.0)
-            return np.asarray(plain)  # (H, W, 3)
+        plain = _upright_and_plain(Image, path, True, longest)
+        if plain.mode == "F":  # grey of more than 8 bits, in [0, 1]
+            plain = Image.fromarray(np.rint(np.asarray(plain) * 255).astype(np.uint8)).convert("RGB")
+        plain.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=3.0)
+        return np.asarray(plain)  # (H, W, 3)
     except Exception as error:  # decoders meet damaged bytes with almost any exception
         raise ImageReadError(path, _reason(Image, path, error)) from error
 
@@ -229,6 +218,17 @@ def _open(Image, path):
             with suppress(Exception):
                 image.getexif()
         return image
+
+
+def _upright_and_plain(Image, path, color: bool, side: int | None):
+    """The file's picture, in a mode of :func:`_plain`; of no more than ``side`` pixels it stays sharp."""
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise OSError("not a regular file")  # opening a pipe would wait for ever
+    with _open(Image, path) as image:
+        if side is not None:  # a JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed stays sharp
+            image.draft("RGB" if color else "L", (2 * side, 2 * side))
+        image.load()
+        return _plain(Image, _upright(Image, image), color)
 
 
 def _upright(Image, image):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nsae.retrieval import CodeIndex, Counterfactual
+from nsae.retrieval.index import METRICS
 
 VALUES = st.sampled_from([0.0, 0.0, 1.0, 2.0, 0.1, 1 / 3]).map(np.float32)
 SIGNED = st.sampled_from([0.0, 0.0, 1.0, 2.0, -1.0]).map(np.float32)
-METRICS = ["cosine", "l2", "dot"]
 
 
 def filled(Z, metric="cosine"):

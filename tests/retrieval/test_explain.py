@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from nsae.codes import Codes
 from nsae.retrieval import CodeIndex, cosine, dot, hamming, jaccard, l2, shares
 from nsae.retrieval.explain import explain
+from nsae.retrieval.index import METRICS
 
 VALUES = st.sampled_from([0.0, 0.0, 1.0, 2.0, 0.1, 1 / 3]).map(np.float32)
 PAIRS = st.integers(1, 8).flatmap(lambda h: st.tuples(*[hnp.arrays(np.float32, h, elements=VALUES)] * 2))
@@ -62,6 +63,14 @@ def test_on_10000_random_pairs_shares_add_up_to_what_the_index_reports(rng):
             total = sum(share for _, share in index.explain(index.codes[q], int(row), top=h))
             worst = max(worst, abs(total - (1 - float(distance))))
     assert worst < 1e-6
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_index_explains_by_its_own_metric(metric):
+    index = CodeIndex(3, metric=metric)
+    index.add(np.array([[3.0, 0, 4]]), ["photo"])
+    q = np.array([4.0, 1, 3])
+    assert index.explain(q, "photo") == explain(of(q), index.codes, metric=metric)
 
 
 @pytest.mark.parametrize("top", [0, -1])
