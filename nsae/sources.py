@@ -58,6 +58,7 @@ def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Sou
             )
         return _read_dataset(source)
     from nsae.images import find_images
+    from nsae.images.files import id_of
 
     if images is None:
         raise ValueError(f"This model was trained on rows of numbers: give it a .npy file, not {source}.")
@@ -95,14 +96,6 @@ def read_images(
             + ("; --strict accepts none such." if rows else ".")
         )
     return np.stack(rows), kept
-
-
-def id_of(path: Path, root: Path | None) -> str:
-    """A photo's id: its path below the folder that was indexed, however that folder is spelt or linked."""
-    real = Path(os.path.realpath(path.parent), path.name)  # a link to a photo is a photo of its own
-    if root is not None and real.is_relative_to(root):
-        return real.relative_to(root).as_posix()
-    return os.fspath(real)
 
 
 def _reporter(failures: list[ImageReadError]) -> Callable[[ImageReadError], None]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
 from nsae.retrieval.checks import checked_codes
+from nsae.retrieval.counterfactual import Counterfactual, counterfactual
+from nsae.retrieval.explain import explain
 from nsae.retrieval.folder import read_folder, write_folder
 from nsae.retrieval.hits import Hits, collect
 from nsae.retrieval.ids import Ids, as_id, as_ids
@@ -255,29 +258,27 @@ class CodeIndex:
         Returns
         -------
         list of (unit, share)
-            Largest share first, ties by lowest unit.  Over all units the shares add up to the cosine
-            similarity, whatever the index's metric.
+            Largest share first, ties by lowest unit.  Over all units the shares add up to the similarity:
+            for cosine 1 − distance, for the other metrics see :func:`nsae.retrieval.explain.explain`.
 
         Raises
         ------
         ValueError
             If the id is not in the index, top < 1, or not one code came.
         """
-        codes = checked_codes(code, self.n_units)
-        if top < 1:
-            raise ValueError(f"top={top} is expected to be at least 1: it is the number of units to name.")
-        if len(codes) != 1:
-            raise ValueError(
-                f"explain compares one code with one row, got {len(codes)} codes: call it for each."
-            )
-        row = self.codes[self.row_of(id)]
-        common, here, there = np.intersect1d(codes.units, row.units, assume_unique=True, return_indices=True)
-        norms = np.sqrt(
-            squared_norms_of(codes) * squared_norms_of(row)
-        )  # (1,), above 0 if any unit is common
-        shares = codes.values[here].astype(np.float64) * row.values[there] / norms  # (26)
-        order = np.argsort(-shares, kind="stable")[:top]
-        return list(zip(common[order].tolist(), shares[order].tolist(), strict=True))
+        code = checked_codes(code, self.n_units)
+        return explain(code, self.codes[self.row_of(id)], top, metric=self.metric)
+
+    def counterfactual(
+        self, code: Codes | np.ndarray, id: int | str, k: int = 10, **options: Any
+    ) -> Counterfactual | None:
+        """The smallest set of the query's units whose removal drops the row ``id`` out of its top k.
+
+        Arguments, result and errors are those of
+        :func:`nsae.retrieval.counterfactual.counterfactual`, which takes the options of ``search``; of
+        ``exclude``, it takes the one id.
+        """
+        return counterfactual(self, checked_codes(code, self.n_units), self.row_of(id), k, **options)
 
     def save(
         self,
