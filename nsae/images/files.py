@@ -41,8 +41,9 @@ def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> 
     not, so that no loop, and nothing outside of ``root``, is walked.  Where ``root`` is a file, it is
     the one result, whatever its name.
 
-    Raises FileNotFoundError if ``root`` does not exist.  A folder that cannot be listed is given to
-    ``on_error`` as an :class:`ImageReadError`, which is raised where ``on_error`` is None.
+    Raises FileNotFoundError if ``root`` does not exist.  A folder that cannot be listed, or
+    not be entered, is given to ``on_error`` as an :class:`ImageReadError`, which is raised where ``on_error``
+    is None.
     """
     root = Path(root)
     if not root.exists():
@@ -58,8 +59,13 @@ def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> 
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix.lower() in EXTENSIONS and path.is_file():
-                found.append(path)
+            if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
+                continue
+            try:
+                if path.is_file():
+                    found.append(path)
+            except OSError as error:  # its folder may be listed, but not entered
+                _report(ImageReadError(path, f"the file cannot be looked at ({error.strerror})"), on_error)
     return sorted(found)
 
 
