@@ -90,7 +90,7 @@ def explain(args: Namespace) -> int:
     if picture:
         save_picture(_draw_reasons(query, id, distance, similarity, shown, opened), picture, args.force)
     if page:
-        row = library.ids.index(id)
+        row = library.row_of(id)
         hits = Hits(np.float32([[distance]]), np.array([[row]]), np.array([1]), np.array([[id]], object))
         names = f"{query.plus[0].name} and {Path(str(id)).name}"
         words = {"title": f"What {names} have in common", "heading": "The photo that it is compared with"}
@@ -238,7 +238,7 @@ def _id_in(photo: str, opened: Opened) -> int | str:
 
 def _distance(code: Codes, id: int | str, library: CodeIndex) -> float:
     alone = CodeIndex(library.n_units, metric=library.metric)
-    alone.add(library.codes[library.ids.index(id)], [id])
+    alone.add(library.codes[library.row_of(id)], [id])
     return float(alone.search(code, 1).distances[0, 0])
 
 
