@@ -23,6 +23,7 @@ from nsae.indexfiles import Opened, open_index
 from nsae.outputs import as_json, check_page, check_picture, printable, report, save_picture
 from nsae.queries import Query, encode_queries, parse_queries, picture_of, search
 from nsae.retrieval import CodeIndex, Counterfactual, Hits, unit_catalogue
+from nsae.retrieval.explain import explain as shares_of
 from nsae.retrieval.metrics import average_precision, precision_at, recall_at
 
 MAX_DRAWN = 20  # hits a query, and queries, in one picture
@@ -78,13 +79,17 @@ def explain(args: Namespace) -> int:
     library = opened.library
     id = _id_in(args.hit, opened)
     (query,), code = encode_queries(parse_queries([args.query]), opened, True)
-    ids = search([query], code, opened, args.k).ids[0].tolist()
+    options = {"keep": args.keep} if args.keep else {}
+    ids = search([query], code, opened, args.k, **options).ids[0].tolist()
     own = id_of(query.plus[0], opened.root)
     left_out = own if own in library and own != id else None
-    cause = library.counterfactual(code, id, args.k, exclude=left_out) if id in ids else None
-    shares = library.explain(code, id, library.n_units)
+    cause = library.counterfactual(code, id, args.k, exclude=left_out, **options) if id in ids else None
+    row_code = library.codes[library.row_of(id)]
+    if args.keep:
+        code, row_code = code.keep(args.keep), row_code.keep(args.keep)
+    shares = shares_of(code, row_code, None, metric=library.metric)
     similarity = sum(share for _, share in shares)
-    distance = _distance(code, id, library)
+    distance = _distance(code, row_code, library.metric)
     shown = shares[: args.top]
     uses = {use.unit: use.rows for use in unit_catalogue(library, [unit for unit, _ in shown], top=0)}
     if picture:
@@ -236,9 +241,9 @@ def _id_in(photo: str, opened: Opened) -> int | str:
     return id
 
 
-def _distance(code: Codes, id: int | str, library: CodeIndex) -> float:
-    alone = CodeIndex(library.n_units, metric=library.metric)
-    alone.add(library.codes[library.row_of(id)], [id])
+def _distance(code: Codes, row_code: Codes, metric: str) -> float:
+    alone = CodeIndex(code.n_units, metric=metric)
+    alone.add(row_code)
     return float(alone.search(code, 1).distances[0, 0])
 
 
@@ -274,7 +279,7 @@ def _write_page(
         encoder=opened.encoder,
         root=opened.root,
         names=[q.plus[0].name if one else q.name for q, one in zip(queries, single, strict=True)],
-        keep=getattr(args, "keep", None),
+        keep=args.keep,
         overwrite=args.force,
         **words,
     )

@@ -198,6 +198,17 @@ def test_explain_as_json(ask, index, photos):
     assert hits[2]["id"] not in library.search(z, 5, exclude=["red/red_0.png"]).ids[0]
 
 
+def test_explain_a_search_with_keep(ask, tmp_path):
+    hits = ask("similar", "red/red_0.png", "-k", "5", "--keep", "2")["results"][0]["hits"]
+    page = str(tmp_path / "e.html")
+    answer = ask("explain", "red/red_0.png", hits[1]["id"], "-k", "5", "--keep", "2", "--html", page)
+    assert answer["rank"] == 2
+    assert answer["distance"] == pytest.approx(hits[1]["distance"])
+    assert answer["similarity"] == pytest.approx(1 - answer["distance"], abs=1e-6)
+    assert answer["shared"] <= 2
+    assert len(answer["counterfactual"]["units"]) <= 2
+
+
 def test_explain_as_text(index, photos, capsys):
     red, blue = str(photos / "red" / "red_0.png"), str(photos / "blue" / "blue_0.png")
     capsys.readouterr()
