@@ -275,7 +275,7 @@ def test_units_as_text(index, capsys):
 
 def test_units_as_a_picture(ask, index, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("nsae.commands_search.MAX_DRAWN", 3)
+    monkeypatch.setattr("nsae.drawing.MAX_DRAWN", 3)
     ask("units", "--plot", str(tmp_path / "u.png"))
     assert Image.open(tmp_path / "u.png").size[0] > 300
     assert "--force" in ask("units", "--plot", str(tmp_path / "u.png"), expect=1)
