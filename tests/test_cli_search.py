@@ -1,5 +1,6 @@
 """The commands that search and say why: what they print, what they write, how they end."""
 
+import inspect
 import json
 import os
 import re
@@ -105,6 +106,29 @@ def test_keep(ask, index, photos):
     codes = codes_of(index, photos, ["red/red_0.png"])
     expected = library.search(codes, 3, keep=2, exclude=["red/red_0.png"])
     assert [hit["id"] for hit in result["hits"]] == expected.ids[0].tolist()
+
+
+@pytest.mark.skipif(
+    "require" not in inspect.signature(CodeIndex.search).parameters, reason="search has no such options yet"
+)
+def test_require_and_forbid(ask, index, photos):
+    def has(id):
+        return set(library.codes[library.row_of(id)].units.tolist())
+
+    library = CodeIndex.load(index)
+    plain = ask("similar", "red/red_0.png", "-k", "14")["results"][0]["hits"]
+    unit, other = (one["unit"] for one in ask("explain", "red/red_0.png", plain[0]["id"])["shares"][:2])
+    for options, wanted in (
+        (["--require", f"{unit},{other}"], lambda units: {unit, other} <= units),
+        (
+            ["--require", str(unit), "--forbid", str(other)],
+            lambda units: unit in units and other not in units,
+        ),
+        (["--forbid", str(unit), "--forbid", str(other)], lambda units: not units & {unit, other}),
+    ):
+        hits = ask("similar", "red/red_0.png", "-k", "14", *options)["results"][0]["hits"]
+        assert hits == [hit for hit in plain if wanted(has(hit["id"]))]
+    assert "24" in ask("similar", "red/red_0.png", "--require", "24", expect=1)
 
 
 def test_a_query_with_a_photo_that_cannot_be_read_is_left_out(ask, photos, capsys):
