@@ -96,7 +96,7 @@ def explain(args: Namespace) -> int:
     if page:
         row = library.row_of(id)
         hits = Hits(np.float32([[distance]]), np.array([[row]]), np.array([1]), np.array([[id]], object))
-        names = f"{query.plus[0].name} and {Path(str(id)).name}"
+        names = f"{query.plus[0].name} and {id}"
         words = {"title": f"What {names} have in common", "heading": "The photo that it is compared with"}
         write_page(page, [query], code, hits, opened, keep=args.keep, overwrite=args.force, **words)
     rows = {use.unit: use.rows for use in unit_catalogue(library, [unit for unit, _ in shown], top=0)}

@@ -44,7 +44,7 @@ def write_page(
         codes=codes,
         encoder=opened.encoder,
         root=opened.root,
-        names=[q.plus[0].name if one else q.name for q, one in zip(queries, single, strict=True)],
+        names=[None if one else q.name for q, one in zip(queries, single, strict=True)],
         **options,
     )
 
