@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--top", type=_count, default=10, metavar="N", help="name so many units (%(default)s)"
     )
+    command.add_argument("--keep", type=_count, metavar="K", help="as in 'nsae similar'")
     command.add_argument("--html", metavar="FILE", help="write a page with the pictures of the units")
     command.add_argument("--plot", metavar="PNG", help="draw the two photos and the units")
     _force(command)

@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.errors import ImageReadError, UsageError
+from nsae.drawing import draw_hits, draw_reasons, draw_units, write_page
+from nsae.errors import UsageError
 from nsae.images.files import id_of
 from nsae.indexfiles import Opened, open_index
 from nsae.outputs import as_json, check_page, check_picture, printable, report, save_picture
-from nsae.queries import Query, encode_queries, parse_queries, picture_of, search
-from nsae.retrieval import CodeIndex, Counterfactual, Hits, unit_catalogue
+from nsae.queries import encode_queries, parse_queries, search
+from nsae.retrieval import CodeIndex, Hits, unit_catalogue
+from nsae.retrieval.explain import explain as shares_of
 from nsae.retrieval.metrics import average_precision, precision_at, recall_at
 
-MAX_DRAWN = 20  # hits a query, and queries, in one picture
 BLOCK_PAIRS = 1 << 21  # hits that evaluate holds at a time, of some 30 bytes
 
 
@@ -44,9 +45,9 @@ def similar(args: Namespace) -> int:
     queries, codes = encode_queries(asked, opened, args.strict)
     hits = search(queries, codes, opened, args.k, **options)
     if picture:
-        save_picture(_draw_hits(queries, hits, opened), picture, args.force)
+        save_picture(draw_hits(queries, hits, opened), picture, args.force)
     if page:
-        _write_page(page, queries, codes, hits, opened, args)
+        write_page(page, queries, codes, hits, opened, keep=args.keep, overwrite=args.force)
     if args.null:
         paths = [hit["path"] or str(hit["id"]) for q in range(len(hits)) for hit in _hits(hits, q, opened)]
         sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
@@ -78,47 +79,40 @@ def explain(args: Namespace) -> int:
     library = opened.library
     id = _id_in(args.hit, opened)
     (query,), code = encode_queries(parse_queries([args.query]), opened, True)
-    ids = search([query], code, opened, args.k).ids[0].tolist()
+    options = {"keep": args.keep} if args.keep else {}
+    ids = search([query], code, opened, args.k, **options).ids[0].tolist()
     own = id_of(query.plus[0], opened.root)
     left_out = own if own in library and own != id else None
-    cause = library.counterfactual(code, id, args.k, exclude=left_out) if id in ids else None
-    shares = library.explain(code, id, library.n_units)
+    cause = library.counterfactual(code, id, args.k, exclude=left_out, **options) if id in ids else None
+    row_code = library.codes[library.row_of(id)]
+    if args.keep:
+        code, row_code = code.keep(args.keep), row_code.keep(args.keep)
+    shares = shares_of(code, row_code, None, metric=library.metric)
     similarity = sum(share for _, share in shares)
-    distance = _distance(code, id, library)
+    distance = _distance(code, row_code, library.metric)
     shown = shares[: args.top]
-    uses = {use.unit: use.rows for use in unit_catalogue(library, [unit for unit, _ in shown], top=0)}
     if picture:
-        save_picture(_draw_reasons(query, id, distance, similarity, shown, opened), picture, args.force)
+        save_picture(draw_reasons(query, id, distance, similarity, shown, opened), picture, args.force)
     if page:
-        row = library.ids.index(id)
+        row = library.row_of(id)
         hits = Hits(np.float32([[distance]]), np.array([[row]]), np.array([1]), np.array([[id]], object))
-        names = f"{query.plus[0].name} and {Path(str(id)).name}"
+        names = f"{query.plus[0].name} and {id}"
         words = {"title": f"What {names} have in common", "heading": "The photo that it is compared with"}
-        _write_page(page, [query], code, hits, opened, args, **words)
-    if args.json:
-        figures = {
-            "query": query.name,
-            "hit": id,
-            "metric": library.metric,
-            "distance": distance,
-            "similarity": similarity,
-            "k": args.k,
-            "rank": ids.index(id) + 1 if id in ids else None,
-            "shared": len(shares),
-            "shares": [{"unit": unit, "share": share, "rows": uses[unit]} for unit, share in shown],
-            "counterfactual": cause and {"units": cause.units, "minimal": cause.minimal},
-        }
-        print(as_json(figures))
-        return 0
-    print(f"{printable(query.name)} and {printable(str(id))}: {library.metric} distance {distance:.4f}")
-    print(f"{'unit':>6}  {'share':>8}  {'of all':>6}  photos with it")
-    for unit, share in shown:
-        print(f"{unit:>6}  {share:>8.4f}  {share / similarity:>6.1%}  {uses[unit]}")
-    rest = similarity - sum(share for _, share in shown)
-    if len(shares) > len(shown):
-        print(f"{len(shares) - len(shown):>4} +  {rest:>8.4f}  {rest / similarity:>6.1%}")
-    print(f"{'all':>6}  {similarity:>8.4f}")
-    print(_in_words(cause, id in ids, args.k))
+        write_page(page, [query], code, hits, opened, keep=args.keep, overwrite=args.force, **words)
+    rows = {use.unit: use.rows for use in unit_catalogue(library, [unit for unit, _ in shown], top=0)}
+    figures = {
+        "query": query.name,
+        "hit": id,
+        "metric": library.metric,
+        "distance": distance,
+        "similarity": similarity,
+        "k": args.k,
+        "rank": ids.index(id) + 1 if id in ids else None,
+        "shared": len(shares),
+        "shares": [{"unit": unit, "share": share, "rows": rows[unit]} for unit, share in shown],
+        "counterfactual": cause and asdict(cause),
+    }
+    print(as_json(figures) if args.json else _reasons(figures))
     return 0
 
 
@@ -132,7 +126,7 @@ def units(args: Namespace) -> int:
     if sort != "unit":
         uses = sorted(uses, key=lambda use: -getattr(use, sort))  # ties stay as they were: by unit
     if picture:
-        save_picture(_draw_units([use.unit for use in uses], opened), picture, args.force)
+        save_picture(draw_units([use.unit for use in uses], opened), picture, args.force)
     if args.json:
         print(as_json({"rows": len(library), "common": args.common, "units": [asdict(use) for use in uses]}))
         return 0
@@ -236,124 +230,36 @@ def _id_in(photo: str, opened: Opened) -> int | str:
     return id
 
 
-def _distance(code: Codes, id: int | str, library: CodeIndex) -> float:
-    alone = CodeIndex(library.n_units, metric=library.metric)
-    alone.add(library.codes[library.ids.index(id)], [id])
+def _distance(code: Codes, row_code: Codes, metric: str) -> float:
+    alone = CodeIndex(code.n_units, metric=metric)
+    alone.add(row_code)
     return float(alone.search(code, 1).distances[0, 0])
 
 
-def _in_words(cause: Counterfactual | None, is_hit: bool, k: int) -> str:
-    if not is_hit:
-        return f"It is not among the {k} nearest."
-    if cause is None:
-        return f"It stays among the {k} nearest, whatever units are removed from the query."
-    removed = ", ".join(map(str, cause.units))
-    least = "no smaller set does the same" if cause.minimal else "a smaller set may do the same"
-    units = "unit" if len(cause.units) == 1 else "units"
-    return f"Without {units} {removed} in the query, it is not among the {k} nearest ({least})."
-
-
-def _write_page(
-    page: Path,
-    queries: list[Query],
-    codes: Codes,
-    hits: Hits,
-    opened: Opened,
-    args: Namespace,
-    **words: str,
-) -> None:
-    from nsae.images.gallery import THUMBNAIL, write_gallery
-
-    single = [len(query.photos) == 1 for query in queries]
-    write_gallery(
-        page,
-        [q.plus[0] if one else picture_of(q, THUMBNAIL) for q, one in zip(queries, single, strict=True)],
-        hits,
-        index=opened.library,
-        codes=codes,
-        encoder=opened.encoder,
-        root=opened.root,
-        names=[q.plus[0].name if one else q.name for q, one in zip(queries, single, strict=True)],
-        keep=getattr(args, "keep", None),
-        overwrite=args.force,
-        **words,
-    )
-
-
-def _few(items: list, what: str) -> list:
-    """As many as fit into a picture."""
-    if len(items) > MAX_DRAWN:
-        print(f"nsae: the picture shows {MAX_DRAWN} {what} of {len(items)}", file=sys.stderr)
-    return items[:MAX_DRAWN]
-
-
-def _draw_units(numbers: list[int], opened: Opened) -> Any:
-    from nsae import plots
-    from nsae.images.unit_pictures import unit_pictures
-
-    library, encoder, root = opened
-    few = _few(numbers, "units")
-    pictures = unit_pictures(few, index=library, encoder=encoder, root=root, photos=8, height=144)
-    rows = {use.unit: use.rows for use in unit_catalogue(library, few, top=0)}
-    shown = [(f"unit {u}, in {rows[u]} of {len(library)}", pictures[u].image) for u in few if u in pictures]
-    if not shown:
-        raise ValueError(
-            "There is nothing to draw: no unit has a pattern, and no photo of theirs can be read."
-        )
-    return plots.strips(shown, title="What units stand for: the photos that have most of each")
-
-
-def _draw_reasons(
-    query: Query,
-    id: int | str,
-    distance: float,
-    similarity: float,
-    shares: list[tuple[int, float]],
-    opened: Opened,
-) -> Any:
-    from nsae import plots
-    from nsae.images.montage import in_a_row
-    from nsae.images.unit_pictures import unit_pictures
-
-    library, encoder, root = opened
-    pair = in_a_row([_thumbnail(query.plus[0], 144), _thumbnail(opened.path_of(id), 144)])
-    rows = [(f"the query and the hit: {library.metric} distance {distance:.4f}", pair)]
-    few = _few(shares, "units")
-    units = [unit for unit, _ in few]
-    pictures = unit_pictures(units, index=library, encoder=encoder, root=root, photos=6, height=144)
-    rows += [
-        (f"unit {unit}: {share / similarity:.1%} of what they share", pictures[unit].image)
-        for unit, share in few
-        if unit in pictures
+def _reasons(figures: dict[str, Any]) -> str:
+    """What ``explain`` found, as text."""
+    similarity = figures["similarity"]
+    names = printable(f"{figures['query']} and {figures['hit']}")
+    lines = [
+        f"{names}: {figures['metric']} distance {figures['distance']:.4f}",
+        f"{'unit':>6}  {'share':>8}  {'of all':>6}  photos with it",
     ]
-    return plots.strips(rows)
-
-
-def _draw_hits(queries: list[Query], hits: Hits, opened: Opened) -> Any:
-    from nsae import plots
-
-    few = _few(queries, "queries")
-    counts = np.minimum(hits.counts, MAX_DRAWN)  # (q,)
-    if hits.counts.max() > MAX_DRAWN:
-        print(f"nsae: the picture shows {MAX_DRAWN} hits a query", file=sys.stderr)
-    found = [hits.ids[q, : counts[q]] for q in range(len(few))]
-    return plots.search_results(
-        [_thumbnail(q.plus[0], 160) if len(q.photos) == 1 else picture_of(q, 160) for q in few],
-        [[_thumbnail(opened.path_of(id), 160) for id in ids] for ids in found],
-        [hits.distances[q, : counts[q]].tolist() for q in range(len(few))],
-        names=[[printable(Path(str(id)).name) for id in ids] for ids in found],
-        row_titles=[printable(q.plus[0].name if len(q.photos) == 1 else q.name) for q in few],
-        title="Each query and its nearest photos by sparse code, with their distances",
-    )
-
-
-def _thumbnail(path: Path | None, side: int) -> np.ndarray:
-    """A photo as uint8 (side, side, 3); a grey square if it was moved or deleted since it was indexed."""
-    from nsae.images import load_image
-
-    try:
-        if path is not None:
-            return np.rint(load_image(path, side=side) * 255).astype(np.uint8)
-    except ImageReadError:
-        pass
-    return np.full((side, side, 3), 204, np.uint8)
+    rest, others = similarity, figures["shared"] - len(figures["shares"])
+    for one in figures["shares"]:
+        rest -= one["share"]
+        of_all = one["share"] / similarity
+        lines.append(f"{one['unit']:>6}  {one['share']:>8.4f}  {of_all:>6.1%}  {one['rows']}")
+    if others:
+        lines.append(f"{others:>4} +  {rest:>8.4f}  {rest / similarity:>6.1%}")
+    lines.append(f"{'all':>6}  {similarity:>8.4f}")
+    k, cause = figures["k"], figures["counterfactual"]
+    if figures["rank"] is None:
+        lines.append(f"It is not among the {k} nearest.")
+    elif cause is None:
+        lines.append(f"It stays among the {k} nearest, whatever units are removed from the query.")
+    else:
+        removed = ", ".join(map(str, cause["units"]))
+        least = "no smaller set does the same" if cause["minimal"] else "a smaller set may do the same"
+        units = "unit" if len(cause["units"]) == 1 else "units"
+        lines.append(f"Without {units} {removed} in the query, it is not among the {k} nearest ({least}).")
+    return "\n".join(lines)

@@ -1,7 +1,8 @@
 """``nsae demo``: the whole road on built-in data, from equations to a search, in under a minute.
 
-Characters drawn with many fonts (``datasets.glyphs``) are learned three ways: with L1, with KL, and
-k-sparse.  Held-out characters are then searched for by their codes, and by their raw pixels.
+Characters drawn with many fonts (``datasets.glyphs``) are learned whole three ways, with L1, with KL, and
+k-sparse, and by patches, with an ``ImageEncoder``.  Held-out characters are then searched for by their
+codes, and by their raw pixels.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from nsae import plots
+from nsae.codes import Codes
 from nsae.datasets import glyphs
 from nsae.estimator import SparseAutoencoder
+from nsae.images import ImageEncoder
 from nsae.outputs import check_picture, save_picture
 from nsae.retrieval import CodeIndex, Hits, evaluate, rank_dense
 
@@ -24,6 +27,7 @@ MODELS = {
     "KL": {"kl": 0.1, "activation": "sigmoid", "learning_rate": 3e-3},
     "k-sparse": {"k": 32},
 }
+PATCHES = "ImageEncoder"
 
 
 def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> dict[str, Any]:
@@ -33,7 +37,8 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
     -------
     dict
         For "raw pixels" and each model: bytes an image, precision@1, precision@10, map; for models
-        also l0, dead, explained_variance (on the images searched) and seconds (of training).
+        also l0, dead, explained_variance (on the images searched; not of the ImageEncoder, which does not
+        reconstruct them) and seconds (of training).
     """
     started = time.perf_counter()
     pictures = [folder / name for name in ("filters.png", "loss_curves.png", "search.png")]
@@ -48,14 +53,26 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
     say(f"{len(database)} characters in {len(set(labels))} classes; {N_QUERIES} others to search with.")
 
     results = {"raw pixels": _raw(queries, database, labels)}
-    models, hits = {}, {}
+    models = {}
     for name, options in MODELS.items():
         say(f"training with {name} …")
         models[name] = model = SparseAutoencoder(256, epochs=30, random_state=0, **options).fit(database)
         if model.stopped_ == "interrupted":  # fit ends early without an error; here the whole is what counts
             raise KeyboardInterrupt
-        hits[name] = _search(model, queries, database)
-        results[name] = _figures(model, database, hits[name], labels)
+        active_above = model.autoencoder_.g.active_above
+        results[name] = {
+            **_figures(model.encode(database), model.encode(queries), labels, active_above),
+            "explained_variance": model.score(database),
+            "seconds": sum(model.history_["seconds"]),
+        }
+    say("training an ImageEncoder, on patches …")
+    training = time.perf_counter()
+    encoder = ImageEncoder(random_state=0).fit(images[N_QUERIES:])
+    seconds = time.perf_counter() - training
+    if "interrupted" in (encoder.patch_model_.stopped_, encoder.model_.stopped_):
+        raise KeyboardInterrupt
+    codes = [encoder.encode(images[part]) for part in (slice(N_QUERIES, None), slice(N_QUERIES))]
+    results[PATCHES] = {**_figures(*codes, labels), "seconds": seconds}
     say("\n" + table(results))
 
     sheets = {name: _most_active(model, database) for name, model in models.items()}
@@ -64,7 +81,7 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
     figures = [
         plots.filters(sheets, (28, 28)),
         plots.loss_curves(curves),
-        _draw_search(images, labels, raw_hits, hits["k-sparse"]),
+        _draw_search(images, labels, raw_hits, _search(*codes, 10)),
     ]
     for picture, figure in zip(pictures, figures, strict=True):
         save_picture(figure, picture, overwrite)
@@ -84,10 +101,10 @@ def table(results: dict[str, dict[str, float]]) -> str:
         "mAP": ("map", "{:.3f}"),
         "train s": ("seconds", "{:.1f}"),
     }
-    lines = [" " * 12 + "".join(f"{head:>11}" for head in columns)]
+    lines = [" " * 13 + "".join(f"{head:>11}" for head in columns)]
     for name, figures in results.items():
         cells = [form.format(figures[key]) if key in figures else "" for key, form in columns.values()]
-        lines.append((f"{name:<12}" + "".join(f"{cell:>11}" for cell in cells)).rstrip())
+        lines.append((f"{name:<13}" + "".join(f"{cell:>11}" for cell in cells)).rstrip())
     return "\n".join(lines)
 
 
@@ -97,24 +114,22 @@ def _raw(queries: np.ndarray, database: np.ndarray, labels: np.ndarray) -> dict[
     return {"bytes": float(database.shape[1]), **_quality(hits, labels)}
 
 
-def _search(model: SparseAutoencoder, queries: np.ndarray, database: np.ndarray) -> Hits:
-    index = CodeIndex(model.n_units, metric="cosine")
-    index.add(model.encode(database))
-    return index.search(model.encode(queries), len(database))
+def _search(database: Codes, queries: Codes, k: int) -> Hits:
+    index = CodeIndex(database.n_units, metric="cosine")
+    index.add(database)
+    return index.search(queries, k)
 
 
 def _figures(
-    model: SparseAutoencoder, database: np.ndarray, hits: Hits, labels: np.ndarray
+    database: Codes, queries: Codes, labels: np.ndarray, active_above: float = 0.0
 ) -> dict[str, float]:
-    Z = model.transform(database)  # (n, h)
-    active = model.autoencoder_.g.active_above < Z  # (n, h)
+    active = database.values > active_above  # (nnz,)
+    used = np.bincount(database.units[active], minlength=database.n_units) > 0  # (h,)
     return {
-        "l0": float(active.sum(axis=1).mean()),
-        "dead": 1 - float(active.any(axis=0).mean()),
-        "explained_variance": model.score(database),
-        "bytes": model.encode(database).nbytes / len(database),
-        **_quality(hits, labels),
-        "seconds": sum(model.history_["seconds"]),
+        "l0": np.count_nonzero(active) / len(database),
+        "dead": 1 - float(used.mean()),
+        "bytes": database.nbytes / len(database),
+        **_quality(_search(database, queries, len(database)), labels),
     }
 
 
@@ -130,7 +145,7 @@ def _quality(hits: Hits, labels: np.ndarray) -> dict[str, float]:
 
 
 def _draw_search(images: np.ndarray, labels: np.ndarray, raw: Hits, coded: Hits) -> Any:
-    """Four queries, each searched by raw pixels and by its k-sparse code; right hits are framed green."""
+    """Four queries, each searched by pixels and by the ImageEncoder's code; right hits are framed green."""
     queries = [0, 1, 2, 3]
     rows = [(q, hits) for q in queries for hits in (raw, coded)]
     found = [hits.rows[q, :10] + N_QUERIES for q, hits in rows]
@@ -139,7 +154,7 @@ def _draw_search(images: np.ndarray, labels: np.ndarray, raw: Hits, coded: Hits)
         [images[row] for row in found],
         [hits.distances[q, :10].tolist() for q, hits in rows],
         right=[(labels[row] == labels[q]).tolist() for (q, _), row in zip(rows, found, strict=True)],
-        row_titles=["raw pixels" if hits is raw else "k-sparse" for _, hits in rows],
+        row_titles=["raw pixels" if hits is raw else "32 active units" for _, hits in rows],
         title="Held-out characters and their nearest neighbours, by raw pixels and by sparse code "
         "(cosine distance; green: same character)",
     )

@@ -441,7 +441,7 @@ def test_training_options_not_given_are_the_commands_own(photos, tmp_path, capsy
 
 def test_more_hits_than_photos(index, photos, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("nsae.commands_search.MAX_DRAWN", 3)
+    monkeypatch.setattr("nsae.drawing.MAX_DRAWN", 3)
     capsys.readouterr()
     query = ["similar", str(photos / "red" / "red_00.png"), "-i", str(index), "-k", str(10**12)]
     assert main([*query, "--plot", str(tmp_path / "p.png")]) == 0

@@ -1,5 +1,6 @@
 """The commands that search and say why: what they print, what they write, how they end."""
 
+import inspect
 import json
 import os
 import re
@@ -107,6 +108,29 @@ def test_keep(ask, index, photos):
     assert [hit["id"] for hit in result["hits"]] == expected.ids[0].tolist()
 
 
+@pytest.mark.skipif(
+    "require" not in inspect.signature(CodeIndex.search).parameters, reason="search has no such options yet"
+)
+def test_require_and_forbid(ask, index, photos):
+    def has(id):
+        return set(library.codes[library.row_of(id)].units.tolist())
+
+    library = CodeIndex.load(index)
+    plain = ask("similar", "red/red_0.png", "-k", "14")["results"][0]["hits"]
+    unit, other = (one["unit"] for one in ask("explain", "red/red_0.png", plain[0]["id"])["shares"][:2])
+    for options, wanted in (
+        (["--require", f"{unit},{other}"], lambda units: {unit, other} <= units),
+        (
+            ["--require", str(unit), "--forbid", str(other)],
+            lambda units: unit in units and other not in units,
+        ),
+        (["--forbid", str(unit), "--forbid", str(other)], lambda units: not units & {unit, other}),
+    ):
+        hits = ask("similar", "red/red_0.png", "-k", "14", *options)["results"][0]["hits"]
+        assert hits == [hit for hit in plain if wanted(has(hit["id"]))]
+    assert "24" in ask("similar", "red/red_0.png", "--require", "24", expect=1)
+
+
 def test_a_query_with_a_photo_that_cannot_be_read_is_left_out(ask, photos, capsys):
     words = ["red/red_0.png", "+", "red/missing.png", "blue/blue_0.png"]
     (result,) = ask("similar", *words)["results"]
@@ -144,7 +168,7 @@ def test_a_gallery(ask, tmp_path, capsys):
     text = page.read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
     names = [data["photos"][query["photo"]]["name"] for query in data["queries"]]
-    assert names == ["red/red_0.png + blue/blue_0.png", "red_1.png"]
+    assert names == ["red/red_0.png + blue/blue_0.png", "red/red_1.png"]
     assert all(photo["src"] for photo in data["photos"])
     assert "--force" in ask("similar", *words, "--html", str(page), expect=1)
     assert page.read_text(encoding="utf-8") == text
@@ -198,6 +222,17 @@ def test_explain_as_json(ask, index, photos):
     assert hits[2]["id"] not in library.search(z, 5, exclude=["red/red_0.png"]).ids[0]
 
 
+def test_explain_a_search_with_keep(ask, tmp_path):
+    hits = ask("similar", "red/red_0.png", "-k", "5", "--keep", "2")["results"][0]["hits"]
+    page = str(tmp_path / "e.html")
+    answer = ask("explain", "red/red_0.png", hits[1]["id"], "-k", "5", "--keep", "2", "--html", page)
+    assert answer["rank"] == 2
+    assert answer["distance"] == pytest.approx(hits[1]["distance"])
+    assert answer["similarity"] == pytest.approx(1 - answer["distance"], abs=1e-6)
+    assert answer["shared"] <= 2
+    assert len(answer["counterfactual"]["units"]) <= 2
+
+
 def test_explain_as_text(index, photos, capsys):
     red, blue = str(photos / "red" / "red_0.png"), str(photos / "blue" / "blue_0.png")
     capsys.readouterr()
@@ -220,7 +255,7 @@ def test_explain_as_a_picture_and_a_page(ask, tmp_path):
     outputs = ["--plot", str(tmp_path / "e.png"), "--html", str(tmp_path / "e.html")]
     ask("explain", "red/red_0.png", "red/red_1.png", *outputs)
     assert Image.open(tmp_path / "e.png").size[0] > 100
-    assert "red_0.png and red_1.png" in (tmp_path / "e.html").read_text(encoding="utf-8")
+    assert "red_0.png and red/red_1.png" in (tmp_path / "e.html").read_text(encoding="utf-8")
     assert "--force" in ask("explain", "red/red_0.png", "red/red_1.png", *outputs, expect=1)
 
 
@@ -264,7 +299,7 @@ def test_units_as_text(index, capsys):
 
 def test_units_as_a_picture(ask, index, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("nsae.commands_search.MAX_DRAWN", 3)
+    monkeypatch.setattr("nsae.drawing.MAX_DRAWN", 3)
     ask("units", "--plot", str(tmp_path / "u.png"))
     assert Image.open(tmp_path / "u.png").size[0] > 300
     assert "--force" in ask("units", "--plot", str(tmp_path / "u.png"), expect=1)

@@ -11,17 +11,30 @@ from nsae.cli import main
 @pytest.fixture
 def small(monkeypatch):
     """The demo on fewer glyphs and two epochs, so that the test is quick."""
-    glyphs, model = demo.glyphs, demo.SparseAutoencoder
+    glyphs, model, encoder = demo.glyphs, demo.SparseAutoencoder, demo.ImageEncoder
     monkeypatch.setattr(demo, "N_QUERIES", 40)
     monkeypatch.setattr(demo, "glyphs", lambda n, **options: glyphs(440, **options))
     monkeypatch.setattr(demo, "SparseAutoencoder", lambda h, **options: model(h, **{**options, "epochs": 2}))
+    few = {"patch_units": 64, "n_patches": 5000, "epochs": 5, "patch_epochs": 1, "n_units": 128, "k": 16}
+    monkeypatch.setattr(demo, "ImageEncoder", lambda **options: encoder(**options, **few))
 
 
 @pytest.mark.usefixtures("small")
 def test_demo_prints_a_table_and_draws_three_pictures(tmp_path, capsys):
     assert main(["demo", "-o", str(tmp_path / "out")]) == 0
     table = capsys.readouterr().out
-    for word in ("raw pixels", "L1", "KL", "k-sparse", "L0", "dead", "prec@1", "prec@10", "mAP"):
+    for word in (
+        "raw pixels",
+        "L1",
+        "KL",
+        "k-sparse",
+        "ImageEncoder",
+        "L0",
+        "dead",
+        "prec@1",
+        "prec@10",
+        "mAP",
+    ):
         assert word in table
     pictures = sorted((tmp_path / "out").iterdir())
     assert [picture.name for picture in pictures] == ["filters.png", "loss_curves.png", "search.png"]
@@ -34,9 +47,10 @@ def test_demo_prints_a_table_and_draws_three_pictures(tmp_path, capsys):
 @pytest.mark.usefixtures("small")
 def test_demo_figures(tmp_path):
     results = demo.run_demo(tmp_path / "out", quiet=True)
-    assert list(results) == ["raw pixels", "L1", "KL", "k-sparse"]
+    assert list(results) == ["raw pixels", "L1", "KL", "k-sparse", "ImageEncoder"]
     assert results["raw pixels"]["bytes"] == 784  # a byte a pixel, as they come
     assert results["k-sparse"]["l0"] <= 32
+    assert results["ImageEncoder"]["map"] > results["raw pixels"]["map"]  # what patches are for
     for figures in results.values():
         assert 0 < figures["map"] < 1
         assert 0 < figures["precision@10"] <= figures["precision@1"] <= 1

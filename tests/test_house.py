@@ -97,6 +97,7 @@ MAY_IMPORT = {
     "archives": {"datasets", "errors"},
     "outputs": {"errors", "retrieval", "storage"},
     "indexfiles": {"codes", "encoder", "errors", "images", "retrieval", "sources"},
+    "drawing": {"codes", "errors", "images", "indexfiles", "outputs", "plots", "queries", "retrieval"},
     "queries": {"codes", "errors", "images", "indexfiles", "retrieval", "sources"},
     "sources": {"datasets", "errors", "images", "outputs", "progress"},
 }

@@ -66,6 +66,9 @@ class ImageEncoder(Parameters):
         Units of the first autoencoder, and how many are active in a patch.
     grid : int or tuple of int, optional
         Cells a side over which patches are pooled; several numbers make a pyramid, Eq. (31).
+    colors : float, optional
+        Weight ω of the image's histogram of colours beside its patches, Eq. (35).  By default 0.5 for
+        photos, and 0, for patches alone, else.
     components : int, optional
         Principal components of the pooled vectors that the second autoencoder reads.
     whiten : float
@@ -121,6 +124,7 @@ class ImageEncoder(Parameters):
         patch_units: int | None = None,
         patch_k: int | None = None,
         grid: int | tuple[int, ...] | None = None,
+        colors: float | None = None,
         components: int | None = None,
         whiten: float = 0.5,
         contrast_eps: float = 0.1,
@@ -144,6 +148,7 @@ class ImageEncoder(Parameters):
         self.patch_units = patch_units
         self.patch_k = patch_k
         self.grid = grid
+        self.colors = colors
         self.components = components
         self.whiten = whiten
         self.contrast_eps = contrast_eps
@@ -197,7 +202,9 @@ class ImageEncoder(Parameters):
 
         enough = max(4 * settled["components"], POOLED_BYTES // (4 * features.n_features))
         some = choose(images, enough, rng)
-        F = np.concatenate(list(self._pooled_blocks(some, on_error, geometry, features)))  # (some, cells·h)
+        F = np.concatenate(
+            list(self._pooled_blocks(some, on_error, geometry, features))
+        )  # (some, n_features)
         components = Components.fit(F, settled["components"], self.whiten, rng)
         if some is images:
             T = components(F)  # (n, components)
@@ -236,7 +243,7 @@ class ImageEncoder(Parameters):
         return Codes.concatenate(codes)
 
     def pooled(self, images: Images, *, on_error: OnError | None = None) -> np.ndarray:
-        """The pooled vectors (n, cells·patch_units) float32 of images, at norm 1: Eq. (31)."""
+        """The pooled vectors (n, n_features) float32 of images, at norm 1: Eqs. (31) and (35)."""
         self._check_fitted()
         blocks = list(self._pooled_blocks(check_images(images), on_error))
         return np.concatenate(blocks) if blocks else np.empty((0, self._features.n_features), np.float32)
@@ -358,7 +365,7 @@ class ImageEncoder(Parameters):
         geometry: Geometry | None = None,
         features: PatchFeatures | None = None,
     ) -> Iterator[np.ndarray]:
-        """Pooled vectors (rows, cells·h) of images, a block at a time."""
+        """Pooled vectors (rows, n_features) of images, a block at a time."""
         geometry, features = geometry or self.geometry_, features or self._features
         with Threads(self.n_threads) as threads:
             for block in self._blocks(images, geometry, features.n_features, on_error):

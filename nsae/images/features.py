@@ -13,6 +13,7 @@ import numpy as np
 
 from nsae.activations import KSparse
 from nsae.backends import resolve_backend
+from nsae.images.colors import N_COLORS, beside, color_histogram
 from nsae.images.patches import cut_patches, normalise_contrast, patch_places
 from nsae.images.pooling import cells_of, pool, root_and_norm
 from nsae.threads import Threads
@@ -36,6 +37,8 @@ class Geometry:
         Cells a side, for each level; see ``pooling.cells_of``.
     eps : float
         Of Eq. (29).
+    colors : float
+        ω of Eq. (35); 0 is for patches alone, and for grey images.
     """
 
     side: int
@@ -44,6 +47,7 @@ class Geometry:
     stride: int
     grid: tuple[int, ...]
     eps: float
+    colors: float = 0.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,15 +92,19 @@ class PatchFeatures:
 
     @property
     def n_features(self) -> int:
-        """cells · h, the width of a pooled vector."""
+        """cells · h, and 512 more with colours: the width of a pooled vector."""
+        return self._n_pooled + (N_COLORS if self.geometry.colors else 0)
+
+    @property
+    def _n_pooled(self) -> int:
         return self._n_cells * len(self.b)
 
     def __call__(self, images: np.ndarray, *, backend: str, threads: Threads) -> np.ndarray:
-        """Pooled vectors (n, cells·h) float32 of images (n, side, side[, 3]), Eq. (31).
+        """Pooled vectors (n, n_features) float32 of images (n, side, side[, 3]), Eqs. (31) and (35).
 
         ``images`` are uint8, or floats in [0, 1].
         """
-        F = np.empty((len(images), self.n_features), np.float32)  # (n, cells·h)
+        F = np.empty((len(images), self.n_features), np.float32)  # (n, n_features)
         add = self._add_compiled if resolve_backend(backend) == "numba" else self._add
         P, d = len(self._cells), self.geometry.n_pixels
 
@@ -111,7 +119,11 @@ class PatchFeatures:
                     rows = slice(start, min(start + PATCHES, P))
                     y = np.matmul(X[rows], self._Wt, out=Y[: rows.stop - start])  # (1) (30) (rows, h)
                     add(y, self._cells[rows], sums)
-                F[i] = root_and_norm(sums.reshape(1, -1))[0]  # (31)
+                f = root_and_norm(sums.reshape(1, -1))[0]  # (31) (cells·h,)
+                if self.geometry.colors:
+                    beside(f, color_histogram(images[i]), self.geometry.colors, F[i])  # (35)
+                else:
+                    F[i] = f
 
         threads.over(len(images), len(images) * P * len(self.b), some)
         return F

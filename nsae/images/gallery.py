@@ -1,7 +1,8 @@
 """A gallery: queries, what was found for each, and why, as one HTML file that needs nothing else.
 
 The page is ``gallery.html`` beside this file; here its data are put together.  Photos are in it as small
-JPEGs, so that it can be mailed, opened without a network, and kept.
+JPEGs, so that it can be mailed, opened without a network, and kept.  Of a photo, nothing else but its id
+goes into the page: no place, no date.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def write_gallery(
     codes: Codes,
     encoder: Encoder | ImageEncoder | None = None,
     root: Path | None = None,
-    names: Sequence[str] | None = None,
+    names: Sequence[str | None] | None = None,
     keep: int | None = None,
     title: str | None = None,
     heading: str | None = None,
@@ -74,8 +75,8 @@ def write_gallery(
         That made the codes; shows what units stand for.
     root : Path, optional
         The folder that the index's ids are paths in.  Without it there are no pictures of hits.
-    names : q strings, optional
-        What queries are called; by default the names of their files.
+    names : q strings or None, optional
+        What queries are called; by default their ids, or the names of files that are not below ``root``.
     keep : int, optional
         As in ``index.search``, if the hits were searched so.
     title, heading : str, optional
@@ -105,11 +106,10 @@ def write_gallery(
     target = refuse_existing(target, overwrite)
     require("PIL.Image", "images", "galleries")
     root = None if root is None else Path(os.path.realpath(root))
-    titles = [_name(query, q) for q, query in enumerate(queries)] if names is None else names
     photos = _Photos(root)
     shown = []
     for q, query in enumerate(queries):
-        photo = photos.of_query(query, titles[q])
+        photo = photos.of_query(query, q, None if names is None else names[q])
         shown.append({"photo": photo, "hits": _hits(hits, q, index, codes[q], keep, photos)})
     units = sorted({unit for query in shown for hit in query["hits"] for unit, _ in hit["shares"]})
     data = {
@@ -123,7 +123,7 @@ def write_gallery(
     }
     if title is None:
         many = f"{len(queries)} photos, and what is most like each"
-        title = many if len(queries) > 1 else f"{titles[0]}, and what is most like it"
+        title = many if len(queries) > 1 else f"{photos.shown[0]['name']}, and what is most like it"
     page = TEMPLATE.read_text(encoding="utf-8")
     for mark, text in {
         "{{title}}": html.escape(title),
@@ -144,13 +144,14 @@ class _Photos:
         self.shown: list[dict[str, Any]] = []
         self._number_of: dict[object, int] = {}
 
-    def of_query(self, query: str | os.PathLike | np.ndarray, name: str) -> int:
+    def of_query(self, query: str | os.PathLike | np.ndarray, q: int, name: str | None) -> int:
         if isinstance(query, np.ndarray):
-            return self._add(object(), name, _small(query))
-        return self._photo(id_of(query, self.root), Path(query), name)
+            return self._add(object(), name or f"query {q + 1}", _small(query))
+        id = id_of(query, self.root)
+        return self._photo(id, Path(query), name or (Path(id).name if os.path.isabs(id) else id))
 
     def of_hit(self, id: int | str) -> int:
-        return self._photo(id, None if self.root is None else self.root / str(id), Path(str(id)).name)
+        return self._photo(id, None if self.root is None else self.root / str(id), str(id))
 
     def _photo(self, id: int | str, path: Path | None, name: str) -> int:
         if id in self._number_of:
@@ -215,10 +216,6 @@ def _small(image: np.ndarray) -> np.ndarray:
     scale = THUMBNAIL / max(picture.size)
     size = [max(1, round(side * scale)) for side in picture.size]
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
-
-
-def _name(query: str | os.PathLike | np.ndarray, q: int) -> str:
-    return f"query {q + 1}" if isinstance(query, np.ndarray) else Path(query).name
 
 
 def _json(data: object) -> str:

@@ -15,12 +15,12 @@ from nsae.images.reading import Images
 SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
 # Each was the best of a few on training images of MNIST and Fashion-MNIST, of CIFAR-10, and on Corel-1K.
 DEFAULTS = {
-    "small grey": {"patch": 6, "patch_units": 512, "grid": 4, "components": 60, "stride": 1, "zca_eps": 1.0},
+    "small grey": {"patch": 6, "patch_units": 512, "grid": 4, "components": 200, "stride": 1, "zca_eps": 1.0},
     "small color": {
         "patch": 6,
         "patch_units": 512,
         "grid": 3,
-        "components": 100,
+        "components": 300,
         "stride": 1,
         "zca_eps": 0.1,
     },
@@ -28,12 +28,12 @@ DEFAULTS = {
         "patch": 8,
         "patch_units": 1024,
         "grid": (1, 2, 3),
-        "components": 50,
+        "components": 100,
         "stride": 2,
         "zca_eps": 1.0,
+        "colors": 0.5,
     },
 }
-PATCH_K = 4
 PHOTO_SIDE = 96
 
 
@@ -47,8 +47,10 @@ def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
         small = is_array and images.shape[1] == images.shape[2] <= SMALL
         side = images.shape[1] if small else PHOTO_SIDE
     kind = ("small color" if color else "small grey") if side <= SMALL else "photos"
-    kind = {**DEFAULTS[kind], "patch_k": PATCH_K}
-    settled = {n: v if getattr(encoder, n) is None else getattr(encoder, n) for n, v in kind.items()}
+    defaults = {"patch_k": 4, "colors": 0.0, **DEFAULTS[kind]}
+    settled = {n: v if getattr(encoder, n) is None else getattr(encoder, n) for n, v in defaults.items()}
+    if not color:
+        settled["colors"] = 0.0 if encoder.colors is None else settled["colors"]
     for name, value in {
         "side": side,
         "n_patches": encoder.n_patches,
@@ -61,8 +63,11 @@ def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
         "whiten": encoder.whiten,
         "contrast_eps": encoder.contrast_eps,
         "zca_eps": settled["zca_eps"],
+        "colors": settled["colors"],
     }.items():
         at_least(name, value, 0)
+    if settled["colors"] and not color:
+        raise ValueError(f"colors={settled['colors']} needs color images, and these are grey. Leave it out.")
     if settled["patch"] > side:
         raise ValueError(
             f"patch={settled['patch']} does not fit into images of side={side}. Use a smaller patch."
@@ -82,6 +87,7 @@ def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
         *(int(settled[n]) for n in ("patch", "stride")),
         tuple(map(int, grid)),
         float(encoder.contrast_eps),
+        float(settled["colors"]),
     )
     return geometry, settled
 

@@ -21,8 +21,7 @@ from nsae.retrieval.postings import squared_norms_of
 if TYPE_CHECKING:
     from nsae.retrieval.index import CodeIndex
 
-TRIED = 3  # units: up to this size, all sets are tried
-MOST_SETS = 20_000  # of one size; 32 units make 4,960 sets of 3
+MOST_SETS = 5_000  # of one size, which are tried: 3 of 32 units, 4 of 20, 5 of 15, any number of 14
 AT_ONCE = 512  # queries of one search
 ROUNDING = 1e-6  # distances are reported in float32
 
@@ -54,10 +53,10 @@ def counterfactual(
 ) -> Counterfactual | None:
     """The smallest set of the query's units whose removal drops a row out of its top k.
 
-    All sets of 1, 2 and 3 units are tried, beginning with those that the row owes most of its similarity,
-    unless they are more than 20,000.  Beyond, units go one by one, each time the one that brings the row
-    nearest to the edge, and those that were not needed after all come back: such a set is labelled as not
-    proven minimal.
+    Sets of one unit are tried, then of two, and so on, as long as there are no more than 5,000 of a size:
+    up to three of 32 shared units, four of 20, five of 15.  Of each size, those come first that the row owes
+    most of its similarity.  Beyond, units go one by one, each time the one that brings the row nearest to
+    the edge, and those that were not needed after all come back; such a set may not be the smallest.
 
     Parameters
     ----------
@@ -99,7 +98,7 @@ def counterfactual(
     if not len(reach):
         return None
     size = int(reach[0]) + 1  # the best set of fewer units does not take enough
-    while size <= TRIED and comb(len(units), size) <= MOST_SETS:
+    while size <= len(units) and comb(len(units), size) <= MOST_SETS:
         sets = np.array(list(combinations(range(len(units)), size)), np.int64).reshape(
             -1, size
         )  # (sets, size)
@@ -111,6 +110,8 @@ def counterfactual(
             if len(outside):
                 return Counterfactual(sorted(some[outside[0]].tolist()), True)
         size += 1
+    if size > len(units):
+        return None
     found = _one_by_one(without, units.tolist())
     return None if found is None else Counterfactual(sorted(found), len(found) == size)
 

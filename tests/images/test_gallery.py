@@ -85,6 +85,21 @@ def test_a_name_that_is_no_text(library, tmp_path):
     assert data_of(page)["photos"][0]["name"] == "r\udcf6d"
 
 
+def test_only_ids_tell_where_photos_are(library, tmp_path):
+    elsewhere = tmp_path / "elsewhere.png"
+    elsewhere.write_bytes(library.paths[0].read_bytes())
+    hits = library.index.search(library.index.codes[[0, 0]], 2)
+    target, queries = tmp_path / "g.html", [elsewhere, library.paths[0]]
+    write_gallery(
+        target, queries, hits, index=library.index, codes=library.index.codes[[0, 0]], root=library.root
+    )
+    page = target.read_text(encoding="utf-8")
+    names = [data_of(page)["photos"][query["photo"]]["name"] for query in data_of(page)["queries"]]
+    assert names == ["elsewhere.png", library.paths[0].name]
+    assert str(tmp_path) not in page
+    assert str(library.root) not in page
+
+
 def test_photos_that_are_gone_and_arrays(library, tmp_path):
     codes = library.index.codes[[0, 5]]
     hits = library.index.search(codes, 3)
