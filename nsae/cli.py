@@ -10,8 +10,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from nsae import __version__, commands, commands_search
+from nsae import __version__, commands, commands_library, commands_search
 from nsae.errors import UsageError
+from nsae.images.library import RADIUS
 from nsae.outputs import any_streams, printable
 from nsae.retrieval.units import COMMON
 
@@ -85,7 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("data", metavar="PHOTOS", help=DATA_HELP)
     _output(command, "photos.nsae")
     command.add_argument("--model", help="use this saved model instead of learning one")
-    command.add_argument("--metric", choices=("cosine", "l2", "dot"), default="cosine", help="(%(default)s)")
+    command.add_argument("--metric", choices=("cosine", "l2", "dot"), help="(cosine)")
+    command.add_argument(
+        "--update",
+        action="store_true",
+        help="bring an index in step with its folder: encode what is new or changed, with the encoder it has, "
+        "and drop what is gone",
+    )
     command.add_argument(
         "--whole",
         action="store_true",
@@ -169,6 +176,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--plot", metavar="PNG", help="draw the photos that have most of each")
     _force(command)
+
+    command = _command(
+        add, "duplicates", commands_library.duplicates, "groups of photos that show the same; deletes nothing"
+    )
+    _index(command)
+    command.add_argument(
+        "--radius", type=float, metavar="R", help=f"largest distance within a pair (cosine: {RADIUS})"
+    )
+    command.add_argument(
+        "-0", "--null", action="store_true", help="paths end in NUL, and a group in one more"
+    )
 
     command = _command(
         add,

@@ -6,20 +6,21 @@ returns the exit code.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from nsae.codes import Codes
+from nsae.commands_library import update_library
 from nsae.encoder import Encoder
 from nsae.errors import UsageError
 from nsae.estimator import SparseAutoencoder
 from nsae.images import ImageEncoder
+from nsae.images.scan import with_hashes
 from nsae.images.settings import PHOTO_SIDE
-from nsae.indexfiles import MODEL_IN_INDEX, SOURCE_IN_INDEX, codes_of, open_index
+from nsae.images.shelf import extra_files
+from nsae.indexfiles import codes_of, open_index
 from nsae.outputs import as_json, check_file, check_index, check_picture, report, save_picture
 from nsae.retrieval import CodeIndex
 from nsae.sources import Source, read_source
@@ -64,6 +65,8 @@ def encode(args: Namespace) -> int:
 
 def index(args: Namespace) -> int:
     """``nsae index``: codes of a folder of photos, with the encoder that made them, in one folder."""
+    if args.update:
+        return update_library(args)
     given = [flag for name, flag in args.training_flags.items() if name in args]
     if args.model and given:
         raise UsageError(
@@ -86,11 +89,11 @@ def index(args: Namespace) -> int:
         # of an ImageEncoder's second autoencoder the figures are of training, which is with other k
         trained = {"stopped": learned.stopped_, **(_last(learned) if learned is model else {})}
     codes = codes_of(encoder, source.X)
-    library = CodeIndex(encoder.n_units, metric=args.metric)
+    library = CodeIndex(encoder.n_units, metric=args.metric or "cosine")
     library.add(codes, source.ids)
-    root = None if source.root is None else os.fspath(source.root)
-    extra_files = {MODEL_IN_INDEX: content, SOURCE_IN_INDEX: json.dumps({"root": root}).encode()}
-    library.save(target, overwrite=args.force, extra_files=extra_files)
+    files = None if source.stamps is None else with_hashes(source.root, source.stamps)
+    extra = extra_files(content, source.root, files)
+    library.save(target, overwrite=args.force, extra_files=extra)
     report(args.json, {"index": str(target), **_summary(codes), **trained})
     return INTERRUPTED if trained.get("stopped") == "interrupted" else 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +10,10 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.encoder import Encoder
-from nsae.errors import ModelFormatError
 from nsae.images import ImageEncoder
+from nsae.images.shelf import read_shelf
 from nsae.retrieval import CodeIndex
 from nsae.sources import images_of
-
-MODEL_IN_INDEX = "model.npz"
-SOURCE_IN_INDEX = "source.json"
 
 
 class Opened(NamedTuple):
@@ -44,17 +40,9 @@ class Opened(NamedTuple):
 
 
 def open_index(path: str | os.PathLike) -> Opened:
-    """Read an index folder; ModelFormatError if a part of it cannot be used."""
-    folder = Path(path)
-    library = CodeIndex.load(folder)
-    if not (folder / MODEL_IN_INDEX).exists():
-        return Opened(library, None, None)
-    try:
-        root = json.loads((folder / SOURCE_IN_INDEX).read_bytes())["root"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelFormatError(f"{folder} has no readable {SOURCE_IN_INDEX}: {error}. Index again.") from None
-    encoder = Encoder.load(folder / MODEL_IN_INDEX)
-    return Opened(library, encoder, None if root is None else Path(os.path.realpath(root)))
+    """Open an index folder, mapped; ModelFormatError if a part of it cannot be used."""
+    shelf = read_shelf(path, mmap=True)
+    return Opened(shelf.index, shelf.encoder, shelf.root)
 
 
 def codes_of(encoder: Encoder | ImageEncoder, X: np.ndarray) -> Codes:

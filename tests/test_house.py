@@ -87,6 +87,7 @@ MAY_IMPORT = {
         "encoder",
         "estimator",
         "hyperparameters",
+        "interrupts",
         "kernels",
         "layers",
         "parameters",

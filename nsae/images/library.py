@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,56 +18,22 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.encoder import Encoder
 from nsae.errors import ImageReadError, ModelFormatError
+from nsae.images.encoding import encode_photos, encode_pixels
 from nsae.images.files import id_of, load_images
 from nsae.images.nearduplicates import components, near_pairs
-from nsae.images.reading import check_images, image_blocks
-from nsae.images.scan import Changes, Stamp, compare, content_hash, table_from_bytes, table_to_bytes
+from nsae.images.scan import Changes, Report, Stamp, compare, content_hash
+from nsae.images.shelf import extra_files, read_shelf
 from nsae.interrupts import held_back
 from nsae.progress import Progress
 from nsae.retrieval import CodeIndex, Hits
-from nsae.retrieval.folder import index_file
 
 if TYPE_CHECKING:
     from nsae.estimator import SparseAutoencoder
     from nsae.images.encoder import ImageEncoder
 
-MODEL_IN_INDEX = "model.npz"
-SOURCE_IN_INDEX = "source.json"
-FILES_IN_INDEX = "files.json"
 BATCH = 64  # photos that are encoded at a time
 SAVE_SECONDS = 10.0  # of work that a crash may cost, or ten times what saving takes
-RADIUS = 0.1
-
-
-@dataclass
-class Report:
-    """What :meth:`ImageLibrary.update` did; files are named by their ids.
-
-    Attributes
-    ----------
-    added, changed : list of str
-        New files, and files with other content than before; both are in the index as they are now.
-    moved : list of (old, new)
-        The same content under another name; not encoded again.
-    missing : list of str
-        Files that are gone, and no longer in the index (unless ``prune=False``).
-    failed : list of (id, reason)
-        What was met this time and could not be read.
-    """
-
-    added: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    moved: list[tuple[str, str]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-
-    def counts(self) -> dict[str, int]:
-        """How many of each."""
-        return {name: len(files) for name, files in vars(self).items()}
-
-    def __str__(self) -> str:
-        said = ", ".join(f"{count} {name}" for name, count in self.counts().items() if count)
-        return said or "nothing has changed"
+RADIUS = 0.1  # cosine distance
 
 
 class ImageLibrary:
@@ -129,6 +94,7 @@ class ImageLibrary:
         self.folder: Path | None = None
         self._files: dict[str, Stamp] = {}  # by id: photos of the index, and files that failed
         self._model = model  # the encoder's file
+        self._unsaved = False
 
     def __len__(self) -> int:
         return len(self.index)
@@ -177,26 +143,24 @@ class ImageLibrary:
             missing=[id for id in changes.missing if id in self.index],
             failed=list(changes.failed),
         )
-        saved = time.monotonic()
-        cost = 0.0  # of the last time
-        dirty = self._settle(changes, prune)
+        saved, cost = time.monotonic(), 0.0  # when it was last, and how long it took
+        self._settle(changes, prune)
         todo = [*changes.changed.items(), *changes.new.items()]
         twins = {stamp.hash: id for id, stamp in self._files.items()} if todo else {}  # by content
         try:
             with Progress("encoding photos", len(todo), enabled=verbose and len(todo) > BATCH) as progress:
                 for start in range(0, len(todo), BATCH):
                     some = dict(todo[start : start + BATCH])
-                    dirty = self._take_in(some, twins, report) or dirty
+                    self._take_in(some, twins, report)
                     for _ in some:
                         progress.update()
-                    if dirty and time.monotonic() - saved > max(SAVE_SECONDS, 10 * cost):
+                    if time.monotonic() - saved > max(SAVE_SECONDS, 10 * cost):
                         before = time.monotonic()
                         self._keep()
-                        saved, dirty = time.monotonic(), False
+                        saved = time.monotonic()
                         cost = saved - before
         finally:  # after Ctrl-C too
-            if dirty:
-                self._keep()
+            self._keep()
         return report
 
     def _known(self) -> dict[str, Stamp]:
@@ -205,11 +169,11 @@ class ImageLibrary:
             return self._files
         return {**{str(id): Stamp(-1, -1) for id in self.index.ids}, **self._files}
 
-    def _settle(self, changes: Changes, prune: bool) -> bool:
-        """Take over what needs no encoding; whether there was anything."""
+    def _settle(self, changes: Changes, prune: bool) -> None:
+        """Take over what needs no encoding."""
         gone = [id for id in changes.missing if prune or id not in self.index]
         if not (gone or changes.moved or changes.touched):
-            return False
+            return
         with held_back():
             renamed = [old for old in changes.moved if old in self.index]
             codes = self.index.codes[[self.index.row_of(old) for old in renamed]]
@@ -219,10 +183,10 @@ class ImageLibrary:
                 self._files.pop(id, None)
             self._files.update(changes.touched)
             self._files.update(changes.moved.values())
-        return True
+            self._unsaved = True
 
-    def _take_in(self, some: dict[str, Stamp], twins: dict[str | None, str], report: Report) -> bool:
-        """Encode these files, or find their codes by their content; whether anything came of it."""
+    def _take_in(self, some: dict[str, Stamp], twins: dict[str | None, str], report: Report) -> None:
+        """Encode these files, or find their codes by their content."""
         hashes: dict[str, str] = {}
         for id, stamp in some.items():
             try:
@@ -258,8 +222,8 @@ class ImageLibrary:
             self.index.add(codes[rows], ids, on_duplicate="replace")
             self.index.remove([id for id, stamp in stamps.items() if stamp.reason and id in self.index])
             self._files.update(stamps)
+            self._unsaved = self._unsaved or bool(stamps)
         twins.update((stamp.hash, id) for id, stamp in stamps.items())
-        return bool(stamps)
 
     def _id_with(self, hash: str, twins: dict[str | None, str]) -> str | None:
         """A photo of the index with this content, if ``twins`` still tells the truth."""
@@ -277,17 +241,11 @@ class ImageLibrary:
         images, kept = load_images(
             [self.root / id for id in ids], side=how["side"], color=how["color"], on_error=failed
         )
-        return self._encode(images), [path.relative_to(self.root).as_posix() for path in kept], failures
-
-    def _encode(self, images: np.ndarray) -> Codes:
-        """The codes of images (n, side, side[, 3]) of the encoder's size, uint8 or floats in [0, 1]."""
-        if not len(images):
-            return Codes.from_dense(np.zeros((0, self.encoder.n_units), np.float32))
-        wanted = self.encoder.preprocessing.get("dtype", "float32")  # as nsae index reads them: the same bits
-        if images.dtype != wanted:
-            images = np.rint(images * 255).astype(np.uint8) if wanted == "uint8" else images / np.float32(255)
-        of_images = hasattr(self.encoder, "geometry_")  # an ImageEncoder; others take rows of pixels
-        return self.encoder.encode(images if of_images else images.reshape(len(images), -1))
+        return (
+            encode_pixels(self.encoder, images),
+            [path.relative_to(self.root).as_posix() for path in kept],
+            failures,
+        )
 
     # ---- asking
 
@@ -296,12 +254,7 @@ class ImageLibrary:
 
         Raises ImageReadError for a file that cannot be read.
         """
-        how = self.encoder.preprocessing
-        codes = []
-        for query in queries:
-            images = check_images(query[None] if isinstance(query, np.ndarray) else [query])
-            codes += [self._encode(block) for block in image_blocks(images, how["side"], how["color"], 1)]
-        return Codes.concatenate([self._encode(np.empty(0)), *codes])
+        return encode_photos(self.encoder, queries)
 
     def similar(self, query: str | os.PathLike | np.ndarray, k: int = 10, **options: Any) -> Hits:
         """The k photos nearest to one, without itself.
@@ -323,7 +276,7 @@ class ImageLibrary:
         """
         return self._search([query], self.encode([query]), k, options)
 
-    def duplicates(self, radius: float = RADIUS) -> list[list[str]]:
+    def duplicates(self, radius: float | None = None) -> list[list[str]]:
         """Groups of photos that show the same.  Nothing is deleted, here or elsewhere.
 
         Files of equal content are in one group, and so are photos whose codes lie within ``radius`` of each
@@ -331,14 +284,23 @@ class ImageLibrary:
 
         Parameters
         ----------
-        radius : float
-            A distance in the index's metric.  The default is meant for cosine; 0 finds equal codes.
+        radius : float, optional
+            A distance in the index's metric; 0 finds equal codes.  For cosine, 0.1 by default.
 
         Returns
         -------
         list of lists of ids
             Two or more each, in the order of the index.
+
+        Raises ValueError if ``radius`` is not a number at least 0, or not given for another metric than cosine.
         """
+        if radius is None and self.index.metric == "cosine":
+            radius = RADIUS
+        if radius is None or not radius >= 0:
+            raise ValueError(
+                f"radius={radius} is expected to be a {self.index.metric} distance of 0 or more: how far apart "
+                "the codes of near-duplicates may be."
+            )
         ids = self.index.ids
         by_content: dict[str | None, int] = {}
         copies = [
@@ -405,17 +367,13 @@ class ImageLibrary:
                 "This Encoder does not know its file, which belongs to the library. Make the library with the "
                 "ImageEncoder or SparseAutoencoder, or with model=Path(file).read_bytes()."
             )
-        extra_files = {
-            MODEL_IN_INDEX: self._model,
-            SOURCE_IN_INDEX: json.dumps({"root": os.fspath(self.root)}).encode(),
-            FILES_IN_INDEX: table_to_bytes(self._files),
-        }
+        extra = extra_files(self._model, self.root, self._files)
         with held_back():
-            self.index.save(folder, overwrite=overwrite, extra_files=extra_files)
-        self.folder = Path(folder)
+            self.index.save(folder, overwrite=overwrite, extra_files=extra)
+            self.folder, self._unsaved = Path(folder), False
 
     def _keep(self) -> None:
-        if self.folder is not None:
+        if self.folder is not None and self._unsaved:
             self.save(self.folder, overwrite=True)
 
     @classmethod
@@ -430,27 +388,13 @@ class ImageLibrary:
 
         Raises ModelFormatError if the folder is damaged, or is no index of photos.
         """
-        index = CodeIndex.load(folder)
-        model = index_file(folder, MODEL_IN_INDEX)
-        try:
-            indexed = json.loads(index_file(folder, SOURCE_IN_INDEX).read_bytes())["root"]
-            if indexed is None:
-                raise ValueError("it is of rows, not of files")
-            content = model.read_bytes()
-        except (OSError, ValueError, KeyError) as error:
+        shelf = read_shelf(folder)
+        if shelf.encoder is None or shelf.root is None:
             raise ModelFormatError(
-                f"{folder} is no library of photos ({error}). Index a folder: nsae index PHOTOS -o LIBRARY."
-            ) from None
-        library = cls(
-            Encoder.load(model), indexed if root is None else root, metric=index.metric, model=content
-        )
-        if library.encoder.n_units != index.n_units:
-            raise ModelFormatError(
-                f"{folder} has codes of {index.n_units} units and an encoder of {library.encoder.n_units}. "
-                "Index again."
+                f"{folder} is no library of photos, but an index of rows. Index a folder of photos: "
+                "nsae index PHOTOS -o LIBRARY."
             )
-        library.index, library.folder = index, Path(folder)
-        table = index_file(folder, FILES_IN_INDEX)
-        if table.exists():  # not in what earlier versions wrote
-            library._files = table_from_bytes(table.read_bytes())
+        library = cls(shelf.encoder, shelf.root if root is None else root, model=shelf.model)
+        library.index, library.folder, library._files = shelf.index, Path(folder), shelf.files
+        library._unsaved = library.root != shelf.root
         return library

@@ -10,16 +10,23 @@ import numpy as np
 from nsae.retrieval import CodeIndex
 
 BLOCK = 256  # queries at a time
+DEPTH = 8  # hits to ask for at first: groups of duplicates are small
 
 
 def near_pairs(index: CodeIndex, radius: float) -> np.ndarray:
     """(p, 2) int64: the pairs of rows (i < j) at a distance of at most ``radius``."""
     pairs = [np.empty((0, 2), np.int64)]
     for start in range(0, len(index), BLOCK):
-        hits = index.within(index.codes[start : start + BLOCK], radius)
-        queries = start + np.repeat(np.arange(len(hits)), hits.counts)  # (p,)
-        rows = hits.rows[hits.rows >= 0]  # (p,): query by query, as padding comes last
-        pairs.append(np.column_stack([queries, rows])[queries < rows])
+        queries = np.arange(start, min(start + BLOCK, len(index)))  # (q,)
+        depth = DEPTH
+        while len(queries):
+            hits = index.search(index.codes[queries], min(depth, len(index)))
+            near = hits.distances <= radius  # (q, k); padding is at infinity
+            complete = ~near[:, -1] | (depth >= len(index))  # (q,): what comes after the last is further away
+            of = np.broadcast_to(queries[:, None], near.shape)  # (q, k)
+            mine = near & (of < hits.rows) & complete[:, None]
+            pairs.append(np.column_stack([of[mine], hits.rows[mine]]))
+            queries, depth = queries[~complete], 4 * depth
     return np.concatenate(pairs)
 
 

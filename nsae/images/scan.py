@@ -11,6 +11,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -48,11 +49,43 @@ class Changes:
     n_found: int = 0  # image files in the folder
 
 
+@dataclass
+class Report:
+    """What :meth:`ImageLibrary.update` did; files are named by their ids.
+
+    Attributes
+    ----------
+    added, changed : list of str
+        New files, and files with other content than before; both are in the index as they are now.
+    moved : list of (old, new)
+        The same content under another name; not encoded again.
+    missing : list of str
+        Files that are gone, and no longer in the index (unless ``prune=False``).
+    failed : list of (id, reason)
+        What was met this time and could not be read.
+    """
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    moved: list[tuple[str, str]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        return {name: len(files) for name, files in vars(self).items()}
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{count} {name}" for name, count in self.counts().items() if count)
+        return said or "nothing has changed"
+
+
 def compare(root: Path, known: Mapping[str, Stamp]) -> Changes:
     """Look through ``root`` (a resolved path) for what differs from ``known``.
 
     Files below a folder that cannot be listed, files that cannot be opened, and links to files that are away
-    are not missing: what is known of them stays.  A file counts as moved if its old name is gone and one of the same content is new.
+    are not missing: what is known of them stays.  A file counts as moved if its old name is gone and one of
+    the same content is new.
 
     Raises FileNotFoundError if ``root`` does not exist.
     """
@@ -127,6 +160,24 @@ def content_hash(path: str | os.PathLike) -> str:
         while chunk := file.read(CHUNK):
             hashed.update(chunk)
     return hashed.hexdigest()
+
+
+def stamp_of(path: str | os.PathLike) -> Stamp | None:
+    """Size and time of a file; None if it cannot be looked at."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return Stamp(stat.st_size, stat.st_mtime_ns)
+
+
+def with_hashes(root: Path, stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
+    """These stamps with hashes; files that cannot be opened (any longer) are left out."""
+    table = {}
+    for id, stamp in stamps.items():
+        with suppress(OSError):
+            table[id] = replace(stamp, hash=content_hash(root / id))
+    return table
 
 
 def table_to_bytes(table: Mapping[str, Stamp]) -> bytes:
