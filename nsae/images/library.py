@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 BATCH = 64  # photos that are encoded at a time
 SAVE_SECONDS = 10.0  # of work that a crash may cost, or ten times what saving takes
-RADIUS = 0.1  # cosine distance
+RADIUS = 0.03  # cosine; of photos saved again smaller, nine in ten are nearer, and hardly any others
 
 
 class ImageLibrary:
@@ -285,7 +285,7 @@ class ImageLibrary:
         Parameters
         ----------
         radius : float, optional
-            A distance in the index's metric; 0 finds equal codes.  For cosine, 0.1 by default.
+            A distance in the index's metric; 0 finds equal codes.  For cosine, 0.03 by default.
 
         Returns
         -------
