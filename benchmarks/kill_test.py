@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import random
@@ -52,8 +53,6 @@ def index_in_state(s: int) -> tuple[Codes, list[str]]:
 def photo(number: int) -> bytes:
     """The content of a photo, as BMP: 8×8 pixels of noise."""
     pixels = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
-    import io
-
     from PIL import Image
 
     file = io.BytesIO()
@@ -160,14 +159,13 @@ def check_library(folder: Path, last: int) -> str:
 
 
 def same_code(library, name: str, content: bytes) -> bool:
-    import io
-
     from PIL import Image
 
     pixels = np.asarray(Image.open(io.BytesIO(content)))
     row = library.index.codes[library.index.row_of(name)]
     code = library.encode([pixels])
-    return np.array_equal(row.units, code.units) and np.array_equal(row.values, code.values)
+    # the last bit of a value may depend on where in its batch BLAS came to a photo
+    return np.array_equal(row.units, code.units) and np.allclose(row.values, code.values, rtol=1e-5)
 
 
 def _hash(content: bytes) -> str:

@@ -59,6 +59,6 @@ def duplicates(args: Namespace) -> int:
     elif args.null:  # an empty name ends a group
         names = [b"".join(os.fsencode(photo["path"]) + b"\0" for photo in group) for group in groups]
         sys.stdout.buffer.write(b"".join(group + b"\0" for group in names))
-    else:
+    elif groups:
         print("\n\n".join("\n".join(printable(photo["path"]) for photo in group) for group in groups))
     return 0

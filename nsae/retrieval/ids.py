@@ -107,8 +107,7 @@ class Texts:
 
     def tolist(self) -> list[str]:
         data, ends = self.utf8.tobytes(), self.ends.tolist()
-        starts = [0, *ends[:-1]]
-        return [data[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
+        return [data[a:b].decode("utf-8", "surrogatepass") for a, b in zip([0, *ends], ends, strict=False)]
 
 
 def as_ids(ids: Iterable[Id]) -> list[Id]:

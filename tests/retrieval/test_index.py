@@ -260,6 +260,100 @@ def test_zeros_are_not_stored():
     assert index.explain(np.ones(3), 0) == [(1, pytest.approx(3**-0.5))]
 
 
+@given(
+    st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=5),
+    st.sampled_from(["raise", "replace", "skip"]),
+    st.lists(st.integers(0, 5), max_size=2),
+)
+def test_add_is_a_dict(batches, on_duplicate, removed):
+    """Each batch is a list of ids; every code has a value of its own."""
+    index, expected, value = CodeIndex(2), {}, 0
+    for ids in batches:
+        values = [value + i + 1 for i in range(len(ids))]
+        value += len(ids)
+        codes = np.array([[0, v] for v in values], np.float32).reshape(-1, 2)
+        if on_duplicate == "raise" and (len(set(ids)) < len(ids) or expected.keys() & set(ids)):
+            with pytest.raises(ValueError, match="comes twice"):
+                index.add(codes, ids)
+        else:
+            index.add(codes, ids, on_duplicate=on_duplicate)
+            for id, v in zip(ids, values, strict=True):
+                if on_duplicate != "skip" or id not in expected:
+                    expected[id] = v  # a dict keeps the place where an id came first, too
+        for id in removed:
+            if id in index:
+                index.remove([id])
+                del expected[id]
+        assert index.ids == list(expected)
+        assert index.codes.values.tolist() == list(expected.values())
+        assert [index.row_of(id) for id in expected] == list(range(len(expected)))
+    hits = index.search(np.array([0, 1.0]), 1)
+    assert hits.counts[0] == (1 if expected else 0)
+
+
+def test_on_duplicate_is_one_of_three():
+    with pytest.raises(ValueError, match="'raise', 'replace', 'skip'"):
+        filled(np.eye(3)).add(np.eye(3), on_duplicate="ignore")
+
+
+def test_a_default_id_does_not_come_back_after_skip():
+    index = filled(np.eye(3), ids=[3, 4, "a"])
+    index.add(np.eye(3), on_duplicate="skip")  # 3, 4 and 5
+    index.add(np.eye(3)[:1])
+    assert index.ids == [3, 4, "a", 5, 6]
+
+
+def test_merge():
+    a, b, c = filled(np.eye(3), ids=["a", "b", "c"]), filled(2 * np.eye(3)[:1], ids=[7]), CodeIndex(3)
+    a.search(np.eye(3))
+    a.merge(b, c)
+    assert a.ids == ["a", "b", "c", 7]
+    assert a.codes.values.tolist() == [1, 1, 1, 2]
+    assert a.search(np.eye(3)[0], 2).ids.tolist() == [["a", 7]]
+    assert (b.ids, len(c)) == ([7], 0)
+    a.merge()
+    assert len(a) == 4
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (filled(np.eye(3), ids=["x", "b", "y"]), "'b' comes twice"),
+        (filled(np.eye(4), ids=list("wxyz")), "3 units cannot take in one of 4"),
+        (filled(np.eye(3), "l2", ids=["x", "y", "z"]), "'cosine' cannot take in one with 'l2'"),
+    ],
+)
+def test_merge_takes_all_or_nothing(other, message):
+    index = filled(np.eye(3), ids=["a", "b", "c"])
+    with pytest.raises(ValueError, match=message):
+        index.merge(filled(np.eye(3), ids=["d", "e", "f"]), other)
+    assert index.ids == ["a", "b", "c"]
+
+
+def test_stats():
+    assert filled(np.array([[1, 2, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0]])).stats() == {
+        "rows": 3,
+        "units": 4,
+        "nonzeros": 3,
+        "bytes": 4 * 8 + 3 * (4 + 4),
+        "active_units_a_row": 1,
+        "zero_codes": 1,
+        "dead_units": 2,
+        "most_common_unit_share": pytest.approx(2 / 3),
+    }
+    empty = CodeIndex(4).stats()
+    assert (empty["rows"], empty["dead_units"], empty["active_units_a_row"]) == (0, 4, 0)
+
+
+def test_row_of_an_id_that_is_none():
+    index = filled(np.eye(3), ids=["a", "b", 7])
+    assert index.row_of(np.int64(7)) == 2
+    with pytest.raises(ValueError, match="'x' is not in this index"):
+        index.row_of("x")
+    with pytest.raises(TypeError, match=r"1\.5"):
+        index.row_of(1.5)
+
+
 def test_removing_an_unknown_id_removes_nothing():
     index = filled(np.eye(3))
     with pytest.raises(ValueError, match="9 is not in this index of 3 rows"):
