@@ -27,7 +27,7 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError
-from nsae.retrieval.ids import Id, Ids, Texts
+from nsae.retrieval.ids import Ids, Texts
 from nsae.retrieval.manifest import (
     MANIFEST,
     Contents,
@@ -40,7 +40,7 @@ from nsae.retrieval.manifest import (
 
 CODES = {"indptr.npy": (np.int64,), "units.npy": (np.int32, np.uint16), "values.npy": (np.float32,)}
 IDS = ("ids.npy", "ids_utf8.npy", "ids_ends.npy", "ids.json")
-SEARCH = "search_{}.npy"
+SEARCH_PREFIX = "search_"
 SMALL = 1 << 16  # bytes; a file up to that is read and checked also where it could be mapped
 
 
@@ -69,15 +69,14 @@ def write_folder(
     contents: dict[str, np.ndarray | bytes] = {
         **dict(zip(CODES, [codes.indptr, units, codes.values], strict=True)),
         **_ids_files(ids),
-        **{SEARCH.format(name): array for name, array in (search or {}).items()},
+        **{f"{SEARCH_PREFIX}{name}.npy": array for name, array in (search or {}).items()},
     }
     for name, data in extra_files.items():
-        ours = name in (*contents, *IDS, MANIFEST) or name.startswith("search_")
+        ours = name in (*contents, *IDS, MANIFEST) or name.startswith(SEARCH_PREFIX)
         if not is_plain(name) or ours:
             raise ValueError(f"extra_files: {name!r} is not a file name that is free here. Choose another.")
         contents[name] = bytes(data)
-    described = {"version": search_version, "arrays": sorted(search)} if search is not None else None
-    header = {**header, "rows": len(codes), "search": described}
+    header = {**header, "rows": len(codes), "search_version": search_version}
     write_files(path, header, contents, overwrite=overwrite)
 
 
@@ -96,7 +95,7 @@ def read_folder(
     folder = Path(path)
 
     def read(manifest: dict[str, Any]) -> tuple[Codes, Ids, dict[str, np.ndarray] | None]:
-        derived = {SEARCH.format(name) for name in (manifest.get("search") or {}).get("arrays", ())}
+        derived = {name for name in manifest["files"] if name.startswith(SEARCH_PREFIX)}
         files = {
             name: _opened(index_file(folder, name, manifest), name, entry, mmap)
             for name, entry in manifest["files"].items()
@@ -138,16 +137,20 @@ def _understood(
 def _read_search(
     folder: Path, manifest: dict[str, Any], mmap: bool, version: int | None
 ) -> dict[str, np.ndarray] | None:
-    described = manifest.get("search")
-    if described is None or described.get("version") != version:
+    if version is None or manifest.get("search_version") != version:
         return None
     arrays = {}
-    for name in described["arrays"]:
-        file = SEARCH.format(name)
-        if file not in manifest["files"]:
-            raise unusable(folder / file, "is not listed", "the arrays of the search structure")
-        arrays[name] = _opened(index_file(folder, file, manifest), file, manifest["files"][file], mmap)()
-    return arrays
+    for name, entry in manifest["files"].items():
+        if name.startswith(SEARCH_PREFIX):
+            path = index_file(folder, name, manifest)
+            try:
+                array = _opened(path, name, entry, mmap)()
+            except (ValueError, TypeError, KeyError) as error:  # among them ModelFormatError
+                raise unusable(
+                    path, f"is not usable ({error})", "an array of the search structure"
+                ) from error
+            arrays[name.removeprefix(SEARCH_PREFIX).removesuffix(".npy")] = array
+    return arrays or None
 
 
 def _opened(path: Path, name: str, entry: dict[str, Any], mmap: bool) -> Callable[[], Any]:
@@ -214,4 +217,4 @@ def _ids_files(ids: Ids) -> Contents:
     return {"ids.json": json.dumps(values).encode()}  # mixed, or numbers beyond int64
 
 
-__all__ = ["MANIFEST", "Id", "Stored", "index_file", "read_folder", "write_folder"]
+__all__ = ["MANIFEST", "Stored", "index_file", "read_folder", "write_folder"]

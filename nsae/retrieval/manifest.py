@@ -116,7 +116,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise unusable(path, "is not complete", f"version 1 to {VERSION} and a list of files")
     if version == 1:  # checksums without sizes
         manifest["files"] = files = {name: {"sha256": sha} for name, sha in files.items()}
-    if not all(isinstance(entry, dict) and "sha256" in entry for entry in files.values()):
+    if not all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in files.values()):
         raise unusable(path, "is not complete", "a checksum for each file")
     return manifest
 
