@@ -34,7 +34,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["nsae", "nsae.*"]),
-    package_data={"nsae": ["py.typed", "EQUATIONS.md"]},
+    package_data={"nsae": ["py.typed", "EQUATIONS.md", "images/gallery.html"]},
     install_requires=["numpy>=1.24"],
     extras_require={
         "fast": FAST,

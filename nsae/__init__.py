@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nsae.encoder import Encoder
     from nsae.estimator import SparseAutoencoder
     from nsae.gradcheck import check_gradients
-    from nsae.images import ImageEncoder
+    from nsae.images import ImageEncoder, ImageLibrary
     from nsae.retrieval import CodeIndex, Hits, evaluate
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ __all__ = [
     "Encoder",
     "Hits",
     "ImageEncoder",
+    "ImageLibrary",
     "ImageReadError",
     "MissingExtraError",
     "ModelFormatError",
@@ -41,6 +42,7 @@ _WHERE = {
     "Encoder": "nsae.encoder",
     "Hits": "nsae.retrieval",
     "ImageEncoder": "nsae.images",
+    "ImageLibrary": "nsae.images",
     "SparseAutoencoder": "nsae.estimator",
     "check_gradients": "nsae.gradcheck",
     "evaluate": "nsae.retrieval",

@@ -10,14 +10,27 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from nsae import __version__, commands
+from nsae import __version__, commands, commands_library, commands_search
+from nsae.errors import UsageError
+from nsae.images.library import RADIUS
 from nsae.outputs import any_streams, printable
+from nsae.retrieval.units import COMMON
 
 DATA_HELP = "a folder of images, one image, a .npy file of rows, or a data set: glyphs, mnist, fashion-mnist"
 LABELS_HELP = (
     "where an image's class is read from: 'folder', 'name' (the file name without its number), or a regular "
     r"expression whose first group is the class, such as '(\d)\d\d\.jpg'"
 )
+
+
+SIMILAR = r"""examples:
+  nsae similar a.jpg b.jpg -i photos.nsae                two queries, a table for each
+  nsae similar a.jpg + b.jpg - c.jpg -i photos.nsae      one query: what a and b have and c has not
+  nsae similar a.jpg --minus c.jpg -i photos.nsae        the same with options
+  nsae similar a.jpg -i photos.nsae --forbid 18,54       'nsae explain' and 'nsae units' tell the numbers
+  nsae similar *.jpg -i photos.nsae --html hits.html     a page to look at
+  nsae similar a.jpg -i photos.nsae -0 | xargs -0 ls -l
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough (| head); the flush at exit must not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except commands.UsageError as error:
+    except UsageError as error:
         print(f"nsae: error: {printable(str(error))}", file=sys.stderr)
         return 2
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError) as error:
@@ -73,7 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("data", metavar="PHOTOS", help=DATA_HELP)
     _output(command, "photos.nsae")
     command.add_argument("--model", help="use this saved model instead of learning one")
-    command.add_argument("--metric", choices=("cosine", "l2", "dot"), default="cosine", help="(%(default)s)")
+    command.add_argument("--metric", choices=("cosine", "l2", "dot"), help="(cosine)")
+    command.add_argument(
+        "--update",
+        action="store_true",
+        help="bring an index in step with its folder: encode what is new or changed, with the encoder it has, "
+        "and drop what is gone",
+    )
     command.add_argument(
         "--whole",
         action="store_true",
@@ -82,16 +101,98 @@ def _parser() -> argparse.ArgumentParser:
     )
     _training(command, n_units=512, k=32, epochs=50)
 
-    command = _command(add, "similar", commands.similar, "find the photos nearest to one")
-    command.add_argument("query", nargs="+", help="image files")
+    command = _command(
+        add, "similar", commands_search.similar, "find the photos nearest to some", epilog=SIMILAR
+    )
+    command.add_argument("query", nargs="+", help="photos, each a query; with + and - between them, one")
     _index(command)
-    command.add_argument("-k", type=_count, default=10, help="how many hits (%(default)s)")
-    command.add_argument("--plot", metavar="PNG", help="draw the query, its hits and their distances")
+    option = command.add_argument_group("the search").add_argument
+    option("-k", type=_count, default=10, help="how many hits (%(default)s)")
+    option("--plus", action="append", default=[], metavar="PHOTO", help="add this one to each query")
+    option("--minus", action="append", default=[], metavar="PHOTO", help="take this one from each query")
+    option(
+        "--require",
+        action="extend",
+        type=_units,
+        default=[],
+        metavar="UNITS",
+        help="only photos with all of these, such as 18,54",
+    )
+    option(
+        "--forbid",
+        action="extend",
+        type=_units,
+        default=[],
+        metavar="UNITS",
+        help="no photos with any of these",
+    )
+    option("--keep", type=_count, metavar="K", help="compare only the K largest values of each code")
+    option = command.add_argument_group("the answer").add_argument
+    option(
+        "-0",
+        "--null",
+        action="store_true",
+        help="print the hits' paths alone, each ended by NUL, as for xargs -0",
+    )
+    option("--html", metavar="FILE", help="write a gallery: one page with the hits and the reasons")
+    option("--plot", metavar="PNG", help="draw the queries, their hits and their distances")
     _force(command)
     _strict(command)
 
     command = _command(
-        add, "evaluate", commands.evaluate_index, "precision, recall and mAP of an index, each photo a query"
+        add, "explain", commands_search.explain, "why a photo is a hit: the units that it shares"
+    )
+    command.add_argument("query", help="a photo")
+    command.add_argument("hit", help="a photo of the index: its path, or its id")
+    _index(command)
+    command.add_argument(
+        "-k", type=_count, default=10, help="what would drop it out of the K nearest? (%(default)s)"
+    )
+    command.add_argument(
+        "--top", type=_count, default=10, metavar="N", help="name so many units (%(default)s)"
+    )
+    command.add_argument("--keep", type=_count, metavar="K", help="as in 'nsae similar'")
+    command.add_argument("--html", metavar="FILE", help="write a page with the pictures of the units")
+    command.add_argument("--plot", metavar="PNG", help="draw the two photos and the units")
+    _force(command)
+
+    command = _command(add, "units", commands_search.units, "what the units of an index are used for")
+    command.add_argument("unit", nargs="*", type=int, help="units to describe (all)")
+    _index(command)
+    command.add_argument(
+        "--top", type=_count, default=5, metavar="N", help="name so many photos (%(default)s)"
+    )
+    command.add_argument(
+        "--sort",
+        choices=("rows", "mean", "unit"),
+        help="largest first; of units that were named: by unit (rows)",
+    )
+    command.add_argument(
+        "--common",
+        type=float,
+        default=COMMON,
+        metavar="SHARE",
+        help="of the rows: flag a unit in more (%(default)s)",
+    )
+    command.add_argument("--plot", metavar="PNG", help="draw the photos that have most of each")
+    _force(command)
+
+    command = _command(
+        add, "duplicates", commands_library.duplicates, "groups of photos that show the same; deletes nothing"
+    )
+    _index(command)
+    command.add_argument(
+        "--radius", type=float, metavar="R", help=f"largest distance within a pair (cosine: {RADIUS})"
+    )
+    command.add_argument(
+        "-0", "--null", action="store_true", help="paths end in NUL, and a group in one more"
+    )
+
+    command = _command(
+        add,
+        "evaluate",
+        commands_search.evaluate_index,
+        "precision, recall and mAP of an index, each photo a query",
     )
     _index(command)
     command.add_argument("--labels", required=True, metavar="RULE", help=LABELS_HELP.replace("%", "%%"))
@@ -115,8 +216,12 @@ def _command(
     what: str,
     *,
     json: bool = True,
+    epilog: str | None = None,
 ) -> argparse.ArgumentParser:
-    command = add(name, help=what, description=what[0].upper() + what[1:] + ".")
+    form = argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter
+    command = add(
+        name, help=what, description=what[0].upper() + what[1:] + ".", epilog=epilog, formatter_class=form
+    )
     command.set_defaults(run=run)
     if json:
         command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -192,6 +297,13 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is expected to be at least 1")
     return number
+
+
+def _units(text: str) -> list[int]:
+    try:
+        return [int(unit) for unit in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is expected to be unit numbers, such as 18,54") from None
 
 
 def _k(text: str) -> int | None:

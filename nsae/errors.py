@@ -34,6 +34,10 @@ class MissingExtraError(ImportError):
     """An optional dependency that is not installed; the message names the command."""
 
 
+class UsageError(ValueError):
+    """Options of the command line that do not go together."""
+
+
 def require(module: str, extra: str, what: str) -> ModuleType:
     """Import ``module``, or raise :class:`MissingExtraError` that says how to get it.
 

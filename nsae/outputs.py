@@ -47,6 +47,12 @@ def check_picture(path: str | os.PathLike, force: bool) -> Path:
     return check_file(target, force)
 
 
+def check_page(path: str | os.PathLike, force: bool) -> Path:
+    """As :func:`check_file`, for a gallery; ImportError without Pillow."""
+    require("PIL.Image", "images", "galleries")
+    return check_file(path, force)
+
+
 def save_picture(figure: Figure, path: Path, force: bool) -> None:
     """Write a figure in the format that its name says, whole or not at all."""
     with atomic_file(path, overwrite=force) as file:
@@ -61,6 +67,17 @@ def printable(text: str) -> str:
 def as_json(value: Any) -> str:
     """Strict JSON, in which NaN and infinity are null."""
     return json.dumps(_finite(value), default=str, allow_nan=False)
+
+
+def report(as_object: bool, figures: dict[str, Any]) -> None:
+    """Print figures by name: one JSON object, or a line a figure."""
+    if as_object:
+        print(as_json({name.replace(" ", "_"): value for name, value in figures.items()}))
+        return
+    width = max(map(len, figures))
+    for name, value in figures.items():
+        shown = f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+        print(f"{name:<{width}}  {shown}")
 
 
 def any_streams() -> None:

@@ -115,6 +115,29 @@ def search_results(
     return figure
 
 
+def strips(rows: Sequence[tuple[str, np.ndarray]], *, title: str = "") -> Figure:
+    """Named pictures below each other, such as what units stand for.
+
+    Parameters
+    ----------
+    rows : (name, image) pairs
+        Images (height, width, 3) uint8.
+    """
+    height = 0.9  # inches, of a picture
+    widest = max(image.shape[1] / image.shape[0] for _, image in rows) * height
+    figure = _figure(
+        max(widest + 0.2, 0.085 * len(title)), (height + 0.3) * len(rows) + (0.4 if title else 0.1)
+    )
+    for axis, (name, image) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
+        axis.imshow(image)
+        axis.set_anchor("W")
+        axis.set_axis_off()
+        axis.set_title(name, fontsize=8, loc="left", parse_math=False)
+    if title:
+        figure.suptitle(title, fontsize=10, parse_math=False)
+    return figure
+
+
 def _figure(width: float, height: float) -> Figure:
     return require("matplotlib.figure", "plots", "drawing pictures").Figure(
         figsize=(width, height), dpi=DPI, layout="constrained"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nsae.errors import ImageReadError
+from nsae.images.scan import Stamp, stamp_of
 from nsae.outputs import printable
 from nsae.progress import Progress
 
@@ -28,6 +30,7 @@ class Source(NamedTuple):
     ids: list[int | str]
     preprocessing: dict[str, Any] | None  # {"side": pixels, "color": bool}; None for rows of numbers
     root: Path | None  # None unless they are files
+    stamps: dict[str, Stamp] | None = None  # by id, of all files, as they were before they were read
 
     def images(self) -> np.ndarray:
         """The rows as images (n, side, side[, 3])."""
@@ -58,6 +61,7 @@ def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Sou
             )
         return _read_dataset(source)
     from nsae.images import find_images
+    from nsae.images.files import id_of
 
     if images is None:
         raise ValueError(f"This model was trained on rows of numbers: give it a .npy file, not {source}.")
@@ -65,9 +69,13 @@ def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Sou
     paths = find_images(source, on_error=_reporter(failures))
     if not paths:
         raise ValueError(f"No images were found in {source}. Expected files such as .jpg, .png or .webp.")
-    X, kept = read_images(paths, images, strict, failures)
     root = Path(os.path.realpath(source if os.path.isdir(source) else Path(source).parent))
-    return Source(X, [id_of(path, root) for path in kept], images, root)
+    stamps = {id_of(path, root): stamp for path in paths if (stamp := stamp_of(path)) is not None}
+    X, kept = read_images(paths, images, strict, failures)
+    for id, reason in ((id_of(error.path, root), error.reason) for error in failures):
+        if id in stamps:  # folders that cannot be listed are not
+            stamps[id] = replace(stamps[id], reason=reason)
+    return Source(X, [id_of(path, root) for path in kept], images, root, stamps)
 
 
 def read_images(
@@ -95,14 +103,6 @@ def read_images(
             + ("; --strict accepts none such." if rows else ".")
         )
     return np.stack(rows), kept
-
-
-def id_of(path: Path, root: Path | None) -> str:
-    """A photo's id: its path below the folder that was indexed, however that folder is spelt or linked."""
-    real = Path(os.path.realpath(path.parent), path.name)  # a link to a photo is a photo of its own
-    if root is not None and real.is_relative_to(root):
-        return real.relative_to(root).as_posix()
-    return os.fspath(real)
 
 
 def _reporter(failures: list[ImageReadError]) -> Callable[[ImageReadError], None]:

@@ -13,6 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+try:
+    import fcntl
+except ImportError:  # not POSIX
+    fcntl = None  # type: ignore[assignment]
+
 
 def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
     """The target as a ``Path``; FileExistsError if it is there and may not be replaced."""
@@ -46,12 +51,13 @@ def atomic_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder to fill; it takes the place of ``path`` when the block ends without error.
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary folder to fill; it gets the name ``path``, which must be free, when the block ends well.
 
-    A folder cannot be replaced in one rename, so the old one is first moved aside.
+    It is for new folders alone: a folder cannot be replaced in one rename, so a crash between two would
+    leave none.
     """
-    target = refuse_existing(path, overwrite)
+    target = refuse_existing(path, overwrite=False)
     parent = target.absolute().parent
     fresh = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}.", suffix=".part"))
     try:
@@ -60,23 +66,35 @@ def atomic_folder(path: str | os.PathLike, *, overwrite: bool = False) -> Iterat
             with open(file, "rb") as handle:
                 os.fsync(handle.fileno())  # on the disk before the rename makes them the only content
         os.chmod(fresh, 0o777 & ~_umask())
-        if os.path.lexists(target):
-            aside = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}.", suffix=".old"))
-            old = aside / target.name
-            try:
-                os.replace(target, old)
-                os.replace(fresh, target)
-            except BaseException:
-                if os.path.lexists(old):
-                    os.replace(old, target)  # where this fails too, the old content stays aside
-                aside.rmdir()
-                raise
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            os.replace(fresh, target)
+        os.rename(fresh, target)
+        sync_folder(parent)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can do that."""
+    if fcntl is not None:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One writer at a time in a folder; others wait.  A process that dies lets go.  On POSIX only."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

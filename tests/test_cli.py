@@ -14,7 +14,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from nsae import CodeIndex, Encoder, SparseAutoencoder
 from nsae.cli import main
-from nsae.commands import label_of
+from nsae.commands_search import label_of
 
 FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--side", "8"]
 
@@ -245,8 +245,8 @@ def rows(tmp_path):
 @pytest.fixture
 def no_work(monkeypatch):
     """Fails the test if a command begins to read."""
-    for name in ("read_source", "_open_index"):
-        monkeypatch.setattr(f"nsae.commands.{name}", lambda *_: pytest.fail("work began"))
+    for name in ("commands.read_source", "commands_search.open_index"):
+        monkeypatch.setattr(f"nsae.{name}", lambda *_: pytest.fail("work began"))
 
 
 TRAIN = ["--units", "8", "--k", "2", "--epochs", "3"]
@@ -441,7 +441,7 @@ def test_training_options_not_given_are_the_commands_own(photos, tmp_path, capsy
 
 def test_more_hits_than_photos(index, photos, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("nsae.commands.MAX_DRAWN", 3)
+    monkeypatch.setattr("nsae.drawing.MAX_DRAWN", 3)
     capsys.readouterr()
     query = ["similar", str(photos / "red" / "red_00.png"), "-i", str(index), "-k", str(10**12)]
     assert main([*query, "--plot", str(tmp_path / "p.png")]) == 0
@@ -454,7 +454,7 @@ def test_more_hits_than_photos(index, photos, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("block_pairs", [1, 25, 10**6])
 def test_leave_one_out_in_blocks_is_evaluate_at_once(block_pairs, rng):
     from nsae import evaluate
-    from nsae.commands import leave_one_out
+    from nsae.commands_search import leave_one_out
 
     library = CodeIndex(12)
     library.add(rng.random((11, 12)) * (rng.random((11, 12)) < 0.3))

@@ -81,11 +81,25 @@ MAY_IMPORT = {
     "fitted": BASE | {"encoder", "history", "hyperparameters"},
     "retrieval": {"backends", "codes", "errors", "kernels", "storage", "threads"},
     "images": BASE
-    | {"activations", "backends", "estimator", "hyperparameters", "kernels", "parameters", "threads"},
+    | {
+        "activations",
+        "backends",
+        "encoder",
+        "estimator",
+        "hyperparameters",
+        "interrupts",
+        "kernels",
+        "layers",
+        "parameters",
+    }
+    | {"retrieval", "threads"},
     "download": {"errors", "storage", "datasets"},
     "datasets": {"errors", "storage"},
     "archives": {"datasets", "errors"},
     "outputs": {"errors", "retrieval", "storage"},
+    "indexfiles": {"codes", "encoder", "errors", "images", "retrieval", "sources"},
+    "drawing": {"codes", "errors", "images", "indexfiles", "outputs", "plots", "queries", "retrieval"},
+    "queries": {"codes", "errors", "images", "indexfiles", "retrieval", "sources"},
     "sources": {"datasets", "errors", "images", "outputs", "progress"},
 }
 

@@ -90,3 +90,13 @@ def test_the_title_fits_over_few_hits(rng, tmp_path, n_hits):
     extent = figure._suptitle.get_window_extent()
     assert extent.x0 >= 0
     assert extent.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("widths", [[10], [10, 300, 40]])
+def test_strips_show_all_of_each_picture(rng, tmp_path, widths):
+    rows = [(f"unit {w}, $", rng.integers(0, 256, (20, w, 3), dtype=np.uint8)) for w in widths]
+    figure = plots.strips(rows, title="What units stand for")
+    drawn(figure, tmp_path)
+    for axis, (name, image) in zip(figure.axes, rows, strict=True):
+        assert axis.get_title(loc="left") == name
+        np.testing.assert_array_equal(axis.images[0].get_array(), image)

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from nsae.storage import atomic_file, atomic_folder
+from nsae.storage import atomic_file, new_folder
 
 
 def names(folder):
@@ -17,8 +17,8 @@ def write_file(path, content, **options):
         file.write(content)
 
 
-def write_folder(path, content, **options):
-    with atomic_folder(path, **options) as folder:
+def write_folder(path, content):
+    with new_folder(path) as folder:
         (folder / "part").write_bytes(content)
 
 
@@ -36,15 +36,20 @@ def kind(request):
     """(the context manager, write, read)"""
     if request.param == "file":
         return atomic_file, write_file, read_file
-    return atomic_folder, write_folder, read_folder
+    return new_folder, write_folder, read_folder
 
 
-def test_writes_and_replaces(kind, tmp_path):
+def test_writes(kind, tmp_path):
     _, write, read = kind
     write(tmp_path / "x", b"one")
     assert read(tmp_path / "x") == b"one"
-    write(tmp_path / "x", b"two", overwrite=True)
-    assert read(tmp_path / "x") == b"two"
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_file_is_replaced(tmp_path):
+    write_file(tmp_path / "x", b"one")
+    write_file(tmp_path / "x", b"two", overwrite=True)
+    assert read_file(tmp_path / "x") == b"two"
     assert names(tmp_path) == ["x"]
 
 
@@ -79,61 +84,64 @@ def test_a_missing_parent_is_refused(kind, tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-@pytest.mark.parametrize("old", [b"old", None])
-def test_an_error_leaves_the_old_content_and_nothing_else(kind, tmp_path, error, old):
-    manager, write, read = kind
-    if old is not None:
-        write(tmp_path / "x", old)
+def test_an_error_leaves_nothing(kind, tmp_path, error):
+    manager, _, _ = kind
 
     def fail_halfway():
-        with manager(tmp_path / "x", overwrite=True) as new:
+        with manager(tmp_path / "x") as new:
             _ = new.write(b"new") if manager is atomic_file else (new / "part").write_bytes(b"new")
             raise error
 
     with pytest.raises(error):
         fail_halfway()
-    assert names(tmp_path) == ([] if old is None else ["x"])
-    if old is not None:
-        assert read(tmp_path / "x") == old
+    assert not names(tmp_path)
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_a_rename_that_fails_leaves_the_old_content(kind, tmp_path, monkeypatch, failing):
-    """A folder is replaced in two renames, a file in one; whichever fails, the old one is there."""
-    manager, write, read = kind
-    if manager is atomic_file and failing == 2:
-        pytest.skip("a file is replaced in one rename")
-    write(tmp_path / "x", b"old")
-    replace, calls = os.replace, []
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file(tmp_path, error):
+    write_file(tmp_path / "x", b"old")
 
-    def sometimes(*arguments):
-        calls.append(arguments)
-        if len(calls) == failing:
-            raise OSError("no")
-        return replace(*arguments)
+    def fail_halfway():
+        with atomic_file(tmp_path / "x", overwrite=True) as file:
+            file.write(b"new")
+            raise error
 
-    monkeypatch.setattr(os, "replace", sometimes)
-    with pytest.raises(OSError, match="no"):
-        write(tmp_path / "x", b"new", overwrite=True)
-    assert read(tmp_path / "x") == b"old"
+    with pytest.raises(error):
+        fail_halfway()
     assert names(tmp_path) == ["x"]
+    assert read_file(tmp_path / "x") == b"old"
 
 
-def test_an_old_folder_that_cannot_be_put_back_is_not_deleted(tmp_path, monkeypatch):
-    write_folder(tmp_path / "x", b"old")
-    replace, calls = os.replace, []
+def _refuse(*_):
+    raise OSError("no")
 
-    def once(*arguments):
-        calls.append(arguments)
-        if len(calls) > 1:
-            raise OSError("no")
-        return replace(*arguments)
 
-    monkeypatch.setattr(os, "replace", once)
+def test_a_rename_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    write_file(tmp_path / "x", b"old")
+    monkeypatch.setattr(os, "replace", _refuse)
     with pytest.raises(OSError, match="no"):
-        write_folder(tmp_path / "x", b"new", overwrite=True)
-    (aside,) = tmp_path.glob(".x.*.old")
-    assert read_folder(aside / "x") == b"old"
+        write_file(tmp_path / "x", b"new", overwrite=True)
+    assert names(tmp_path) == ["x"]
+    assert read_file(tmp_path / "x") == b"old"
+
+
+def test_a_rename_that_fails_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "rename", _refuse)
+    with pytest.raises(OSError, match="no"):
+        write_folder(tmp_path / "x", b"new")
+    assert not names(tmp_path)
+
+
+def test_a_folder_that_came_meanwhile_stays(tmp_path):
+    def race():
+        with new_folder(tmp_path / "x") as folder:
+            (folder / "part").write_bytes(b"new")
+            write_folder(tmp_path / "x", b"other")
+
+    with pytest.raises(OSError, match="x"):
+        race()
+    assert read_folder(tmp_path / "x") == b"other"
+    assert names(tmp_path) == ["x"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")

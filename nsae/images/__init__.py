@@ -1,22 +1,24 @@
-"""Images: from files to arrays, and from images to sparse codes.
+"""Images: from files to arrays, from images to sparse codes, and a folder of photos as a library.
 
-``ImageEncoder`` is imported when it is first asked for.
+``ImageEncoder`` and ``ImageLibrary`` are imported when they are first asked for.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from nsae.images.files import find_images, iter_images, load_image, load_images
 
 if TYPE_CHECKING:
     from nsae.images.encoder import ImageEncoder
+    from nsae.images.library import ImageLibrary
 
-__all__ = ["ImageEncoder", "find_images", "iter_images", "load_image", "load_images"]
+__all__ = ["ImageEncoder", "ImageLibrary", "find_images", "iter_images", "load_image", "load_images"]
+
+_WHERE = {"ImageEncoder": "nsae.images.encoder", "ImageLibrary": "nsae.images.library"}
 
 
 def __getattr__(name: str) -> object:
-    """Import the encoder, and all that it learns with, when it is first asked for."""
-    if name != "ImageEncoder":
+    """Import a part, and all that it needs, when it is first asked for."""
+    if name not in _WHERE:
         raise AttributeError(f"module 'nsae.images' has no attribute {name!r}")
-    from nsae.images.encoder import ImageEncoder
-
-    return ImageEncoder
+    return getattr(import_module(_WHERE[name]), name)

@@ -21,13 +21,19 @@ def color_histogram(image: np.ndarray) -> np.ndarray:
     (512,) float32
         Red, green and blue are cut into 8 ranges each.
     """
+    bins = color_bins(image)  # (H, W)
+    counts = np.bincount(bins.ravel(), minlength=N_COLORS)
+    return np.sqrt(counts / bins.size).astype(np.float32)
+
+
+def color_bins(image: np.ndarray) -> np.ndarray:
+    """Which of the 512 colours each pixel of an image (H, W, 3) has, (H, W) int64."""
     if image.dtype == np.uint8:
         levels = image >> 5
     else:
         levels = np.minimum(image * BINS, BINS - 1).astype(np.uint8)
     red, green, blue = (levels[..., channel].astype(np.int64) for channel in range(3))  # (H, W) each
-    counts = np.bincount(((red * BINS + green) * BINS + blue).ravel(), minlength=N_COLORS)
-    return np.sqrt(counts / red.size).astype(np.float32)
+    return (red * BINS + green) * BINS + blue
 
 
 def beside(f: np.ndarray, h: np.ndarray, weight: float, out: np.ndarray) -> None:

@@ -41,8 +41,9 @@ def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> 
     not, so that no loop, and nothing outside of ``root``, is walked.  Where ``root`` is a file, it is
     the one result, whatever its name.
 
-    Raises FileNotFoundError if ``root`` does not exist.  A folder that cannot be listed is given to
-    ``on_error`` as an :class:`ImageReadError`, which is raised where ``on_error`` is None.
+    Raises FileNotFoundError if ``root`` does not exist.  A folder that cannot be listed, or
+    not be entered, is given to ``on_error`` as an :class:`ImageReadError`, which is raised where ``on_error``
+    is None.
     """
     root = Path(root)
     if not root.exists():
@@ -58,9 +59,26 @@ def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> 
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix.lower() in EXTENSIONS and path.is_file():
-                found.append(path)
+            if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
+                continue
+            try:
+                if path.is_file():
+                    found.append(path)
+            except OSError as error:  # its folder may be listed, but not entered
+                _report(ImageReadError(path, f"the file cannot be looked at ({error.strerror})"), on_error)
     return sorted(found)
+
+
+def id_of(path: str | os.PathLike, root: str | os.PathLike | None) -> str:
+    """A photo's id: its path below ``root``, the folder that was indexed, however that is spelt or linked.
+
+    Of a photo elsewhere, or where ``root`` is None, its absolute path.
+    """
+    path = Path(path)
+    real = Path(os.path.realpath(path.parent), path.name)  # a link to a photo is a photo of its own
+    if root is not None and real.is_relative_to(root):
+        return real.relative_to(root).as_posix()
+    return os.fspath(real)
 
 
 def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool = True) -> np.ndarray:
@@ -79,19 +97,30 @@ def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool 
     _check_side(side)
     Image = require("PIL.Image", "images", "reading images")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-            raise OSError("not a regular file")  # opening a pipe would wait for ever
-        with _open(Image, path) as image:
-            if side is not None:  # a JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed stays sharp
-                image.draft("RGB" if color else "L", (2 * side, 2 * side))
-            image.load()
-            plain = _plain(Image, _upright(Image, image), color)
-            if side is not None:
-                plain = _square(Image, plain, side)
-            pixels = np.asarray(plain, dtype=np.float32)  # (H, W[, 3])
-            if plain.mode == "F":
-                return np.repeat(pixels[:, :, None], 3, axis=2) if color else pixels.copy()
-            return pixels / np.float32(255)
+        plain = _upright_and_plain(Image, path, color, side)
+        if side is not None:
+            plain = _square(Image, plain, side)
+        pixels = np.asarray(plain, dtype=np.float32)  # (H, W[, 3])
+        if plain.mode == "F":
+            return np.repeat(pixels[:, :, None], 3, axis=2) if color else pixels.copy()
+        return pixels / np.float32(255)
+    except Exception as error:  # decoders meet damaged bytes with almost any exception
+        raise ImageReadError(path, _reason(Image, path, error)) from error
+
+
+def load_thumbnail(path: str | os.PathLike, longest: int) -> np.ndarray:
+    """One image as uint8 (H, W, 3), upright and in its own proportions, no side longer than ``longest``.
+
+    Smaller images stay as they are.  Errors and what is read are those of :func:`load_image`.
+    """
+    _check_side(longest)
+    Image = require("PIL.Image", "images", "reading images")
+    try:
+        plain = _upright_and_plain(Image, path, True, longest)
+        if plain.mode == "F":  # grey of more than 8 bits, in [0, 1]
+            plain = Image.fromarray(np.rint(np.asarray(plain) * 255).astype(np.uint8)).convert("RGB")
+        plain.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=3.0)
+        return np.asarray(plain)  # (H, W, 3)
     except Exception as error:  # decoders meet damaged bytes with almost any exception
         raise ImageReadError(path, _reason(Image, path, error)) from error
 
@@ -195,6 +224,17 @@ def _open(Image, path):
             with suppress(Exception):
                 image.getexif()
         return image
+
+
+def _upright_and_plain(Image, path, color: bool, side: int | None):
+    """The file's picture, in a mode of :func:`_plain`; of no more than ``side`` pixels it stays sharp."""
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise OSError("not a regular file")  # opening a pipe would wait for ever
+    with _open(Image, path) as image:
+        if side is not None:  # a JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed stays sharp
+            image.draft("RGB" if color else "L", (2 * side, 2 * side))
+        image.load()
+        return _plain(Image, _upright(Image, image), color)
 
 
 def _upright(Image, image):

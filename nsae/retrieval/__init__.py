@@ -1,19 +1,26 @@
 """Ranking by sparse codes: distances, an index over the codes, and how good a ranking is.
 
 It works on codes and knows neither images nor models.  Read ``distances.py`` first (the
-definitions), then ``postings.py`` (the same over lists of units), ``index.py`` and ``metrics.py``.
+definitions), then ``postings.py`` (the same over lists of units), ``index.py`` and ``metrics.py``; then what is
+said about hits: ``explain.py``, ``counterfactual.py``, ``units.py``.
 """
 
+from nsae.retrieval.composition import compose
+from nsae.retrieval.counterfactual import Counterfactual
 from nsae.retrieval.dense import rank_dense
 from nsae.retrieval.distances import cosine, dot, hamming, jaccard, l2, shares
 from nsae.retrieval.hits import Hits
 from nsae.retrieval.index import CodeIndex
 from nsae.retrieval.metrics import average_precision, evaluate, precision_at, recall_at
+from nsae.retrieval.units import UnitUse, unit_catalogue
 
 __all__ = [
     "CodeIndex",
+    "Counterfactual",
     "Hits",
+    "UnitUse",
     "average_precision",
+    "compose",
     "cosine",
     "dot",
     "evaluate",
@@ -24,4 +31,5 @@ __all__ = [
     "rank_dense",
     "recall_at",
     "shares",
+    "unit_catalogue",
 ]

@@ -9,18 +9,22 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from numbers import Integral
+from typing import Any
 
 import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
+from nsae.retrieval.checks import checked_codes
+from nsae.retrieval.counterfactual import Counterfactual, counterfactual
+from nsae.retrieval.explain import explain
 from nsae.retrieval.folder import read_folder, write_folder
 from nsae.retrieval.hits import Hits, collect
+from nsae.retrieval.ids import Ids, as_id, as_ids
 from nsae.retrieval.postings import Postings, squared_norms_of
 
 METRICS = ("cosine", "l2", "dot")
-MAX_NORM = 1e19  # a larger norm could make a distance, which is reported in float32, infinite
+ON_DUPLICATE = ("raise", "replace", "skip")
 
 
 class CodeIndex:
@@ -49,16 +53,16 @@ class CodeIndex:
             )
         self.metric = one_of("metric", metric, METRICS)
         self._parts = [Codes.from_dense(np.zeros((0, self.n_units), np.float32))]  # joined when read
-        self._row_of: dict[int | str, int] = {}  # id -> row; a dict keeps its order, so the keys are the ids
+        self._ids = Ids()  # by row
         self._n_added = 0  # rows ever added: the next default id, free also after a removal
         self._postings: Postings | None = None  # made by search, for its ``keep``; dropped by add and remove
         self._postings_keep: int | None = None
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return len(self._ids)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._row_of
+        return id in self._ids
 
     def __repr__(self) -> str:
         return f"CodeIndex({self.n_units}, metric={self.metric!r}) with {len(self)} rows"
@@ -66,7 +70,7 @@ class CodeIndex:
     @property
     def ids(self) -> list[int | str]:
         """The ids, by row."""
-        return list(self._row_of)
+        return self._ids.tolist()
 
     @property
     def codes(self) -> Codes:
@@ -75,7 +79,22 @@ class CodeIndex:
             self._parts = [Codes.concatenate(self._parts)]
         return self._parts[0]
 
-    def add(self, codes: Codes | np.ndarray, ids: Iterable[int | str] | None = None) -> None:
+    def row_of(self, id: int | str) -> int:
+        """The row of an id.  Raises ValueError if it is not in the index, TypeError if it can be none."""
+        row = self._ids.rows.get(as_id(id))
+        if row is None:
+            raise ValueError(
+                f"The id {id!r} is not in this index of {len(self)} rows. See .ids for those that are."
+            )
+        return row
+
+    def add(
+        self,
+        codes: Codes | np.ndarray,
+        ids: Iterable[int | str] | None = None,
+        *,
+        on_duplicate: str = "raise",
+    ) -> None:
         """Append codes; either all of them come in, or an error is raised and none does.
 
         Parameters
@@ -83,42 +102,98 @@ class CodeIndex:
         codes : Codes or (n, h) array
         ids : n strings or integers, optional
             By default numbers that count the rows ever added, so that a removed number never comes back.
+        on_duplicate : "raise", "replace" or "skip"
+            What becomes of an id that is in the index or comes twice: an error; the later code, in the row
+            that the id has; or the earlier one.
 
         Raises
         ------
         ValueError
-            If an id comes twice or is in the index, if there is not one id for each code, if codes are of
-            another width, not finite, or of a norm above 1e19.
+            If an id comes twice or is in the index and ``on_duplicate`` is "raise", if there is not one id
+            for each code, if codes are of another width, not finite, or of a norm above 1e19.
         TypeError
             If an id is neither string nor integer.
         """
-        codes = _checked(codes, self.n_units)
-        ids = range(self._n_added, self._n_added + len(codes)) if ids is None else _as_ids(ids)
+        one_of("on_duplicate", on_duplicate, ON_DUPLICATE)
+        codes = checked_codes(codes, self.n_units)
+        ids = range(self._n_added, self._n_added + len(codes)) if ids is None else as_ids(ids)
         if len(ids) != len(codes):
             raise ValueError(f"{len(codes)} codes came with {len(ids)} ids. Give one id for each code.")
-        rows: dict[int | str, int] = {}
-        for row, id in enumerate(ids, start=len(self)):
-            if id in self._row_of or rows.setdefault(id, row) != row:
+        new: dict[int | str, int] = {}  # id -> which of the codes becomes a new row
+        other: dict[int, int] = {}  # row -> which of the codes takes its place
+        for i, id in enumerate(ids):
+            row = self._ids.rows.get(id)
+            if on_duplicate == "raise" and (row is not None or id in new):
                 raise ValueError(
-                    f"The id {id!r} comes twice. Ids are unique: remove({id!r}) first, or rename it."
+                    f"The id {id!r} comes twice. Ids are unique: remove({id!r}) first, rename it, or say "
+                    'on_duplicate="replace" or "skip".'
                 )
-        self._row_of |= rows
-        self._parts.append(codes)
-        self._n_added += len(codes)
-        self._postings = None
+            if row is None and (on_duplicate == "replace" or id not in new):
+                new[id] = i  # a dict keeps the place where an id came first
+            elif row is not None and on_duplicate == "replace":
+                other[row] = i
+        parts = self._parts
+        if other:
+            source = np.arange(len(self))  # (n,): rows of these codes, below them the new ones
+            source[list(other)] = len(self) + np.fromiter(other.values(), np.int64)
+            parts = [Codes.concatenate([self.codes, codes])[source]]
+        fresh = codes if len(new) == len(codes) else codes[list(new.values())]
+        self._ids.extend(list(new))
+        self._set([*parts, fresh], self._ids, self._n_added + len(codes))
 
     def remove(self, ids: Iterable[int | str]) -> None:
         """Take out the rows with these ids; the rows after them move up.
 
         Raises ValueError if an id is not in the index; then nothing is removed.
         """
-        gone = [self._row(id) for id in _as_ids(ids)]
+        gone = [self.row_of(id) for id in as_ids(ids)]
         stays = np.ones(len(self), bool)  # (n,)
         stays[gone] = False
-        self._parts = [self.codes[stays]]
-        left = [id for id, row in self._row_of.items() if stays[row]]
-        self._row_of = {id: row for row, id in enumerate(left)}
-        self._postings = None
+        left = [id for id, stay in zip(self._ids, stays, strict=True) if stay]
+        self._set([self.codes[stays]], Ids(left), self._n_added)
+
+    def merge(self, *others: CodeIndex) -> None:
+        """Append the rows of other indexes; either all of them come in, or an error is raised and none does.
+
+        Raises ValueError if an id is in two of them, or they are of another width or metric.
+        """
+        for other in others:
+            if other.metric != self.metric:
+                raise ValueError(
+                    f"An index with metric={self.metric!r} cannot take in one with {other.metric!r}. If that "
+                    "is what you want: add(other.codes, other.ids)."
+                )
+            if other.n_units != self.n_units:
+                raise ValueError(
+                    f"An index of {self.n_units} units cannot take in one of {other.n_units}: their codes "
+                    "come from different models."
+                )
+        if others:
+            ids = [id for other in others for id in other.ids]
+            n_added = max([self._n_added, *(other._n_added for other in others)])
+            self.add(Codes.concatenate([other.codes for other in others]), ids)
+            self._n_added = max(self._n_added, n_added)
+
+    def stats(self) -> dict[str, int | float]:
+        """What the index holds, in numbers.
+
+        ``rows``, ``units``, ``nonzeros``, ``bytes`` (of the codes), ``active_units_a_row`` (mean),
+        ``zero_codes`` (rows without any unit, which match nothing), ``dead_units`` (active in no row) and
+        ``most_common_unit_share`` (the share of rows in which the most common unit is active).
+        """
+        codes = self.codes
+        frequency = np.bincount(codes.units, minlength=self.n_units)  # (h,)
+        n = max(len(self), 1)
+        return {
+            "rows": len(self),
+            "units": self.n_units,
+            "nonzeros": len(codes.units),
+            "bytes": codes.nbytes,
+            "active_units_a_row": len(codes.units) / n,
+            "zero_codes": int(np.count_nonzero(codes.counts == 0)),
+            "dead_units": int(np.count_nonzero(frequency == 0)),
+            "most_common_unit_share": float(frequency.max() / n),
+        }
 
     def search(
         self,
@@ -152,7 +227,7 @@ class CodeIndex:
             If k or keep is below 1, an excluded id is not in the index, or the queries are not codes that
             could be added.
         """
-        queries = _checked(codes, self.n_units)
+        queries = checked_codes(codes, self.n_units)
         excluded = [None] * len(queries) if exclude is None else self._excluded(exclude, len(queries))
         if keep is not None:
             queries = queries.keep(keep)
@@ -183,29 +258,27 @@ class CodeIndex:
         Returns
         -------
         list of (unit, share)
-            Largest share first, ties by lowest unit.  Over all units the shares add up to the cosine
-            similarity, whatever the index's metric.
+            Largest share first, ties by lowest unit.  Over all units the shares add up to the similarity:
+            for cosine 1 − distance, for the other metrics see :func:`nsae.retrieval.explain.explain`.
 
         Raises
         ------
         ValueError
             If the id is not in the index, top < 1, or not one code came.
         """
-        codes = _checked(code, self.n_units)
-        if top < 1:
-            raise ValueError(f"top={top} is expected to be at least 1: it is the number of units to name.")
-        if len(codes) != 1:
-            raise ValueError(
-                f"explain compares one code with one row, got {len(codes)} codes: call it for each."
-            )
-        row = self.codes[self._row(_as_id(id))]
-        common, here, there = np.intersect1d(codes.units, row.units, assume_unique=True, return_indices=True)
-        norms = np.sqrt(
-            squared_norms_of(codes) * squared_norms_of(row)
-        )  # (1,), above 0 if any unit is common
-        shares = codes.values[here].astype(np.float64) * row.values[there] / norms  # (26)
-        order = np.argsort(-shares, kind="stable")[:top]
-        return list(zip(common[order].tolist(), shares[order].tolist(), strict=True))
+        code = checked_codes(code, self.n_units)
+        return explain(code, self.codes[self.row_of(id)], top, metric=self.metric)
+
+    def counterfactual(
+        self, code: Codes | np.ndarray, id: int | str, k: int = 10, **options: Any
+    ) -> Counterfactual | None:
+        """The smallest set of the query's units whose removal drops the row ``id`` out of its top k.
+
+        Arguments, result and errors are those of
+        :func:`nsae.retrieval.counterfactual.counterfactual`, which takes the options of ``search``; of
+        ``exclude``, it takes the one id.
+        """
+        return counterfactual(self, checked_codes(code, self.n_units), self.row_of(id), k, **options)
 
     def save(
         self,
@@ -233,90 +306,57 @@ class CodeIndex:
             If an extra file's name is a path, or a name that the index uses.
         """
         header = {"metric": self.metric, "n_units": self.n_units, "n_added": self._n_added}
-        write_folder(path, self.codes, self.ids, header, overwrite=overwrite, extra_files=extra_files or {})
+        write_folder(path, self.codes, self._ids, header, overwrite=overwrite, extra_files=extra_files or {})
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> CodeIndex:
+    def load(cls, path: str | os.PathLike, *, mmap: bool = False) -> CodeIndex:
         """The index that ``save`` wrote at ``path``.
 
-        Raises ModelFormatError, a ValueError, if a file is missing, truncated, altered, not from an
-        index, or from a newer nsae.
+        Parameters
+        ----------
+        path : str or PathLike
+        mmap : bool
+            Map the arrays instead of reading them: opening takes the same few milliseconds whatever their
+            size, and processes share the memory.  Then only the manifest and the sizes of large files are
+            checked; ``verify`` checks everything.  The arrays stay what they are when the index on disk is
+            replaced.
+
+        Raises
+        ------
+        ModelFormatError, a ValueError
+            If a file is missing, truncated, altered, not from an index, or from a newer nsae.
         """
-        manifest, codes, ids = read_folder(path)
+        stored = read_folder(path, mmap=mmap)
         try:
-            index = cls(manifest["n_units"], metric=manifest["metric"])
-            index.add(codes, ids)
-            index._n_added = operator.index(manifest["n_added"])
+            index = cls(stored.manifest["n_units"], metric=stored.manifest["metric"])
+            n_added = operator.index(stored.manifest["n_added"])
+            if mmap:
+                index._set([stored.codes], stored.ids, n_added)
+            else:
+                index.add(stored.codes, stored.ids)
+                index._n_added = n_added
         except (ValueError, TypeError, KeyError) as error:
             raise ModelFormatError(
                 f"{path} does not hold a usable index: {error} Restore the folder, or index again."
             ) from error
         return index
 
-    def _row(self, id: int | str) -> int:
-        if id not in self._row_of:
-            raise ValueError(
-                f"The id {id!r} is not in this index of {len(self)} rows. See .ids for those that are."
-            )
-        return self._row_of[id]
+    @classmethod
+    def verify(cls, path: str | os.PathLike) -> None:
+        """Read all that an index on disk consists of, and check it: checksums, codes and ids.
+
+        Raises ModelFormatError as ``load`` does.
+        """
+        cls.load(path)
+        read_folder(path, mmap=False, need_search=True)
+
+    def _set(self, parts: list[Codes], ids: Ids, n_added: int) -> None:
+        """Take on new rows, and forget what was made of the old ones."""
+        self._parts, self._ids, self._n_added, self._postings = parts, ids, n_added, None
 
     def _excluded(self, exclude: Sequence[int | str | None], q: int) -> list[int | None]:
         if len(exclude) != q:
             raise ValueError(
                 f"{q} queries came with {len(exclude)} entries of exclude. Give an id or None for each."
             )
-        return [None if id is None else self._row(_as_id(id)) for id in exclude]
-
-
-def _checked(codes: Codes | np.ndarray, n_units: int) -> Codes:
-    """A copy of the codes that is safe to search: n_units wide, float32, finite, units ascending."""
-    if not isinstance(codes, Codes):
-        Z = np.asarray(codes)
-        if Z.ndim not in (1, 2) or Z.dtype.kind not in "fiub":
-            raise ValueError(f"Codes or an array (n, h) are expected, got shape {Z.shape} of {Z.dtype}.")
-        codes = Codes.from_dense(Z)
-    if codes.n_units != n_units:
-        raise ValueError(
-            f"The codes have {codes.n_units} units, the index has {n_units}. "
-            "Encode with the model that the index was made with."
-        )
-    if (codes.counts < 0).any():
-        raise ValueError("indptr must not decrease.")
-    rows, units = codes.row_of_entry(), codes.units  # (nnz,), (nnz,)
-    outside = (units < 0) | (units >= n_units)
-    if outside.any():
-        raise ValueError(f"Units from 0 to {n_units - 1} are expected, got {units[outside][0]}.")
-    disorder = (rows[1:] == rows[:-1]) & (units[1:] <= units[:-1])
-    if disorder.any():
-        raise ValueError(
-            f"Units must ascend within a row, those of row {rows[1:][disorder][0]} do not. "
-            "Codes.from_dense and encode() make them so."
-        )
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused below
-        values = codes.values.astype(np.float32)  # (nnz,)
-    stored = values != 0  # what is below float32 becomes 0, and zeros are not stored
-    indptr = np.zeros(len(codes) + 1, np.int64)
-    np.cumsum(np.bincount(rows[stored], minlength=len(codes)), out=indptr[1:])
-    codes = Codes(indptr, units[stored].astype(np.int32), values[stored], n_units)
-    norms = codes.norms()
-    bad = np.flatnonzero(~(norms <= MAX_NORM))  # NaN is not below either
-    if len(bad):
-        raise ValueError(
-            f"Finite codes of a norm up to {MAX_NORM:g} are expected, row {bad[0]} has norm {norms[bad[0]]}. "
-            "Look for NaN or infinity in the model's input."
-        )
-    return codes
-
-
-def _as_ids(ids: Iterable[int | str]) -> list[int | str]:
-    """Ids as a list; a single one counts as a list of one."""
-    return [_as_id(id) for id in ([ids] if isinstance(ids, str | Integral) else ids)]
-
-
-def _as_id(id: int | str) -> int | str:
-    """NumPy's strings and integers as Python's, which equal ids need to be equal keys."""
-    if isinstance(id, str):
-        return str(id)
-    if isinstance(id, Integral) and not isinstance(id, bool):
-        return int(id)
-    raise TypeError(f"An id is expected to be a string or an integer, got {id!r} ({type(id).__name__}).")
+        return [None if id is None else self.row_of(id) for id in exclude]

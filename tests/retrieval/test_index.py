@@ -1,9 +1,6 @@
 """CodeIndex against a brute force in plain Python, and a saved index against what may happen to its files."""
 
-import hashlib
-import json
 import math
-import shutil
 
 import numpy as np
 import pytest
@@ -12,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nsae.codes import Codes
-from nsae.errors import ModelFormatError
-from nsae.retrieval import CodeIndex, cosine, dot, l2, shares
+from nsae.retrieval import CodeIndex, cosine, dot, l2
 
 METRICS = {"cosine": cosine, "l2": l2, "dot": dot}
 # few values, so that ties abound; 0.1 and 1/3 are not exact, so that the order of a sum shows
@@ -264,6 +260,100 @@ def test_zeros_are_not_stored():
     assert index.explain(np.ones(3), 0) == [(1, pytest.approx(3**-0.5))]
 
 
+@given(
+    st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=5),
+    st.sampled_from(["raise", "replace", "skip"]),
+    st.lists(st.integers(0, 5), max_size=2),
+)
+def test_add_is_a_dict(batches, on_duplicate, removed):
+    """Each batch is a list of ids; every code has a value of its own."""
+    index, expected, value = CodeIndex(2), {}, 0
+    for ids in batches:
+        values = [value + i + 1 for i in range(len(ids))]
+        value += len(ids)
+        codes = np.array([[0, v] for v in values], np.float32).reshape(-1, 2)
+        if on_duplicate == "raise" and (len(set(ids)) < len(ids) or expected.keys() & set(ids)):
+            with pytest.raises(ValueError, match="comes twice"):
+                index.add(codes, ids)
+        else:
+            index.add(codes, ids, on_duplicate=on_duplicate)
+            for id, v in zip(ids, values, strict=True):
+                if on_duplicate != "skip" or id not in expected:
+                    expected[id] = v  # a dict keeps the place where an id came first, too
+        for id in removed:
+            if id in index:
+                index.remove([id])
+                del expected[id]
+        assert index.ids == list(expected)
+        assert index.codes.values.tolist() == list(expected.values())
+        assert [index.row_of(id) for id in expected] == list(range(len(expected)))
+    hits = index.search(np.array([0, 1.0]), 1)
+    assert hits.counts[0] == (1 if expected else 0)
+
+
+def test_on_duplicate_is_one_of_three():
+    with pytest.raises(ValueError, match="'raise', 'replace', 'skip'"):
+        filled(np.eye(3)).add(np.eye(3), on_duplicate="ignore")
+
+
+def test_a_default_id_does_not_come_back_after_skip():
+    index = filled(np.eye(3), ids=[3, 4, "a"])
+    index.add(np.eye(3), on_duplicate="skip")  # 3, 4 and 5
+    index.add(np.eye(3)[:1])
+    assert index.ids == [3, 4, "a", 5, 6]
+
+
+def test_merge():
+    a, b, c = filled(np.eye(3), ids=["a", "b", "c"]), filled(2 * np.eye(3)[:1], ids=[7]), CodeIndex(3)
+    a.search(np.eye(3))
+    a.merge(b, c)
+    assert a.ids == ["a", "b", "c", 7]
+    assert a.codes.values.tolist() == [1, 1, 1, 2]
+    assert a.search(np.eye(3)[0], 2).ids.tolist() == [["a", 7]]
+    assert (b.ids, len(c)) == ([7], 0)
+    a.merge()
+    assert len(a) == 4
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (filled(np.eye(3), ids=["x", "b", "y"]), "'b' comes twice"),
+        (filled(np.eye(4), ids=list("wxyz")), "3 units cannot take in one of 4"),
+        (filled(np.eye(3), "l2", ids=["x", "y", "z"]), "'cosine' cannot take in one with 'l2'"),
+    ],
+)
+def test_merge_takes_all_or_nothing(other, message):
+    index = filled(np.eye(3), ids=["a", "b", "c"])
+    with pytest.raises(ValueError, match=message):
+        index.merge(filled(np.eye(3), ids=["d", "e", "f"]), other)
+    assert index.ids == ["a", "b", "c"]
+
+
+def test_stats():
+    assert filled(np.array([[1, 2, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0]])).stats() == {
+        "rows": 3,
+        "units": 4,
+        "nonzeros": 3,
+        "bytes": 4 * 8 + 3 * (4 + 4),
+        "active_units_a_row": 1,
+        "zero_codes": 1,
+        "dead_units": 2,
+        "most_common_unit_share": pytest.approx(2 / 3),
+    }
+    empty = CodeIndex(4).stats()
+    assert (empty["rows"], empty["dead_units"], empty["active_units_a_row"]) == (0, 4, 0)
+
+
+def test_row_of_an_id_that_is_none():
+    index = filled(np.eye(3), ids=["a", "b", 7])
+    assert index.row_of(np.int64(7)) == 2
+    with pytest.raises(ValueError, match="'x' is not in this index"):
+        index.row_of("x")
+    with pytest.raises(TypeError, match=r"1\.5"):
+        index.row_of(1.5)
+
+
 def test_removing_an_unknown_id_removes_nothing():
     index = filled(np.eye(3))
     with pytest.raises(ValueError, match="9 is not in this index of 3 rows"):
@@ -294,21 +384,6 @@ def test_the_constructor_refuses(arguments, message):
         CodeIndex(n_units, metric=metric)
 
 
-@given(cases(), st.sampled_from(list(METRICS)), st.integers(1, 6))
-def test_explain_gives_the_shares(case, metric, top):
-    Z, Q = case
-    index = filled(Z, metric)
-    for row, z in enumerate(Z):
-        expected = shares(Q[0], z)
-        units = sorted(
-            np.flatnonzero((Q[0] != 0) & (z != 0)).tolist(), key=lambda unit: (-expected[unit], unit)
-        )
-        found = index.explain(Q[0], row, top)
-        assert [share for _, share in found] == pytest.approx([expected[unit] for unit in units[:top]])
-        assert [share for _, share in found] == sorted((share for _, share in found), reverse=True)
-        assert {unit for unit, _ in index.explain(Q[0], row)} == set(units)
-
-
 def test_explain_by_hand():
     index = filled(np.array([[3.0, 0, 4, 0]]), ids=["photo"])
     assert index.explain(np.array([4.0, 1, 3, 0]), "photo") == [
@@ -321,223 +396,3 @@ def test_explain_by_hand():
         index.explain(np.ones((2, 4)), "photo")
     with pytest.raises(ValueError, match="top=0"):
         index.explain(np.ones(4), "photo", top=0)
-
-
-# ---- on disk
-
-IDS = {
-    "integers": [4, -2, 9],
-    "strings": ["a", "ü/é.jpg", ""],
-    "mixed": [1, "1", "b"],
-    "trailing NUL": ["a", "a\0", "b"],
-    "undecodable file name": ["a\udcff", "b", "c"],
-    "beyond int64": [2**70, 1, -(2**63)],
-}
-CODES = np.array([[0, 1.5, 0, 0.25], [0, 0, 0, 0], [2, 0, 0, -1]], np.float32)
-
-
-@pytest.mark.parametrize("ids", IDS.values(), ids=IDS)
-@pytest.mark.parametrize("metric", METRICS)
-def test_save_and_load(tmp_path, ids, metric):
-    index = filled(CODES, metric, ids)
-    index.save(tmp_path / "index")
-    loaded = CodeIndex.load(tmp_path / "index")
-    assert (loaded.ids, loaded.metric, loaded.n_units) == (ids, metric, 4)
-    assert [type(id) for id in loaded.ids] == [type(id) for id in ids]
-    for part in ("indptr", "units", "values"):
-        np.testing.assert_array_equal(getattr(loaded.codes, part), getattr(index.codes, part), strict=True)
-    here, there = index.search(CODES, 5), loaded.search(CODES, 5)
-    np.testing.assert_array_equal(here.distances, there.distances)
-    np.testing.assert_array_equal(here.ids, there.ids)
-    assert [path.name for path in tmp_path.iterdir()] == ["index"]
-
-
-def test_save_and_load_an_empty_index_and_the_next_default_id(tmp_path):
-    index = CodeIndex(4)
-    index.save(tmp_path / "index")
-    assert len(CodeIndex.load(tmp_path / "index")) == 0
-    index.add(CODES)
-    index.remove([2])
-    index.save(tmp_path / "index", overwrite=True)
-    loaded = CodeIndex.load(tmp_path / "index")
-    loaded.add(CODES[:1])
-    assert loaded.ids == [0, 1, 3]
-
-
-def test_extra_files_travel_with_the_index(tmp_path):
-    index = filled(CODES)
-    index.save(tmp_path / "index", extra_files={"model.npz": b"weights"})
-    assert (tmp_path / "index/model.npz").read_bytes() == b"weights"
-    CodeIndex.load(tmp_path / "index")
-    (tmp_path / "index/model.npz").write_bytes(b"other")
-    with pytest.raises(ModelFormatError, match=r"model\.npz is truncated or altered"):
-        CodeIndex.load(tmp_path / "index")
-
-
-@pytest.mark.parametrize(
-    "name", ["manifest.json", "ids.json", "ids.npy", "units.npy", "../x", "a/b", "..", ".", ""]
-)
-def test_extra_files_have_free_plain_names(tmp_path, name):
-    with pytest.raises(ValueError, match="not a file name that is free"):
-        filled(CODES).save(tmp_path / "index", extra_files={name: b""})
-    assert not list(tmp_path.iterdir())
-
-
-def test_overwriting_is_asked_for_and_replaces_only_an_index(tmp_path):
-    index = filled(CODES)
-    index.save(tmp_path / "index")
-    with pytest.raises(FileExistsError, match="exists already"):
-        index.save(tmp_path / "index")
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/me.jpg").write_bytes(b"dear")
-    with pytest.raises(FileExistsError, match="is not an index"):
-        index.save(tmp_path / "photos", overwrite=True)
-    assert (tmp_path / "photos/me.jpg").read_bytes() == b"dear"
-    filled(CODES[:1]).save(tmp_path / "index", overwrite=True)
-    assert len(CodeIndex.load(tmp_path / "index")) == 1
-
-
-@pytest.fixture(scope="module", params=["integers", "mixed"])
-def saved(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved") / "index"
-    filled(CODES, ids=IDS[request.param]).save(folder, extra_files={"model.npz": b"weights"})
-    return folder
-
-
-def damaged(saved, tmp_path):
-    folder = tmp_path / "index"
-    shutil.copytree(saved, folder, dirs_exist_ok=True)
-    return folder
-
-
-def refused(folder, match=""):
-    with pytest.raises(ModelFormatError, match=match):
-        CodeIndex.load(folder)
-
-
-def test_each_file_truncated_flipped_or_missing_is_refused(saved, tmp_path):
-    names = sorted(path.name for path in saved.iterdir())
-    assert len(names) == 6
-    for name in names:
-        data = (saved / name).read_bytes()
-        for size in {0, 1, len(data) // 2, len(data) - 2}:
-            folder = damaged(saved, tmp_path)
-            (folder / name).write_bytes(data[:size])
-            refused(folder, name)
-        (folder / name).unlink()
-        refused(folder, name)
-        (folder / name).mkdir()
-        refused(folder, name)
-        shutil.rmtree(folder)
-
-
-def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
-    """In the manifest, a flipped byte of white space changes nothing; then the index is the same."""
-    saved = tmp_path / "saved"
-    filled(CODES).save(saved)
-    before = CodeIndex.load(saved)
-    for path in saved.iterdir():
-        data = path.read_bytes()
-        folder = damaged(saved, tmp_path)
-        for place in range(0, len(data), 1 if path.name == "manifest.json" else 7):
-            flipped = bytearray(data)
-            flipped[place] ^= 1 << (place % 8)
-            (folder / path.name).write_bytes(flipped)
-            try:
-                after = CodeIndex.load(folder)
-            except ModelFormatError:
-                continue
-            assert path.name == "manifest.json"
-            assert data[place : place + 1].isspace()
-            assert (after.ids, after.metric, after.n_units) == (before.ids, before.metric, before.n_units)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "null", "[1]", "{}", '{"format": "other"}', "[" * 100_000, "\xff", '"x"']
-)
-def test_a_foreign_manifest_is_refused(saved, tmp_path, text):
-    folder = damaged(saved, tmp_path)
-    (folder / "manifest.json").write_bytes(text.encode("latin-1"))
-    refused(folder, r"manifest\.json")
-
-
-def test_a_missing_folder_or_a_file_is_refused(tmp_path):
-    refused(tmp_path / "nowhere", "cannot be read")
-    (tmp_path / "file").write_bytes(b"")
-    refused(tmp_path / "file", "cannot be read")
-    refused(tmp_path, "cannot be read")
-
-
-def forge(folder, change, arrays=None):
-    """Change the manifest and arrays, and make every checksum right again."""
-    for name, array in (arrays or {}).items():
-        np.save(folder / name, array)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["checksum"]
-    for name in manifest["files"]:
-        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    manifest |= change
-    manifest["checksum"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-def test_forging_alone_is_harmless(saved, tmp_path):
-    folder = damaged(saved, tmp_path)
-    forge(folder, {})
-    assert CodeIndex.load(folder).ids == CodeIndex.load(saved).ids
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"version": 2}, "has index version 2; this nsae reads up to version 1. Upgrade"),
-        ({"version": 0}, "not complete"),
-        ({"version": "1"}, "not complete"),
-        ({"files": ["indptr.npy"]}, "not complete"),
-        ({"files": {}}, "not usable"),
-        ({"files": {"../index/ids.npy": "0"}}, "not complete"),
-        ({"files": {"a\0b": "0"}}, "cannot be read"),
-        ({"rows": 4}, "rows=4 differ"),
-        ({"metric": "l7"}, "'l7' is not known"),
-        ({"metric": ["l2"]}, "is not known"),
-        ({"n_units": 3}, "Units from 0 to 2"),
-        ({"n_units": -1}, "n_units=-1"),
-        ({"n_units": "4"}, "usable"),
-        ({"n_added": None}, "usable"),
-    ],
-)
-def test_a_manifest_with_wrong_content_is_refused(saved, tmp_path, change, match):
-    folder = damaged(saved, tmp_path)
-    forge(folder, change)
-    refused(folder, match)
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"indptr.npy": np.array([0, 2, 1, 4])},
-        {"indptr.npy": np.array([0, 2, 2, 3])},
-        {"indptr.npy": np.array([1, 2, 2, 4])},
-        {"indptr.npy": np.array([0, 2, 4])},
-        {"indptr.npy": np.array([0, 2, 2, 4], np.int32)},
-        {"indptr.npy": np.array(0)},
-        {"units.npy": np.array([1, 3, 0, 4], np.int32)},
-        {"units.npy": np.array([1, 3, 0, -1], np.int32)},
-        {"units.npy": np.array([3, 1, 0, 3], np.int32)},
-        {"units.npy": np.zeros((2, 2), np.int32)},
-        {"values.npy": np.array([1, 1, 1, np.nan], np.float32)},
-        {"values.npy": np.ones(4)},
-        {"values.npy": np.array([1, None], object)},
-    ],
-)
-def test_arrays_with_wrong_content_are_refused(saved, tmp_path, arrays):
-    folder = damaged(saved, tmp_path)
-    forge(folder, {}, arrays)
-    refused(folder, "usable")
-
-
-@pytest.mark.parametrize("ids", [[1, 1, 2], [1.5, 2.5, 3.5], [True, False, True], [1, 2]])
-def test_wrong_ids_are_refused(tmp_path, ids):
-    filled(CODES).save(tmp_path / "index")
-    forge(tmp_path / "index", {}, {"ids.npy": np.array(ids)})
-    refused(tmp_path / "index", "usable")
