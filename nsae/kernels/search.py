@@ -143,10 +143,10 @@ def _bar(worst, qq, scale, share, slack, metric):
         if worst > 1.0:
             return -1.0
         return share * qq * (1.0 - 1e-6) - 1e-6 * qq if share > 0.0 else 0.0
-    similarity = (1.0 - worst) if metric == COSINE else (0.0 - worst)
-    if similarity < 0.0:
+    score = (1.0 - worst) if metric == COSINE else (0.0 - worst) / scale
+    if score < 0.0:
         return -1.0  # scores are not negative
-    return similarity / scale * (1.0 - slack)  # where it is 0, a score above 0: a row that shares a unit
+    return score * (1.0 - slack)  # where it is 0, a score above 0: a row that shares a unit
 
 
 @njit(**KERNEL)
@@ -159,14 +159,14 @@ def _share(worst):
 def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
     """Scores of a window's rows: not below what each row's product with the query is worth.
 
-    Cosine and dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.  Supports: |A ∩ B| − ``share`` |B|, and
+    Cosine: q·z / (‖q‖‖z‖), where ``scale`` is ‖q‖.  Dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.  Supports: |A ∩ B| − ``share`` |B|, and
     2 |A ∩ B| − |B|.  Scores past the window's end are −∞.
     """
     units, factors = query
     begins, starts, rows, levels, steps = lists
     padded = -(-size // BLOCK) * BLOCK
     scores[size:padded] = -np.inf
-    if metric == COSINE or metric == DOT:
+    if metric in (COSINE, DOT):
         scores[:size] = 0
     else:
         weight = 0.5 / scale if metric == L2 else (share if metric == JACCARD else 1.0)

@@ -48,6 +48,10 @@ class BruteForce:
             dots[self.rows[entries]] += factor * self.values[entries]
         return _distance(dots, squared_norm, self.squared_norms, self.metric).astype(np.float32)
 
+    def rows_of(self, unit: int) -> np.ndarray:
+        """The rows where a unit is active, ascending."""
+        return self.rows[self.indptr[unit] : self.indptr[unit + 1]]
+
 
 def _distance(dots: np.ndarray, qq: float, zz: np.ndarray, metric: str) -> np.ndarray:
     """From q·z (n,), ‖q‖² and ‖z‖² (n,), which of supports are |A ∩ B|, |A| and |B|: (n,) float64."""

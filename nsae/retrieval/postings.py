@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.retrieval.brute_force import BINARY, squared_norms_of
 
+VERSION = 1  # of what the arrays mean, where they are stored
 WINDOW = 1 << 14  # rows: their scores, 64 kB, stay in a core's second cache, and a row's place fits 16 bits
 LEVELS = 255  # of a value in 8 bits; 0 is not one of them
 TINY = np.float32(1e-30)  # no step is smaller, so that a score is 0 only where nothing is shared
@@ -70,8 +72,33 @@ class Postings:
         return self.begins, self.starts, self.rows, self.levels, self.steps
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays by name: ``Postings(**arrays)`` is the same again."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All arrays by name, flat, for a file each."""
+        return {field.name: getattr(self, field.name).ravel() for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], codes: Codes, metric: str) -> Postings:
+        """What ``arrays`` told, of these codes; they may be mapped from files and are not copied.
+
+        Raises ValueError if they are not of the names, sizes and dtypes that such postings have.
+        """
+        windows, n_values = -(-len(codes) // WINDOW), 0 if metric in BINARY else len(codes.units)
+        expected = {
+            "begins": ((windows + 1,), np.int64),
+            "starts": ((windows, codes.n_units + 1), np.uint32),
+            "rows": ((len(codes.units),), np.uint16),
+            "levels": ((n_values,), np.uint8),
+            "steps": ((0 if metric in BINARY else windows, codes.n_units), np.float32),
+            "squared_norms": ((len(codes),), np.float64),
+        }
+        if set(arrays) != set(expected):
+            raise ValueError(f"Arrays {', '.join(expected)} are expected, got {', '.join(arrays)}.")
+        for name, (shape, dtype) in expected.items():
+            if arrays[name].dtype != dtype or arrays[name].size != np.prod(shape, dtype=np.int64):
+                raise ValueError(
+                    f"{name}: {shape} of {np.dtype(dtype)} are expected, got {arrays[name].shape} of "
+                    f"{arrays[name].dtype}. Make the postings again from the codes."
+                )
+        return cls(**{name: arrays[name].reshape(shape) for name, (shape, _) in expected.items()})
 
     @property
     def nbytes(self) -> int:

@@ -11,32 +11,22 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from nsae.backends import resolve_backend
 from nsae.codes import Codes
 from nsae.retrieval.brute_force import METRICS, BruteForce, factors_of, squared_norms_of
+from nsae.retrieval.conditions import Conditions
 from nsae.retrieval.hits import nearest
 from nsae.retrieval.postings import WINDOW, Postings
 from nsae.threads import MIN_WORK, Threads
 
+FEW = 64  # rows that are looked for first within a radius
 QUERIES = 1024  # that go through the postings together; between blocks, Ctrl-C is heard
 NUMPY_WORK = 8  # what one row costs one query without Numba, in multiplications (see nsae.backends)
-
-
-@dataclass(frozen=True, eq=False)
-class Conditions:
-    """Which rows may be found, and what units weigh.
-
-    ``allowed (n,)`` bool or None, ``excluded (q,)`` int64, a row for each query or −1, and
-    ``weights (h,)`` float64 or None.
-    """
-
-    allowed: np.ndarray | None
-    excluded: np.ndarray
-    weights: np.ndarray | None
 
 
 class Searcher:
@@ -58,6 +48,14 @@ class Searcher:
         self._brute_force: BruteForce | None = None
         self._largest: float | None = None
         self._done = 0  # queries times rows that were compared without Numba
+
+    @classmethod
+    def stored(cls, codes: Codes, metric: str, arrays: Mapping[str, np.ndarray]) -> Searcher:
+        """With postings from ``Postings.arrays``, or, where these are not of such codes, without."""
+        try:
+            return cls(codes, metric, Postings.from_arrays(arrays, codes, metric))
+        except ValueError:  # they can be made again
+            return cls(codes, metric)
 
     @property
     def postings(self) -> Postings:
@@ -99,6 +97,37 @@ class Searcher:
         with Threads(n_threads) as threads:
             threads.over(len(queries), max(MIN_WORK, 2), lambda _, lo, hi: part(lo, hi))
         return distances, rows
+
+    def within(
+        self, queries: Codes, radius: float, conditions: Conditions, **options: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As ``search``: all rows at a distance up to ``radius``, rounded to float32 as distances are."""
+        limit = float(np.nextafter(np.float32(radius), np.float32(np.inf)))
+        n, k = len(self.codes), min(len(self.codes), FEW)
+        open_ = np.arange(len(queries))  # queries that may have more than k
+        found: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.float32), np.empty(0, np.int64))] * len(
+            queries
+        )
+        while len(open_):
+            some = Conditions(conditions.allowed, conditions.excluded[open_], conditions.weights)
+            distances, rows = self.search(queries[open_], max(k, 1), some, limit=limit, **options)
+            counts = np.count_nonzero(rows >= 0, axis=1)
+            for i, query in enumerate(open_):
+                found[query] = distances[i, : counts[i]], rows[i, : counts[i]]
+            open_ = open_[counts == k] if k < n else open_[:0]
+            k = min(n, 16 * k)
+        longest = max((len(rows) for _, rows in found), default=0)
+        distances = np.full((len(queries), longest), np.inf, np.float32)  # (q, longest)
+        rows = np.full((len(queries), longest), -1, np.int64)  # (q, longest)
+        for i, (d, r) in enumerate(found):
+            distances[i, : len(d)], rows[i, : len(r)] = d, r
+        return distances, rows
+
+    def rows_of(self, unit: int) -> np.ndarray:
+        """The rows where a unit is active, ascending."""
+        if self._postings is None and self._brute_force is not None:
+            return self._brute_force.rows_of(unit)
+        return self.postings.rows_of(unit)
 
     def brute_force(self, weights: np.ndarray | None) -> BruteForce:
         """The definition over these codes; kept if there are no weights."""
@@ -168,9 +197,7 @@ class _Loop:
         for i in range(lo, hi):
             units, factors = self._query(i)
             query[units] = factors
-            kernels.distances_to(
-                rows, arrays, squares, query, self.squares[i], METRICS.index(metric), found
-            )
+            kernels.distances_to(rows, arrays, squares, query, self.squares[i], METRICS.index(metric), found)
             query[units] = 0
             self._take(i, found, None if allowed is None else rows)
 
