@@ -159,8 +159,8 @@ def _share(worst):
 def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
     """Scores of a window's rows: not below what each row's product with the query is worth.
 
-    Cosine: q·z / (‖q‖‖z‖), where ``scale`` is ‖q‖.  Dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.  Supports: |A ∩ B| − ``share`` |B|, and
-    2 |A ∩ B| − |B|.  Scores past the window's end are −∞.
+    Cosine: q·z / (‖q‖‖z‖), where ``scale`` is ‖q‖.  Dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.
+    Supports: |A ∩ B| − ``share`` |B|, and 2 |A ∩ B| − |B|.  Scores past the window's end are −∞.
     """
     units, factors = query
     begins, starts, rows, levels, steps = lists
@@ -236,19 +236,20 @@ def _look_closer(first, size, scores, query, qq, codes, squares, bounds, metric,
 
 @njit(**KERNEL)
 def search_postings(
-    queries, scales, codes, squares, lists, window, metric, conditions, limit, hits, scores, query, lo, hi
+    queries, scales, codes, squares, lists, window, metric, conditions, limit, hits, scratch, lo, hi
 ):
     """The k nearest rows of each query lo:hi, as ``nsae.retrieval.search`` finds them by ``BruteForce``.
 
     ``queries`` are (indptr, units, factors, ‖q‖²), ``scales`` (q,) see :func:`_accumulate`, ``conditions``
     (allowed (n,) bool or (0,), excluded (q,) row or −1); only rows at distances below ``limit`` count.
     ``hits``: distances (q, k) float32, rows (q, k) int64 and counts (q,) int64, which are 0 at the start;
-    they come to hold heaps, see :func:`sort_hits`.  Scratch: ``scores`` (window,) float32, ``query`` (h,)
+    they come to hold heaps, see :func:`sort_hits`.  ``scratch``: scores (window,) float32, and a query (h,)
     float64, zeros, which it is again at the end.
     """
     q_indptr, q_units, q_factors, q_squares = queries
     allowed, excluded = conditions
     distances, found, counts = hits
+    scores, query = scratch
     n = len(squares)
     for w in range(lists[1].shape[0]):
         first = w * window

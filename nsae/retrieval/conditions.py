@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsae.retrieval.ids import Id, Ids
+
+if TYPE_CHECKING:
+    from nsae.retrieval.search import Searcher
 
 Where = np.ndarray | Callable[[Id], bool]
 Weights = np.ndarray | Sequence[float] | Mapping[int, float]
@@ -25,8 +29,25 @@ class Conditions:
     excluded: np.ndarray
     weights: np.ndarray | None
 
+    @classmethod
+    def of(
+        cls,
+        searcher: Searcher,
+        ids: Ids,
+        excluded: np.ndarray,
+        *,
+        where: Where | None = None,
+        require: Iterable[int] = (),
+        forbid: Iterable[int] = (),
+        weights: Weights | None = None,
+    ) -> Conditions:
+        """From the options of ``CodeIndex.search``; ValueError where one does not fit the index."""
+        n_units = searcher.codes.n_units
+        allowed = _allowed_rows(ids, n_units, searcher.rows_of, where, require, forbid)
+        return cls(allowed, excluded, _unit_weights(weights, n_units))
 
-def allowed_rows(
+
+def _allowed_rows(
     ids: Ids,
     n_units: int,
     rows_of: Callable[[int], np.ndarray],
@@ -61,7 +82,7 @@ def allowed_rows(
     return allowed
 
 
-def unit_weights(weights: Weights | None, n_units: int) -> np.ndarray | None:
+def _unit_weights(weights: Weights | None, n_units: int) -> np.ndarray | None:
     """(h,) float64, at least 0; from a mapping of units, 1 for all others."""
     if weights is None:
         return None

@@ -17,14 +17,15 @@ from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
 from nsae.retrieval.brute_force import METRICS
 from nsae.retrieval.checks import checked_codes
-from nsae.retrieval.conditions import Conditions, Weights, Where, allowed_rows, excluded_rows, unit_weights
+from nsae.retrieval.conditions import Conditions, Weights, Where, excluded_rows
 from nsae.retrieval.counterfactual import Counterfactual, counterfactual
 from nsae.retrieval.explain import explain
 from nsae.retrieval.folder import read_folder, write_folder
 from nsae.retrieval.hits import Hits
 from nsae.retrieval.ids import Ids, as_id, as_ids
-from nsae.retrieval.postings import VERSION
+from nsae.retrieval.postings import VERSION, WINDOW
 from nsae.retrieval.search import Searcher
+from nsae.retrieval.statistics import statistics
 
 ON_DUPLICATE = ("raise", "replace", "skip")
 
@@ -182,19 +183,7 @@ class CodeIndex:
         ``zero_codes`` (rows without any unit, which match nothing), ``dead_units`` (active in no row) and
         ``most_common_unit_share`` (the share of rows in which the most common unit is active).
         """
-        codes = self.codes
-        frequency = np.bincount(codes.units, minlength=self.n_units)  # (h,)
-        n = max(len(self), 1)
-        return {
-            "rows": len(self),
-            "units": self.n_units,
-            "nonzeros": len(codes.units),
-            "bytes": codes.nbytes,
-            "active_units_a_row": len(codes.units) / n,
-            "zero_codes": int(np.count_nonzero(codes.counts == 0)),
-            "dead_units": int(np.count_nonzero(frequency == 0)),
-            "most_common_unit_share": float(frequency.max() / n),
-        }
+        return statistics(self.codes)
 
     def search(
         self,
@@ -232,8 +221,7 @@ class CodeIndex:
         n_threads : int, optional
             Over which several queries are spread; None for as many as there are processors.
         backend : "auto", "numpy" or "numba"
-            The same hits come from each, bit by bit.  "auto" is numba where it is installed, once there
-            is enough to do.
+            The same hits come from each.  "auto" is numba where it is installed and there is enough to do.
 
         Returns
         -------
@@ -248,7 +236,8 @@ class CodeIndex:
         """
         if operator.index(k) < 1:
             raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
-        searcher, queries, conditions = self._prepared(codes, keep, where, require, forbid, weights, exclude)
+        options = {"where": where, "require": require, "forbid": forbid, "weights": weights}
+        searcher, queries, conditions = self._prepared(codes, keep=keep, exclude=exclude, **options)
         found = searcher.search(queries, k, conditions, n_threads=n_threads, backend=backend)
         return Hits.of(*found, self._ids)
 
@@ -333,6 +322,8 @@ class CodeIndex:
             If an extra file's name is a path, or a name that the index uses.
         """
         header = {"metric": self.metric, "n_units": self.n_units, "n_added": self._n_added}
+        # of few rows, it is made again sooner than read
+        search = self._searcher(None).postings.arrays() if len(self) > WINDOW else None
         write_folder(
             path,
             self.codes,
@@ -340,7 +331,7 @@ class CodeIndex:
             header,
             overwrite=overwrite,
             extra_files=extra_files or {},
-            search=self._searcher(None).postings.arrays(),
+            search=search,
             search_version=VERSION,
         )
 
@@ -401,17 +392,9 @@ class CodeIndex:
         return self._searchers[keep]
 
     def _prepared(
-        self,
-        codes: Codes | np.ndarray,
-        keep: int | None = None,
-        where: Where | None = None,
-        require: Iterable[int] = (),
-        forbid: Iterable[int] = (),
-        weights: Weights | None = None,
-        exclude: Sequence[int | str | None] | None = None,
+        self, codes: Codes | np.ndarray, *, keep: int | None = None, exclude: Any = None, **conditions: Any
     ) -> tuple[Searcher, Codes, Conditions]:
         queries = checked_codes(codes, self.n_units)
         excluded = excluded_rows(exclude, len(queries), self.row_of)
         queries, searcher = queries if keep is None else queries.keep(keep), self._searcher(keep)
-        allowed = allowed_rows(self._ids, self.n_units, searcher.rows_of, where, require, forbid)
-        return searcher, queries, Conditions(allowed, excluded, unit_weights(weights, self.n_units))
+        return searcher, queries, Conditions.of(searcher, self._ids, excluded, **conditions)

@@ -223,8 +223,7 @@ class _Loop:
                 (allowed, self.conditions.excluded),
                 self.limit,
                 (self.distances, self.rows, counts),
-                scores,
-                query,
+                (scores, query),
                 start,
                 stop,
             )
