@@ -118,9 +118,11 @@ def _sift_down(distances, rows, place, n):
 
 @njit(**KERNEL)
 def sort_hits(distances, rows, counts, lo, hi):
-    """Bring each query's heap, its first ``counts`` pairs, into ascending order; ties by row."""
+    """Bring each query's first ``counts`` pairs into ascending order; ties by row."""
     for i in range(lo, hi):
         d, r = distances[i], rows[i]
+        for place in range(counts[i] // 2 - 1, -1, -1):  # fewer than k are no heap yet
+            _sift_down(d, r, place, counts[i])
         for n in range(counts[i] - 1, 0, -1):
             d[0], d[n] = d[n], d[0]
             r[0], r[n] = r[n], r[0]
@@ -138,7 +140,7 @@ def _bar(worst, qq, scale, share, slack, metric):
     if metric == L2:
         return (qq - worst * worst) / 2.0 / scale - slack
     if metric == HAMMING:
-        return qq - worst  # whole numbers, so exact
+        return qq - np.ceil(worst)  # whole numbers, so exact
     if metric == JACCARD:
         if worst > 1.0:
             return -1.0
@@ -243,7 +245,7 @@ def search_postings(
     ``queries`` are (indptr, units, factors, ‖q‖²), ``scales`` (q,) see :func:`_accumulate`, ``conditions``
     (allowed (n,) bool or (0,), excluded (q,) row or −1); only rows at distances below ``limit`` count.
     ``hits``: distances (q, k) float32, rows (q, k) int64 and counts (q,) int64, which are 0 at the start;
-    they come to hold heaps, see :func:`sort_hits`.  ``scratch``: scores (window,) float32, and a query (h,)
+    they are in no order: see :func:`sort_hits`.  ``scratch``: scores (window,) float32, and a query (h,)
     float64, zeros, which it is again at the end.
     """
     q_indptr, q_units, q_factors, q_squares = queries
