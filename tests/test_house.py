@@ -79,7 +79,7 @@ MAY_IMPORT = {
         "training",
     },
     "fitted": BASE | {"encoder", "history", "hyperparameters"},
-    "retrieval": {"codes", "errors", "storage"},
+    "retrieval": {"backends", "codes", "errors", "kernels", "storage", "threads"},
     "images": BASE
     | {
         "activations",

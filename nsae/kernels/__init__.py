@@ -26,6 +26,7 @@ from nsae.kernels.dense import (
 from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists, unit_squares, update_units
 from nsae.kernels.optimizers import adam, squares
 from nsae.kernels.pooling import select_and_pool
+from nsae.kernels.search import distances_to, fill_postings, search_postings, sort_hits, squared_norms
 
 __all__ = [
     "adam",
@@ -33,12 +34,17 @@ __all__ = [
     "bias_relu",
     "by_unit",
     "decode_and_backprop",
+    "distances_to",
+    "fill_postings",
     "gate_relu",
     "gate_sigmoid",
     "normalise_rows",
+    "search_postings",
     "select_and_pool",
     "sigmoid_output",
     "sigmoid_units",
+    "sort_hits",
+    "squared_norms",
     "squared_output",
     "squares",
     "tangent_rows",

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsae.codes import Codes
+from nsae.retrieval.brute_force import squared_norms_of
 from nsae.retrieval.explain import explain
-from nsae.retrieval.postings import squared_norms_of
 
 if TYPE_CHECKING:
     from nsae.retrieval.index import CodeIndex

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.retrieval.postings import squared_norms_of
+from nsae.retrieval.brute_force import squared_norms_of
 
 
 def explain(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nsae.retrieval.ids import Ids
+
 
 @dataclass(frozen=True, eq=False)
 class Hits:
@@ -29,6 +31,11 @@ class Hits:
     rows: np.ndarray
     counts: np.ndarray
     ids: np.ndarray
+
+    @classmethod
+    def of(cls, distances: np.ndarray, rows: np.ndarray, ids: Ids) -> Hits:
+        """From distances (q, k) and rows (q, k), padded, and the ids of all rows."""
+        return cls(distances, rows, np.count_nonzero(rows >= 0, axis=1), ids.at(rows))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -52,6 +52,8 @@ class Ids(Sequence[Id]):
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """The ids of these rows, an object array of the same shape; None for row −1."""
+        if rows.size > len(self):
+            return np.array([*self.tolist(), None], object)[rows]
         found = np.empty(rows.size, object)
         for place, row in enumerate(rows.ravel().tolist()):
             found[place] = None if row < 0 else self[row]

@@ -1,29 +1,32 @@
 """CodeIndex: the nearest codes to a query, and why they are near.
 
-The definitions of its distances are in ``distances.py``; ``postings.py`` computes them from the few units
-that are active.
+The definitions of its distances are in ``distances.py``; ``brute_force.py`` computes them from the few units
+that are active, and ``search.py`` finds the same hits without computing all.
 """
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError, one_of
+from nsae.retrieval.brute_force import METRICS
 from nsae.retrieval.checks import checked_codes
+from nsae.retrieval.conditions import Conditions, Weights, Where, excluded_rows
 from nsae.retrieval.counterfactual import Counterfactual, counterfactual
 from nsae.retrieval.explain import explain
 from nsae.retrieval.folder import read_folder, write_folder
-from nsae.retrieval.hits import Hits, collect
+from nsae.retrieval.hits import Hits
 from nsae.retrieval.ids import Ids, as_id, as_ids
-from nsae.retrieval.postings import Postings, squared_norms_of
+from nsae.retrieval.postings import VERSION, WINDOW
+from nsae.retrieval.search import Searcher
+from nsae.retrieval.statistics import statistics
 
-METRICS = ("cosine", "l2", "dot")
 ON_DUPLICATE = ("raise", "replace", "skip")
 
 
@@ -36,8 +39,8 @@ class CodeIndex:
     ----------
     n_units : int
         h, the number of units of the model that makes the codes.
-    metric : "cosine", "l2" or "dot"
-        Eq. (23), (24) or (25).
+    metric : "cosine", "l2", "dot", "jaccard" or "hamming"
+        Eq. (23), (24), (25), (32) or (33).
 
     Raises
     ------
@@ -55,8 +58,7 @@ class CodeIndex:
         self._parts = [Codes.from_dense(np.zeros((0, self.n_units), np.float32))]  # joined when read
         self._ids = Ids()  # by row
         self._n_added = 0  # rows ever added: the next default id, free also after a removal
-        self._postings: Postings | None = None  # made by search, for its ``keep``; dropped by add and remove
-        self._postings_keep: int | None = None
+        self._searchers: dict[int | None, Searcher] = {}  # by ``keep``; dropped with the rows
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -181,19 +183,7 @@ class CodeIndex:
         ``zero_codes`` (rows without any unit, which match nothing), ``dead_units`` (active in no row) and
         ``most_common_unit_share`` (the share of rows in which the most common unit is active).
         """
-        codes = self.codes
-        frequency = np.bincount(codes.units, minlength=self.n_units)  # (h,)
-        n = max(len(self), 1)
-        return {
-            "rows": len(self),
-            "units": self.n_units,
-            "nonzeros": len(codes.units),
-            "bytes": codes.nbytes,
-            "active_units_a_row": len(codes.units) / n,
-            "zero_codes": int(np.count_nonzero(codes.counts == 0)),
-            "dead_units": int(np.count_nonzero(frequency == 0)),
-            "most_common_unit_share": float(frequency.max() / n),
-        }
+        return statistics(self.codes)
 
     def search(
         self,
@@ -201,7 +191,13 @@ class CodeIndex:
         k: int = 10,
         *,
         keep: int | None = None,
+        where: Where | None = None,
+        require: Iterable[int] = (),
+        forbid: Iterable[int] = (),
+        weights: Weights | None = None,
         exclude: Sequence[int | str | None] | None = None,
+        n_threads: int | None = 1,
+        backend: str = "auto",
     ) -> Hits:
         """The k nearest rows to each query.
 
@@ -213,8 +209,19 @@ class CodeIndex:
             Hits for each query.  Where the index has fewer, they are padded and ``counts`` tells.
         keep : int, optional
             Compare only the ``keep`` largest values of each code, of queries and rows alike.
+        where : (n,) bool or function of an id, optional
+            Which rows may be found.
+        require, forbid : units
+            Find only rows in which all, and none, of these are active.
+        weights : (h,) array or dict of unit to weight, optional
+            At least 0, and 1 for units that a dict leaves out.  q·z becomes Σ wⱼqⱼzⱼ and ‖z‖² Σ wⱼzⱼ²; the
+            units of a support count as wⱼ each.
         exclude : q ids or None, optional
             For each query an id that it shall not find, or None (leave-one-out).
+        n_threads : int, optional
+            Over which several queries are spread; None for as many as there are processors.
+        backend : "auto", "numpy" or "numba"
+            The same hits come from each.  "auto" is numba where it is installed and there is enough to do.
 
         Returns
         -------
@@ -224,26 +231,35 @@ class CodeIndex:
         Raises
         ------
         ValueError
-            If k or keep is below 1, an excluded id is not in the index, or the queries are not codes that
-            could be added.
+            If k or keep is below 1, an excluded id is not in the index, an option does not fit the index,
+            or the queries are not codes that could be added.
         """
-        queries = checked_codes(codes, self.n_units)
-        excluded = [None] * len(queries) if exclude is None else self._excluded(exclude, len(queries))
-        if keep is not None:
-            queries = queries.keep(keep)
-        if self._postings is None or self._postings_keep != keep:
-            self._postings = Postings.of(self.codes if keep is None else self.codes.keep(keep))
-            self._postings_keep = keep
-        postings, squared_norms = self._postings, squared_norms_of(queries)
+        if operator.index(k) < 1:
+            raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
+        options = {"where": where, "require": require, "forbid": forbid, "weights": weights}
+        searcher, queries, conditions = self._prepared(codes, keep=keep, exclude=exclude, **options)
+        found = searcher.search(queries, k, conditions, n_threads=n_threads, backend=backend)
+        return Hits.of(*found, self._ids)
 
-        def distances() -> Iterator[np.ndarray]:
-            for query, squared_norm, left_out in zip(queries, squared_norms, excluded, strict=True):
-                row = postings.distances(*query, squared_norm, self.metric).astype(np.float32)  # (n,)
-                if left_out is not None:
-                    row[left_out] = np.inf
-                yield row
+    def within(
+        self,
+        codes: Codes | np.ndarray,
+        radius: float,
+        *,
+        n_threads: int | None = 1,
+        backend: str = "auto",
+        **options: Any,
+    ) -> Hits:
+        """All rows at a distance up to ``radius`` from each query, padded to the longest list.
 
-        return collect(distances(), self.ids, len(queries), k)
+        Options, result and errors are those of :meth:`search`.  ``radius``, which may not be NaN, is rounded
+        to float32, as distances are.
+        """
+        if np.isnan(radius):
+            raise ValueError("radius=nan is expected to be a number: the largest distance to be found.")
+        searcher, queries, conditions = self._prepared(codes, **options)
+        found = searcher.within(queries, radius, conditions, n_threads=n_threads, backend=backend)
+        return Hits.of(*found, self._ids)
 
     def explain(self, code: Codes | np.ndarray, id: int | str, top: int = 10) -> list[tuple[int, float]]:
         """Why ``code`` matches the row ``id``: the units active in both, and their shares, Eq. (26).
@@ -306,7 +322,18 @@ class CodeIndex:
             If an extra file's name is a path, or a name that the index uses.
         """
         header = {"metric": self.metric, "n_units": self.n_units, "n_added": self._n_added}
-        write_folder(path, self.codes, self._ids, header, overwrite=overwrite, extra_files=extra_files or {})
+        # of few rows, it is made again sooner than read
+        search = self._searcher(None).postings.arrays() if len(self) > WINDOW else None
+        write_folder(
+            path,
+            self.codes,
+            self._ids,
+            header,
+            overwrite=overwrite,
+            extra_files=extra_files or {},
+            search=search,
+            search_version=VERSION,
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, mmap: bool = False) -> CodeIndex:
@@ -326,7 +353,7 @@ class CodeIndex:
         ModelFormatError, a ValueError
             If a file is missing, truncated, altered, not from an index, or from a newer nsae.
         """
-        stored = read_folder(path, mmap=mmap)
+        stored = read_folder(path, mmap=mmap, search_version=VERSION)
         try:
             index = cls(stored.manifest["n_units"], metric=stored.manifest["metric"])
             n_added = operator.index(stored.manifest["n_added"])
@@ -335,6 +362,8 @@ class CodeIndex:
             else:
                 index.add(stored.codes, stored.ids)
                 index._n_added = n_added
+            if stored.search is not None:
+                index._searchers[None] = Searcher.stored(index.codes, index.metric, stored.search)
         except (ValueError, TypeError, KeyError) as error:
             raise ModelFormatError(
                 f"{path} does not hold a usable index: {error} Restore the folder, or index again."
@@ -348,15 +377,24 @@ class CodeIndex:
         Raises ModelFormatError as ``load`` does.
         """
         cls.load(path)
-        read_folder(path, mmap=False, need_search=True)
+        read_folder(path, mmap=False, search_version=VERSION, need_search=True)
 
     def _set(self, parts: list[Codes], ids: Ids, n_added: int) -> None:
         """Take on new rows, and forget what was made of the old ones."""
-        self._parts, self._ids, self._n_added, self._postings = parts, ids, n_added, None
+        self._parts, self._ids, self._n_added, self._searchers = parts, ids, n_added, {}
 
-    def _excluded(self, exclude: Sequence[int | str | None], q: int) -> list[int | None]:
-        if len(exclude) != q:
-            raise ValueError(
-                f"{q} queries came with {len(exclude)} entries of exclude. Give an id or None for each."
-            )
-        return [None if id is None else self.row_of(id) for id in exclude]
+    def _searcher(self, keep: int | None) -> Searcher:
+        """What searches these rows; the last one made is kept, beside that of whole codes."""
+        if keep not in self._searchers:
+            codes = self.codes if keep is None else self.codes.keep(keep)
+            whole = {None: self._searchers[None]} if None in self._searchers else {}
+            self._searchers = {**whole, keep: Searcher(codes, self.metric)}
+        return self._searchers[keep]
+
+    def _prepared(
+        self, codes: Codes | np.ndarray, *, keep: int | None = None, exclude: Any = None, **conditions: Any
+    ) -> tuple[Searcher, Codes, Conditions]:
+        queries = checked_codes(codes, self.n_units)
+        excluded = excluded_rows(exclude, len(queries), self.row_of)
+        queries, searcher = queries if keep is None else queries.keep(keep), self._searcher(keep)
+        return searcher, queries, Conditions.of(searcher, self._ids, excluded, **conditions)

@@ -1,0 +1,283 @@
+"""Exact search over postings: bounds on the scores of a window of rows, and a close look at the few that count.
+
+Metrics come as their place in ``nsae.retrieval.brute_force.METRICS``.
+"""
+
+import numpy as np
+from numba import njit
+
+from nsae.kernels.options import KERNEL
+
+COSINE, L2, DOT, JACCARD, HAMMING = range(5)
+BLOCK = 64  # scores that are passed over at once if none of them is above the bar
+TINY = np.float32(1e-30)  # the least that a shared unit adds: a score is 0 only where nothing is shared
+
+
+@njit(**KERNEL)
+def squared_norms(indptr, values, squares):
+    """Twin of ``nsae.retrieval.brute_force.squared_norms_of`` without weights."""
+    for i in range(len(squares)):
+        total = 0.0
+        for value in values[indptr[i] : indptr[i + 1]]:
+            total += np.float64(value) * np.float64(value)
+        squares[i] = total
+
+
+@njit(**KERNEL)
+def fill_postings(indptr, units, values, scales, window, begins, starts, rows, levels, steps):
+    """Twin of ``nsae.retrieval.postings.Postings._fill``."""
+    one, most = np.float32(1), np.float32(255)
+    free = np.empty(starts.shape[1], np.int64)  # by unit, the place of its next entry
+    for w in range(starts.shape[0]):
+        first, start = w * window, starts[w]
+        last = min(first + window, len(indptr) - 1)
+        for unit in units[begins[w] : begins[w + 1]]:
+            start[unit + 1] += 1
+        for j in range(1, len(start)):
+            start[j] += start[j - 1]
+        if len(levels) > 0:
+            step = steps[w]
+            for i in range(first, last):
+                for e in range(indptr[i], indptr[i + 1]):
+                    size = np.float32(abs(np.float64(values[e]) / scales[i]))
+                    step[units[e]] = max(step[units[e]], size)
+            for j in range(len(step)):
+                step[j] = max(step[j] / most, TINY)
+        for j in range(len(start)):
+            free[j] = begins[w] + np.int64(start[j])
+        for i in range(first, last):
+            for e in range(indptr[i], indptr[i + 1]):
+                unit = units[e]
+                place = free[unit]
+                free[unit] += 1
+                rows[place] = i - first
+                if len(levels) > 0:
+                    size = np.float32(abs(np.float64(values[e]) / scales[i]))
+                    level = np.ceil(size / steps[w, unit])
+                    levels[place] = np.uint8(min(max(level, one), most))
+
+
+@njit(**KERNEL)
+def _distance(dot, qq, zz, metric):
+    """Twin of ``nsae.retrieval.brute_force._distance`` for one row."""
+    if metric == DOT:
+        return 0.0 - dot  # (25)
+    if metric == L2:
+        return np.sqrt(max(qq + zz - 2.0 * dot, 0.0))  # (24)
+    if metric == HAMMING:
+        return max(qq + zz - 2.0 * dot, 0.0)  # (33)
+    whole = qq + zz - dot if metric == JACCARD else np.sqrt(qq * zz)
+    return max(1.0 - dot / whole, 0.0) if whole > 0.0 else 1.0  # (23) (32)
+
+
+@njit(**KERNEL)
+def _product(units, values, query, metric):
+    """q·z of one row, in ascending order of its units, with ``query`` (h,) dense: a 0 changes no bit."""
+    dot = 0.0
+    if metric >= JACCARD:
+        for unit in units:
+            dot += query[unit]
+    else:
+        for e in range(len(units)):
+            dot += query[units[e]] * np.float64(values[e])
+    return dot
+
+
+@njit(**KERNEL)
+def distances_to(rows, codes, squares, query, qq, metric, distances):
+    """Twin of ``BruteForce.distances`` for some rows: from one query, dense (h,) float64, to each of them."""
+    indptr, units, values = codes
+    for r in range(len(rows)):
+        i = rows[r]
+        start, stop = indptr[i], indptr[i + 1]
+        dot = _product(units[start:stop], values[start:stop], query, metric)
+        distances[r] = np.float32(_distance(dot, qq, squares[i], metric))
+
+
+@njit(**KERNEL)
+def _sift_down(distances, rows, place, n):
+    """Restore a heap of (distance, row) pairs from ``place`` down; its root is the first to go:
+    the largest distance, and of equal distances the last row."""
+    distance, row = distances[place], rows[place]
+    while True:
+        child = 2 * place + 1
+        if child >= n:
+            break
+        other = child + 1
+        if other < n and (
+            distances[other] > distances[child]
+            or (distances[other] == distances[child] and rows[other] > rows[child])
+        ):
+            child = other
+        if distances[child] < distance or (distances[child] == distance and rows[child] < row):
+            break
+        distances[place], rows[place] = distances[child], rows[child]
+        place = child
+    distances[place], rows[place] = distance, row
+
+
+@njit(**KERNEL)
+def sort_hits(distances, rows, counts, lo, hi):
+    """Bring each query's first ``counts`` pairs into ascending order; ties by row."""
+    for i in range(lo, hi):
+        d, r = distances[i], rows[i]
+        for place in range(counts[i] // 2 - 1, -1, -1):  # fewer than k are no heap yet
+            _sift_down(d, r, place, counts[i])
+        for n in range(counts[i] - 1, 0, -1):
+            d[0], d[n] = d[n], d[0]
+            r[0], r[n] = r[n], r[0]
+            _sift_down(d, r, 0, n)
+
+
+@njit(**KERNEL)
+def _bar(worst, qq, scale, share, slack, metric):
+    """What a row's score must be above for its distance to be below ``worst``: see :func:`_accumulate`.
+
+    Scores are sums of float32, in error by ``slack`` of their size at most.
+    """
+    if worst <= 0.0 and metric != DOT:
+        return np.inf  # nothing is nearer than 0
+    if metric == L2:
+        return (qq - worst * worst) / 2.0 / scale - slack
+    if metric == HAMMING:
+        return qq - np.ceil(worst)  # whole numbers, so exact
+    if metric == JACCARD:
+        if worst > 1.0:
+            return -1.0
+        return share * qq * (1.0 - 1e-6) - 1e-6 * qq if share > 0.0 else 0.0
+    score = (1.0 - worst) if metric == COSINE else (0.0 - worst) / scale
+    if score < 0.0:
+        return -1.0  # scores are not negative
+    return score * (1.0 - slack)  # where it is 0, a score above 0: a row that shares a unit
+
+
+@njit(**KERNEL)
+def _share(worst):
+    """|A ∩ B| / (|A| + |B|) of two supports at that Jaccard distance (32)."""
+    return (1.0 - worst) / (2.0 - worst) if worst < 1.0 else 0.0
+
+
+@njit(**KERNEL)
+def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
+    """Scores of a window's rows: not below what each row's product with the query is worth.
+
+    Cosine: q·z / (‖q‖‖z‖), where ``scale`` is ‖q‖.  Dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.
+    Supports: |A ∩ B| − ``share`` |B|, and 2 |A ∩ B| − |B|.  Scores past the window's end are −∞.
+    """
+    units, factors = query
+    begins, starts, rows, levels, steps = lists
+    padded = -(-size // BLOCK) * BLOCK
+    scores[size:padded] = -np.inf
+    if metric in (COSINE, DOT):
+        scores[:size] = 0
+    else:
+        weight = 0.5 / scale if metric == L2 else (share if metric == JACCARD else 1.0)
+        for i in range(size):
+            scores[i] = np.float32(0.0 - weight * zz[i])
+    for e in range(len(units)):
+        j = units[e]
+        start, stop = begins[w] + np.int64(starts[w, j]), begins[w] + np.int64(starts[w, j + 1])
+        here = rows[start:stop]
+        if metric >= JACCARD:
+            one = np.float32(2) if metric == HAMMING else np.float32(1)
+            for p in range(len(here)):
+                scores[here[p]] += one
+        else:
+            worth = max(np.float32(abs(factors[e]) / scale * np.float64(steps[w, j])), TINY)
+            level = levels[start:stop]
+            for p in range(len(here)):
+                scores[here[p]] += worth * np.float32(level[p])
+
+
+@njit(**KERNEL)
+def _look_closer(first, size, scores, query, qq, codes, squares, bounds, metric, conditions, hits):
+    """Take in the rows of a window whose score is above the bar, if they are near enough indeed."""
+    indptr, units, values = codes
+    scale, share, slack = bounds
+    allowed, excluded = conditions
+    distances, rows, count, limit = hits
+    k = len(distances)
+    worst = np.float64(distances[0]) if count == k else limit
+    bar = np.float32(_bar(worst, qq, scale, share, slack, metric))
+    for begin in range(0, size, BLOCK):
+        block = scores[begin : begin + BLOCK]
+        above = np.int32(0)
+        for s in range(BLOCK):
+            above += np.int32(block[s] > bar)
+        if above == 0:
+            continue
+        for s in range(BLOCK):
+            if not block[s] > bar:
+                continue
+            i = first + begin + s
+            if i == excluded or (len(allowed) > 0 and not allowed[i]):
+                continue
+            if metric >= JACCARD:  # the score tells how many units are common
+                whole = np.float64(block[s]) + (share if metric == JACCARD else 1.0) * squares[i]
+                dot = np.rint(whole if metric == JACCARD else 0.5 * whole)
+            else:
+                start, stop = indptr[i], indptr[i + 1]
+                dot = _product(units[start:stop], values[start:stop], query, metric)
+            distance = np.float32(_distance(dot, qq, squares[i], metric))
+            if np.float64(distance) < worst:  # rows ascend: one at the same distance would lose the tie
+                if count < k:
+                    distances[count], rows[count] = distance, i
+                    count += 1
+                    if count < k:
+                        continue
+                    for place in range(k // 2 - 1, -1, -1):
+                        _sift_down(distances, rows, place, k)
+                else:
+                    distances[0], rows[0] = distance, i
+                    _sift_down(distances, rows, 0, k)
+                worst = np.float64(distances[0])
+                new_share = _share(worst) if metric == JACCARD else share
+                bar = np.float32(_bar(worst, qq, scale, new_share, slack, metric))
+    return count
+
+
+@njit(**KERNEL)
+def search_postings(
+    queries, scales, codes, squares, lists, window, metric, conditions, limit, hits, scratch, lo, hi
+):
+    """The k nearest rows of each query lo:hi, as ``nsae.retrieval.search`` finds them by ``BruteForce``.
+
+    ``queries`` are (indptr, units, factors, ‖q‖²), ``scales`` (q,) see :func:`_accumulate`, ``conditions``
+    (allowed (n,) bool or (0,), excluded (q,) row or −1); only rows at distances below ``limit`` count.
+    ``hits``: distances (q, k) float32, rows (q, k) int64 and counts (q,) int64, which are 0 at the start;
+    they are in no order: see :func:`sort_hits`.  ``scratch``: scores (window,) float32, and a query (h,)
+    float64, zeros, which it is again at the end.
+    """
+    q_indptr, q_units, q_factors, q_squares = queries
+    allowed, excluded = conditions
+    distances, found, counts = hits
+    scores, query = scratch
+    n = len(squares)
+    for w in range(lists[1].shape[0]):
+        first = w * window
+        size = min(window, n - first)
+        zz = squares[first : first + size]
+        for i in range(lo, hi):
+            start, stop = q_indptr[i], q_indptr[i + 1]
+            units, factors, qq = q_units[start:stop], q_factors[start:stop], q_squares[i]
+            full = counts[i] == distances.shape[1]
+            share = _share(np.float64(distances[i, 0]) if full else limit)
+            slack = (len(units) + 16) * 2.0**-22
+            _accumulate((units, factors), lists, w, size, zz, scales[i], share, metric, scores)
+            for e in range(len(units)):
+                query[units[e]] = factors[e]
+            counts[i] = _look_closer(
+                first,
+                size,
+                scores,
+                query,
+                qq,
+                codes,
+                squares,
+                (scales[i], share, slack),
+                metric,
+                (allowed, excluded[i]),
+                (distances[i], found[i], counts[i], limit),
+            )
+            for e in range(len(units)):
+                query[units[e]] = 0.0
