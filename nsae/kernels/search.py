@@ -9,7 +9,10 @@ from numba import njit
 from nsae.kernels.options import KERNEL
 
 COSINE, L2, DOT, JACCARD, HAMMING = range(5)
-BLOCK = 64  # scores that are passed over at once if none of them is above the bar
+BLOCK = 128  # scores that are passed over at once if none of them is above the bar
+RUN = 16  # and within such a block
+LANES = 1024  # of the first look at a window, see _first_bar
+ROUNDS = 12  # of halving there
 TINY = np.float32(1e-30)  # the least that a shared unit adds: a score is 0 only where nothing is shared
 
 
@@ -43,6 +46,9 @@ def fill_postings(indptr, units, values, scales, window, begins, starts, rows, l
                     step[units[e]] = max(step[units[e]], size)
             for j in range(len(step)):
                 step[j] = max(step[j] / most, TINY)
+            for i in range(begins[w], begins[w + 1]):
+                if values[i] < 0:
+                    step[units[i]] = -abs(step[units[i]])
         for j in range(len(start)):
             free[j] = begins[w] + np.int64(start[j])
         for i in range(first, last):
@@ -53,7 +59,7 @@ def fill_postings(indptr, units, values, scales, window, begins, starts, rows, l
                 rows[place] = i - first
                 if len(levels) > 0:
                     size = np.float32(abs(np.float64(values[e]) / scales[i]))
-                    level = np.ceil(size / steps[w, unit])
+                    level = np.ceil(size / abs(steps[w, unit]))
                     levels[place] = np.uint8(min(max(level, one), most))
 
 
@@ -163,9 +169,12 @@ def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
 
     Cosine: q·z / (‖q‖‖z‖), where ``scale`` is ‖q‖.  Dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.
     Supports: |A ∩ B| − ``share`` |B|, and 2 |A ∩ B| − |B|.  Scores past the window's end are −∞.
+
+    Returns by how much they may be too high; ∞ where that is not known, as with negative values.
     """
     units, factors = query
     begins, starts, rows, levels, steps = lists
+    error = np.float32(0)
     padded = -(-size // BLOCK) * BLOCK
     scores[size:padded] = -np.inf
     if metric in (COSINE, DOT):
@@ -183,22 +192,57 @@ def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
             for p in range(len(here)):
                 scores[here[p]] += one
         else:
-            worth = max(np.float32(abs(factors[e]) / scale * np.float64(steps[w, j])), TINY)
+            step = np.float64(steps[w, j])
+            worth = max(np.float32(abs(factors[e] * step) / scale), TINY)
+            error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
             level = levels[start:stop]
             for p in range(len(here)):
                 scores[here[p]] += worth * np.float32(level[p])
+    return np.inf if metric == JACCARD else np.float64(error)
+
+
+@njit(**KERNEL)
+def _first_bar(size, scores, k, slack, error, lanes):
+    """A bar for a window before k hits are known: k rows are above it for certain, and one to be excluded.
+
+    ``lanes`` (LANES,) comes to hold the maximum of every LANES-th score.  They are scores themselves, so a
+    level that more than k of them exceed, more than k rows exceed.  It is found by halving, since counts
+    vectorise.  A score is too high by ``error`` at most.
+    """
+    lanes[:] = scores[:LANES]
+    for begin in range(LANES, size - LANES + 1, LANES):
+        run = scores[begin : begin + LANES]
+        for l in range(LANES):
+            lanes[l] = run[l] if run[l] > lanes[l] else lanes[l]
+    low, high = scores[0], scores[0]
+    for l in range(LANES):
+        low = lanes[l] if lanes[l] < low else low
+        high = lanes[l] if lanes[l] > high else high
+    for _ in range(ROUNDS):
+        middle = low + (high - low) * np.float32(0.5)
+        count = np.int32(0)
+        for l in range(LANES):
+            count += np.int32(lanes[l] > middle)
+        if count > k:
+            low = middle
+            if count < k + k // 8 + 2:
+                break
+        else:
+            high = middle
+    largest = np.float64(low)
+    return largest - error - slack * abs(largest) - slack
 
 
 @njit(**KERNEL)
 def _look_closer(first, size, scores, query, qq, codes, squares, bounds, metric, conditions, hits):
     """Take in the rows of a window whose score is above the bar, if they are near enough indeed."""
     indptr, units, values = codes
-    scale, share, slack = bounds
+    scale, share, slack, lowest = bounds
     allowed, excluded = conditions
     distances, rows, count, limit = hits
     k = len(distances)
     worst = np.float64(distances[0]) if count == k else limit
-    bar = np.float32(_bar(worst, qq, scale, share, slack, metric))
+    bar = max(lowest, np.float32(_bar(worst, qq, scale, share, slack, metric)))
     for begin in range(0, size, BLOCK):
         block = scores[begin : begin + BLOCK]
         above = np.int32(0)
@@ -206,33 +250,40 @@ def _look_closer(first, size, scores, query, qq, codes, squares, bounds, metric,
             above += np.int32(block[s] > bar)
         if above == 0:
             continue
-        for s in range(BLOCK):
-            if not block[s] > bar:
+        for r in range(0, BLOCK, RUN):
+            run = block[r : r + RUN]
+            above = np.int32(0)
+            for s in range(RUN):
+                above += np.int32(run[s] > bar)
+            if above == 0:
                 continue
-            i = first + begin + s
-            if i == excluded or (len(allowed) > 0 and not allowed[i]):
-                continue
-            if metric >= JACCARD:  # the score tells how many units are common
-                whole = np.float64(block[s]) + (share if metric == JACCARD else 1.0) * squares[i]
-                dot = np.rint(whole if metric == JACCARD else 0.5 * whole)
-            else:
-                start, stop = indptr[i], indptr[i + 1]
-                dot = _product(units[start:stop], values[start:stop], query, metric)
-            distance = np.float32(_distance(dot, qq, squares[i], metric))
-            if np.float64(distance) < worst:  # rows ascend: one at the same distance would lose the tie
-                if count < k:
-                    distances[count], rows[count] = distance, i
-                    count += 1
-                    if count < k:
-                        continue
-                    for place in range(k // 2 - 1, -1, -1):
-                        _sift_down(distances, rows, place, k)
+            for s in range(RUN):
+                if not run[s] > bar:
+                    continue
+                i = first + begin + r + s
+                if i == excluded or (len(allowed) > 0 and not allowed[i]):
+                    continue
+                if metric >= JACCARD:  # the score tells how many units are common
+                    whole = np.float64(run[s]) + (share if metric == JACCARD else 1.0) * squares[i]
+                    dot = np.rint(whole if metric == JACCARD else 0.5 * whole)
                 else:
-                    distances[0], rows[0] = distance, i
-                    _sift_down(distances, rows, 0, k)
-                worst = np.float64(distances[0])
-                new_share = _share(worst) if metric == JACCARD else share
-                bar = np.float32(_bar(worst, qq, scale, new_share, slack, metric))
+                    start, stop = indptr[i], indptr[i + 1]
+                    dot = _product(units[start:stop], values[start:stop], query, metric)
+                distance = np.float32(_distance(dot, qq, squares[i], metric))
+                if np.float64(distance) < worst:  # rows ascend: at the same distance, this one loses the tie
+                    if count < k:
+                        distances[count], rows[count] = distance, i
+                        count += 1
+                        if count < k:
+                            continue
+                        for place in range(k // 2 - 1, -1, -1):
+                            _sift_down(distances, rows, place, k)
+                    else:
+                        distances[0], rows[0] = distance, i
+                        _sift_down(distances, rows, 0, k)
+                    worst = np.float64(distances[0])
+                    new_share = _share(worst) if metric == JACCARD else share
+                    bar = max(lowest, np.float32(_bar(worst, qq, scale, new_share, slack, metric)))
     return count
 
 
@@ -252,7 +303,8 @@ def search_postings(
     allowed, excluded = conditions
     distances, found, counts = hits
     scores, query = scratch
-    n = len(squares)
+    n, k = len(squares), distances.shape[1]
+    lanes = np.empty(LANES, np.float32)
     for w in range(lists[1].shape[0]):
         first = w * window
         size = min(window, n - first)
@@ -260,10 +312,13 @@ def search_postings(
         for i in range(lo, hi):
             start, stop = q_indptr[i], q_indptr[i + 1]
             units, factors, qq = q_units[start:stop], q_factors[start:stop], q_squares[i]
-            full = counts[i] == distances.shape[1]
+            full = counts[i] == k
             share = _share(np.float64(distances[i, 0]) if full else limit)
             slack = (len(units) + 16) * 2.0**-22
-            _accumulate((units, factors), lists, w, size, zz, scales[i], share, metric, scores)
+            error = _accumulate((units, factors), lists, w, size, zz, scales[i], share, metric, scores)
+            lowest = np.float32(-np.inf)
+            if not full and error < np.inf and len(allowed) == 0 and k < LANES <= size:
+                lowest = np.float32(_first_bar(size, scores, k, slack, error, lanes))
             for e in range(len(units)):
                 query[units[e]] = factors[e]
             counts[i] = _look_closer(
@@ -274,7 +329,7 @@ def search_postings(
                 qq,
                 codes,
                 squares,
-                (scales[i], share, slack),
+                (scales[i], share, slack, lowest),
                 metric,
                 (allowed, excluded[i]),
                 (distances[i], found[i], counts[i], limit),

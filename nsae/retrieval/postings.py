@@ -36,7 +36,8 @@ class Postings:
         From 1 to 255; of supports (Jaccard, Hamming) there are none, (0,).
     steps : (windows, h) float32
         What a level of the unit is worth: 1/255 of its largest value in the window, which for the
-        cosine is divided by the row's norm.  (0, h) for supports.
+        cosine is divided by the row's norm; with a minus if a value there is negative.  (0, h) for
+        supports.
     squared_norms : (n,) float64
         ‖z‖² of each row, for supports the number of its units.
     """
@@ -136,6 +137,7 @@ class Postings:
                 self.steps[w] = np.maximum(self.steps[w] / np.float32(LEVELS), TINY)
                 levels = np.ceil(sizes / self.steps[w][units])
                 self.levels[entries] = np.clip(levels, 1, LEVELS)
+                self.steps[w, codes.units[entries][codes.values[entries] < 0]] *= -1
 
 
 def _squared_norms(codes: Codes, metric: str, compiled: bool) -> np.ndarray:

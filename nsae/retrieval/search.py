@@ -207,7 +207,7 @@ class _Loop:
         codes, postings = self.searcher.codes, self.searcher.postings
         metric = METRICS.index(self.searcher.metric)
         allowed = np.empty(0, bool) if self.conditions.allowed is None else self.conditions.allowed
-        scores = np.empty(WINDOW, np.float32)  # (window,)
+        scores = np.empty(1 << 16, np.float32)  # as many as 16 bits can name, should a mapped file be damaged
         query = np.zeros(codes.n_units)  # (h,)
         counts = np.zeros(len(self.queries), np.int64)  # (q,)
         for start in range(lo, hi, QUERIES):
