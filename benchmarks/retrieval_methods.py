@@ -140,9 +140,7 @@ def patches_of(X: np.ndarray, seed: int) -> tuple[Geometry, Whitening, np.ndarra
     return geometry, whitening, whitening(P)
 
 
-def pooled(
-    geometry: Geometry, W: np.ndarray, b: np.ndarray, code: Callable, grid: tuple[int, ...]
-) -> Encode:
+def pooled(geometry: Geometry, W: np.ndarray, b: np.ndarray, code: Callable, grid: tuple[int, ...]) -> Encode:
     """Codes of all patches, summed over the cells of a grid, with root and norm: as Eq. (31)."""
     m = len(geometry.places)
     cells, n_cells = cells_of(m, grid)

@@ -101,12 +101,16 @@ def baseline(name: str, problem: Problem, criterion: str) -> dict[str, dict[str,
         started = time.perf_counter()
         encode, reduce = methods.METHODS[name](problem.database, 0, **options), None
         if whiten is not None:
-            reduce = smaller(in_blocks(encode, methods.some_of(problem.database, 0)[:5000]), BYTES // 2, whiten)
+            reduce = smaller(
+                in_blocks(encode, methods.some_of(problem.database, 0)[:5000]), BYTES // 2, whiten
+            )
         fitted = time.perf_counter()
         X = in_blocks(encode, problem.database, reduce)
         rate = len(X) / (time.perf_counter() - fitted)
         Q = X if problem.leave_one_out else in_blocks(encode, problem.queries, reduce)
-        size = {"raw": X.shape[1], "itq": X.shape[1] // 8}.get(name, X.shape[1] * (4 if whiten is None else 2))
+        size = {"raw": X.shape[1], "itq": X.shape[1] // 8}.get(
+            name, X.shape[1] * (4 if whiten is None else 2)
+        )
         rows[label] = row(
             quality(problem, X, Q, metric),
             bytes=size,
@@ -259,11 +263,25 @@ def evaluate_set(name: str, quick: bool, seeds: int) -> dict[str, dict[str, Any]
 
 
 def show(method: str, figures: dict[str, Any]) -> None:
-    say(f"  {method:22} " + "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if isinstance(v, (int, float))))
+    say(
+        f"  {method:22} "
+        + "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if isinstance(v, (int, float)))
+    )
 
 
 def print_table(name: str, table: dict[str, dict[str, Any]]) -> None:
-    heads = ("prec@1", "prec@10", "prec@20", "prec@100", "mAP", "±", "mAP@1000", "bytes", "images/s", "ms/query")
+    heads = (
+        "prec@1",
+        "prec@10",
+        "prec@20",
+        "prec@100",
+        "mAP",
+        "±",
+        "mAP@1000",
+        "bytes",
+        "images/s",
+        "ms/query",
+    )
     print(f"\n{name:24}" + "".join(f"{head:>9}" for head in heads))
     for method, f in table.items():
         low, high = f["interval"]["map"]

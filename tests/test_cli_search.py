@@ -1,6 +1,5 @@
 """The commands that search and say why: what they print, what they write, how they end."""
 
-import inspect
 import json
 import os
 import re
@@ -108,9 +107,6 @@ def test_keep(ask, index, photos):
     assert [hit["id"] for hit in result["hits"]] == expected.ids[0].tolist()
 
 
-@pytest.mark.skipif(
-    "require" not in inspect.signature(CodeIndex.search).parameters, reason="search has no such options yet"
-)
 def test_require_and_forbid(ask, index, photos):
     def has(id):
         return set(library.codes[library.row_of(id)].units.tolist())
