@@ -50,7 +50,7 @@ def load(name: str, quick: bool = False) -> Problem:
     mixed = np.random.default_rng(1).permutation(len(X))  # ties go to the first: no class may come first
     X, y = X[mixed], y[mixed]
     if quick:
-        X, y, Q, z = X[:2000], y[:2000], Q[:: len(Q) // 200], z[:: len(z) // 200]
+        X, y, Q, z = X[:1500], y[:1500], Q[:: len(Q) // 200], z[:: len(z) // 200]
     return Problem(X, y, Q, z, False)
 
 

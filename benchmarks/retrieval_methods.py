@@ -7,6 +7,7 @@ uint8 to rows (n, d) float32.  SETTINGS lists what is tried of each; the best on
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -181,17 +182,29 @@ def bag_of_words(X: np.ndarray, seed: int, *, words: int, grid: tuple[int, ...])
     return pooled(geometry, W, b, nearest, grid)
 
 
-def dictionary(X: np.ndarray, seed: int, *, atoms: int, threshold: float, grid: tuple[int, ...]) -> Encode:
-    """scikit-learn's MiniBatchDictionaryLearning; patches are coded by soft thresholds, both signs apart
-    summed by their size (Coates and Ng 2011 found thresholds as good as sparse coding, and far faster)."""
+_last: list = []  # images and the dictionary learned from them, which thresholds and grids share
+
+
+def learned_dictionary(X: np.ndarray, seed: int, atoms: int) -> tuple:
+    """Geometry, whitening, patches, and atoms (atoms, d) of norm 1."""
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
     geometry, whitening, P = patches_of(X, seed)
     learner = MiniBatchDictionaryLearning(
         atoms, alpha=1.0, batch_size=256, max_iter=1, fit_algorithm="cd", n_jobs=None, random_state=seed
     )
-    D = learner.fit(P[:20_000]).components_.astype(np.float32)  # (atoms, d)
-    D /= np.maximum(np.linalg.norm(D, axis=1, keepdims=True), 1e-12)
+    with warnings.catch_warnings():  # of a coordinate descent that stops at its 1000th round
+        warnings.simplefilter("ignore")
+        D = learner.fit(P[:20_000]).components_.astype(np.float32)  # (atoms, d)
+    return geometry, whitening, P, D / np.maximum(np.linalg.norm(D, axis=1, keepdims=True), 1e-12)
+
+
+def dictionary(X: np.ndarray, seed: int, *, atoms: int, threshold: float, grid: tuple[int, ...]) -> Encode:
+    """scikit-learn's MiniBatchDictionaryLearning; patches are coded by soft thresholds, both signs apart
+    summed by their size (Coates and Ng 2011 found thresholds as good as sparse coding, and far faster)."""
+    if not _last or _last[0] is not X:
+        _last[:] = X, learned_dictionary(X, seed, atoms)
+    geometry, whitening, P, D = _last[1]
     W, b = fold(D, np.zeros(len(D), np.float32), whitening)
     scale = threshold * float(np.abs(P[:1000] @ D.T).std())
     return pooled(geometry, W, b, lambda Y: np.maximum(np.abs(Y) - scale, 0), grid)
