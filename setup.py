@@ -23,7 +23,17 @@ TEST = [
 ]
 # What the benchmarks compare with.  PyTorch and TensorFlow pull gigabytes on some
 # platforms: see benchmarks/README.md for their CPU builds.
-PEERS = ["scikit-learn>=1.6", "torch>=2.4", "tensorflow-cpu>=2.16"]
+PEERS = [
+    "scikit-learn>=1.6",
+    "torch>=2.4",
+    "tensorflow-cpu>=2.16",
+    "scipy>=1.11",
+    "faiss-cpu>=1.8",
+    "hnswlib>=0.8",
+    "pynndescent>=0.5.13",
+    "sparse_dot_topn>=1.1",
+    "threadpoolctl>=3.1",
+]
 
 setup(
     name="nsae",

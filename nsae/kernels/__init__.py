@@ -26,7 +26,8 @@ from nsae.kernels.dense import (
 from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists, unit_squares, update_units
 from nsae.kernels.optimizers import adam, squares
 from nsae.kernels.pooling import select_and_pool
-from nsae.kernels.search import distances_to, fill_postings, search_postings, sort_hits, squared_norms
+from nsae.kernels.postings import fill_postings, squared_norms
+from nsae.kernels.search import distances_to, search_postings, sort_hits
 
 __all__ = [
     "adam",

@@ -13,54 +13,8 @@ BLOCK = 128  # scores that are passed over at once if none of them is above the 
 RUN = 16  # and within such a block
 LANES = 1024  # of the first look at a window, see _first_bar
 ROUNDS = 12  # of halving there
+FEW = 4  # entries times this below a window's rows: see _accumulate_few
 TINY = np.float32(1e-30)  # the least that a shared unit adds: a score is 0 only where nothing is shared
-
-
-@njit(**KERNEL)
-def squared_norms(indptr, values, squares):
-    """Twin of ``nsae.retrieval.brute_force.squared_norms_of`` without weights."""
-    for i in range(len(squares)):
-        total = 0.0
-        for value in values[indptr[i] : indptr[i + 1]]:
-            total += np.float64(value) * np.float64(value)
-        squares[i] = total
-
-
-@njit(**KERNEL)
-def fill_postings(indptr, units, values, scales, window, begins, starts, rows, levels, steps):
-    """Twin of ``nsae.retrieval.postings.Postings._fill``."""
-    one, most = np.float32(1), np.float32(255)
-    free = np.empty(starts.shape[1], np.int64)  # by unit, the place of its next entry
-    for w in range(starts.shape[0]):
-        first, start = w * window, starts[w]
-        last = min(first + window, len(indptr) - 1)
-        for unit in units[begins[w] : begins[w + 1]]:
-            start[unit + 1] += 1
-        for j in range(1, len(start)):
-            start[j] += start[j - 1]
-        if len(levels) > 0:
-            step = steps[w]
-            for i in range(first, last):
-                for e in range(indptr[i], indptr[i + 1]):
-                    size = np.float32(abs(np.float64(values[e]) / scales[i]))
-                    step[units[e]] = max(step[units[e]], size)
-            for j in range(len(step)):
-                step[j] = max(step[j] / most, TINY)
-            for i in range(begins[w], begins[w + 1]):
-                if values[i] < 0:
-                    step[units[i]] = -abs(step[units[i]])
-        for j in range(len(start)):
-            free[j] = begins[w] + np.int64(start[j])
-        for i in range(first, last):
-            for e in range(indptr[i], indptr[i + 1]):
-                unit = units[e]
-                place = free[unit]
-                free[unit] += 1
-                rows[place] = i - first
-                if len(levels) > 0:
-                    size = np.float32(abs(np.float64(values[e]) / scales[i]))
-                    level = np.ceil(size / abs(steps[w, unit]))
-                    levels[place] = np.uint8(min(max(level, one), most))
 
 
 @njit(**KERNEL)
@@ -234,15 +188,35 @@ def _first_bar(size, scores, k, slack, error, lanes):
 
 
 @njit(**KERNEL)
-def _look_closer(first, size, scores, query, qq, codes, squares, bounds, metric, conditions, hits):
-    """Take in the rows of a window whose score is above the bar, if they are near enough indeed."""
+def _enter(distances, rows, count, distance, i):
+    """Take a row in among the k nearest, of which ``count`` are known; when they are k, the root goes."""
+    k = len(distances)
+    if count == k:
+        distances[0], rows[0] = distance, i
+        _sift_down(distances, rows, 0, k)
+        return count
+    distances[count], rows[count] = distance, i
+    count += 1
+    if count == k:
+        for place in range(k // 2 - 1, -1, -1):
+            _sift_down(distances, rows, place, k)
+    return count
+
+
+@njit(**KERNEL)
+def _look_closer(first, size, scores, places, query, qq, codes, squares, bounds, metric, conditions, hits):
+    """Take in the rows of a window whose score is above the bar, if they are near enough indeed.
+
+    The s-th score is of row ``first + s``, or ``first + places[s]`` if there are ``places``.
+    """
     indptr, units, values = codes
     scale, share, slack, lowest = bounds
     allowed, excluded = conditions
     distances, rows, count, limit = hits
-    k = len(distances)
+    k, ascending = len(distances), len(places) == 0
     worst = np.float64(distances[0]) if count == k else limit
-    bar = max(lowest, np.float32(_bar(worst, qq, scale, share, slack, metric)))
+    reach = worst if ascending else _next(worst)  # a row that comes later may win a tie
+    bar = max(lowest, np.float32(_bar(reach, qq, scale, share, slack, metric)))
     for begin in range(0, size, BLOCK):
         block = scores[begin : begin + BLOCK]
         above = np.int32(0)
@@ -260,7 +234,8 @@ def _look_closer(first, size, scores, query, qq, codes, squares, bounds, metric,
             for s in range(RUN):
                 if not run[s] > bar:
                     continue
-                i = first + begin + r + s
+                place = begin + r + s
+                i = first + (place if ascending else np.int64(places[place]))
                 if i == excluded or (len(allowed) > 0 and not allowed[i]):
                     continue
                 if metric >= JACCARD:  # the score tells how many units are common
@@ -270,20 +245,79 @@ def _look_closer(first, size, scores, query, qq, codes, squares, bounds, metric,
                     start, stop = indptr[i], indptr[i + 1]
                     dot = _product(units[start:stop], values[start:stop], query, metric)
                 distance = np.float32(_distance(dot, qq, squares[i], metric))
-                if np.float64(distance) < worst:  # rows ascend: at the same distance, this one loses the tie
-                    if count < k:
-                        distances[count], rows[count] = distance, i
-                        count += 1
-                        if count < k:
-                            continue
-                        for place in range(k // 2 - 1, -1, -1):
-                            _sift_down(distances, rows, place, k)
-                    else:
-                        distances[0], rows[0] = distance, i
-                        _sift_down(distances, rows, 0, k)
-                    worst = np.float64(distances[0])
-                    new_share = _share(worst) if metric == JACCARD else share
-                    bar = max(lowest, np.float32(_bar(worst, qq, scale, new_share, slack, metric)))
+                tie = count == k and np.float64(distance) == worst and i < rows[0]
+                if np.float64(distance) < worst or tie:
+                    count = _enter(distances, rows, count, distance, i)
+                    if count == k:
+                        worst = np.float64(distances[0])
+                        reach = worst if ascending else _next(worst)
+                        new_share = _share(worst) if metric == JACCARD else share
+                        bar = max(lowest, np.float32(_bar(reach, qq, scale, new_share, slack, metric)))
+    return count
+
+
+@njit(**KERNEL)
+def _next(distance):
+    """The next float32: below it are all distances up to this one."""
+    return np.float64(np.nextafter(np.float32(distance), np.float32(np.inf)))
+
+
+# ---- where a query shares units with few rows of a window, and the others are all at one distance
+
+
+@njit(**KERNEL)
+def _entries(units, starts, w):
+    """How many entries of a window the units have."""
+    total = np.int64(0)
+    for unit in units:
+        total += np.int64(starts[w, unit + 1]) - np.int64(starts[w, unit])
+    return total
+
+
+@njit(**KERNEL)
+def _accumulate_few(query, lists, w, scale, sums, places, scores):
+    """The scores of those rows of a window that share a unit with the query, for the cosine and dot.
+
+    ``places`` come to hold them, in the order in which they are met, ``scores`` their scores as those of
+    :func:`_accumulate`, and so do ``sums`` by row, which were zeros.  Returns how many they are, and by how
+    much scores may be too high.
+    """
+    units, factors = query
+    begins, starts, rows, levels, steps = lists
+    error, n = np.float32(0), 0
+    for e in range(len(units)):
+        j = units[e]
+        start, stop = begins[w] + np.int64(starts[w, j]), begins[w] + np.int64(starts[w, j + 1])
+        here, level = rows[start:stop], levels[start:stop]
+        step = np.float64(steps[w, j])
+        worth = max(np.float32(abs(factors[e] * step) / scale), TINY)
+        error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
+        for p in range(len(here)):
+            place = here[p]
+            places[n] = place
+            n += np.int64(sums[place] == 0)  # else it is there, and this place is free for the next
+            sums[place] += worth * np.float32(level[p])
+    for s in range(n):
+        scores[s] = sums[places[s]]
+    scores[n : -(-n // BLOCK) * BLOCK] = -np.inf
+    return n, np.float64(error)
+
+
+@njit(**KERNEL)
+def _take_others(first, size, sums, distance, conditions, hits):
+    """Take in rows that share no unit with the query, all at this distance, as long as there is room."""
+    allowed, excluded = conditions
+    distances, rows, count, limit = hits
+    if np.float64(distance) >= limit:
+        return count
+    for s in range(size):
+        i = first + s
+        if count == len(distances) and (
+            distances[0] < distance or (distances[0] == distance and rows[0] < i)
+        ):
+            break
+        if sums[s] == 0 and i != excluded and (len(allowed) == 0 or allowed[i]):
+            count = _enter(distances, rows, count, distance, i)
     return count
 
 
@@ -296,13 +330,13 @@ def search_postings(
     ``queries`` are (indptr, units, factors, ‖q‖²), ``scales`` (q,) see :func:`_accumulate`, ``conditions``
     (allowed (n,) bool or (0,), excluded (q,) row or −1); only rows at distances below ``limit`` count.
     ``hits``: distances (q, k) float32, rows (q, k) int64 and counts (q,) int64, which are 0 at the start;
-    they are in no order: see :func:`sort_hits`.  ``scratch``: scores (window,) float32, and a query (h,)
-    float64, zeros, which it is again at the end.
+    they are in no order: see :func:`sort_hits`.  ``scratch``: scores (2¹⁶,) float32; sums (2¹⁶,) float32
+    and a query (h,) float64, zeros, which they are again at the end; places (2¹⁶ + 1,) uint16.
     """
     q_indptr, q_units, q_factors, q_squares = queries
     allowed, excluded = conditions
     distances, found, counts = hits
-    scores, query = scratch
+    scores, sums, query, places = scratch
     n, k = len(squares), distances.shape[1]
     lanes = np.empty(LANES, np.float32)
     for w in range(lists[1].shape[0]):
@@ -315,16 +349,22 @@ def search_postings(
             full = counts[i] == k
             share = _share(np.float64(distances[i, 0]) if full else limit)
             slack = (len(units) + 16) * 2.0**-22
-            error = _accumulate((units, factors), lists, w, size, zz, scales[i], share, metric, scores)
+            few = metric in (COSINE, DOT) and FEW * _entries(units, lists[1], w) < size
+            if few:
+                m, error = _accumulate_few((units, factors), lists, w, scales[i], sums, places, scores)
+            else:
+                m = size
+                error = _accumulate((units, factors), lists, w, size, zz, scales[i], share, metric, scores)
             lowest = np.float32(-np.inf)
-            if not full and error < np.inf and len(allowed) == 0 and k < LANES <= size:
-                lowest = np.float32(_first_bar(size, scores, k, slack, error, lanes))
+            if not full and error < np.inf and len(allowed) == 0 and k < LANES <= m:
+                lowest = np.float32(_first_bar(m, scores, k, slack, error, lanes))
             for e in range(len(units)):
                 query[units[e]] = factors[e]
             counts[i] = _look_closer(
                 first,
-                size,
+                m,
                 scores,
+                places[: m if few else 0],
                 query,
                 qq,
                 codes,
@@ -336,3 +376,16 @@ def search_postings(
             )
             for e in range(len(units)):
                 query[units[e]] = 0.0
+            if few:
+                other = np.float32(1.0 if metric == COSINE else 0.0)  # (23), (25) of nothing shared
+                if counts[i] < k or distances[i, 0] >= other:
+                    counts[i] = _take_others(
+                        first,
+                        size,
+                        sums,
+                        other,
+                        (allowed, excluded[i]),
+                        (distances[i], found[i], counts[i], limit),
+                    )
+                for s in range(m):
+                    sums[places[s]] = 0

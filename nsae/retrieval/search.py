@@ -207,7 +207,9 @@ class _Loop:
         codes, postings = self.searcher.codes, self.searcher.postings
         metric = METRICS.index(self.searcher.metric)
         allowed = np.empty(0, bool) if self.conditions.allowed is None else self.conditions.allowed
-        scores = np.empty(1 << 16, np.float32)  # as many as 16 bits can name, should a mapped file be damaged
+        named = 1 << 16  # as many rows as 16 bits can name, should a mapped file be damaged
+        scores, sums = np.empty(named, np.float32), np.zeros(named, np.float32)
+        places = np.empty(named + 1, np.uint16)
         query = np.zeros(codes.n_units)  # (h,)
         counts = np.zeros(len(self.queries), np.int64)  # (q,)
         for start in range(lo, hi, QUERIES):
@@ -223,7 +225,7 @@ class _Loop:
                 (allowed, self.conditions.excluded),
                 self.limit,
                 (self.distances, self.rows, counts),
-                (scores, query),
+                (scores, sums, query, places),
                 start,
                 stop,
             )

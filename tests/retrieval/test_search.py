@@ -174,6 +174,26 @@ def test_a_million_pairs_give_the_same_bits(monkeypatch, metric, threads):
         )
 
 
+@pytest.mark.parametrize("values", [VALUES[3:], [-1.0, 1.0, 0.1], [0.1, SMALL, LARGE]])
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_that_share_no_unit_give_the_same_bits(monkeypatch, metric, values):
+    """Where a query shares units with few rows, those are met unit by unit, and the others at need."""
+    pytest.importorskip("numba")
+    small_windows(monkeypatch)
+    rng = np.random.default_rng(2)
+    Z, Q = (codes(rng, m, 300, 0.01, values) for m in (3000, 60))
+    Q[:5] = Z[2000:2005]
+    index = filled(Z, metric)
+    options = [{}, {"where": rng.random(3000) < 0.5}, {"exclude": rng.integers(3000, size=60)}]
+    for k in (1, 10, 70, 300):
+        for some in options:
+            hits = index.search(Q, k, backend="numba", **some)
+            same(hits, index.search(Q, k, backend="numpy", **some))
+    for radius in (0.2, 0.99, 1.0):
+        found = index.within(Q, radius, backend="numba")
+        same(found, index.within(Q, radius, backend="numpy"))
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_weights(monkeypatch, metric, backend):
