@@ -184,7 +184,7 @@ def show(name: str, lever: str, table: dict[str, dict[str, float]]) -> None:
 
 def print_table(name: str, table: dict[str, dict[str, float]]) -> None:
     """Figures of the defaults, and of the others what they add."""
-    keys = (CRITERION.get(name, "map"), "precision@1", "precision@10")
+    keys = tuple(dict.fromkeys((CRITERION.get(name, "map"), "map@1000", "precision@1", "precision@10")))
     print(f"\n{name:44}" + "".join(f"{key:>22}" for key in keys))
     for lever, figures in table.items():
         is_first = lever == "defaults"

@@ -149,7 +149,7 @@ def dense(codes: Codes, binary: bool = False) -> np.ndarray:
     return (Z > 0).astype(np.float32) if binary else Z
 
 
-def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
+def nsae(problem: Problem, seed: int, quick: bool, criterion: str) -> dict[str, dict[str, Any]]:
     """Its rows for one seed.  One model serves every k: it learns at k_fit, and k is how many units are kept."""
     options: dict[str, Any] = {"epochs": 5, "n_patches": 20_000, "patch_units": 128} if quick else {}
     started = time.perf_counter()
@@ -182,17 +182,18 @@ def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
             rows[label] = row(quality(*asked), bytes=size, **more)
             show(label, rows[label])
     if seed == 0:
-        rows |= other_sparsities(some, encoder, quick)
+        rows |= other_sparsities(some, encoder, quick, criterion)
     return rows
 
 
-def other_sparsities(problem: Problem, encoder: ImageEncoder, quick: bool) -> dict[str, dict[str, Any]]:
+def other_sparsities(
+    problem: Problem, encoder: ImageEncoder, quick: bool, criterion: str
+) -> dict[str, dict[str, Any]]:
     """The pooled vectors before the second layer, and second layers with L1 and with KL in place of top-k.
 
     L1 and KL are given the weight that does best on held-out queries, and are kept at 32 units as well
     as whole: which of the two is better is reported as it is.
     """
-    criterion = criterion_of(problem)
 
     def pooled(images: np.ndarray) -> np.ndarray:
         return encoder.components_(encoder.pooled(images))
@@ -232,10 +233,6 @@ def thinned(problem: Problem) -> Problem:
     return problem._replace(queries=problem.queries[::step], query_labels=problem.query_labels[::step])
 
 
-def criterion_of(problem: Problem) -> str:
-    return "precision@20" if problem.leave_one_out else "map@1000" if problem.database.ndim == 4 else "map"
-
-
 def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over seeds, with the first one's interval; "spread" is largest less smallest."""
     figures = sorted(k for k in runs[0] if isinstance(runs[0][k], float))
@@ -259,7 +256,7 @@ def evaluate_set(name: str, quick: bool, seeds: int) -> dict[str, dict[str, Any]
             say(f"  {method} is left out: {error}")
     if not quick:
         table |= curve(problem)
-    runs = [nsae(problem, seed, quick) for seed in range(seeds)]
+    runs = [nsae(problem, seed, quick, criterion) for seed in range(seeds)]
     for label in runs[0]:
         table[label] = over_seeds([run[label] for run in runs if label in run])
     return table
