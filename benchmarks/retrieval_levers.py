@@ -165,15 +165,16 @@ def means(values: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def over_seeds(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:
-    """Means; "spread" is that of the differences to the defaults, and of the defaults themselves."""
+    """Means; with several, "spread" is that of the differences to the defaults, and of the defaults themselves."""
     merged: dict[str, dict[str, Any]] = {}
     for lever, figures in runs[0].items():
         base = 0 if lever == "defaults" else 1
         merged[lever] = {key: float(np.mean([run[lever][key] for run in runs])) for key in figures}
-        merged[lever]["spread"] = {
-            key: float(np.ptp([run[lever][key] - base * run["defaults"][key] for run in runs]))
-            for key in figures
-        }
+        if len(runs) > 1:
+            merged[lever]["spread"] = {
+                key: float(np.ptp([run[lever][key] - base * run["defaults"][key] for run in runs]))
+                for key in figures
+            }
     return merged
 
 
@@ -189,11 +190,11 @@ def print_table(name: str, table: dict[str, dict[str, float]]) -> None:
     for lever, figures in table.items():
         is_first = lever == "defaults"
         cells = [figures[key] - (0 if is_first else table["defaults"][key]) for key in keys]
-        line = "".join(
-            f"{cell:{'' if is_first else '+'}14.3f} ({figures['spread'][key]:.3f})"
-            for key, cell in zip(keys, cells, strict=True)
-        )
-        print(f"  {lever:42}{line}", flush=True)
+        line = ""
+        for key, cell in zip(keys, cells, strict=True):
+            spread = f" ({figures['spread'][key]:.3f})" if "spread" in figures else " " * 8
+            line += f"{cell:{'' if is_first else '+'}14.3f}{spread}"
+        print(f"  {lever:42}{line}".rstrip(), flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -75,7 +75,15 @@ def test_a_run(levers, monkeypatch, capsys):
     assert "epochs=40" not in result
     shown = next(line for line in table if "whiten" in line).split()
     difference = result["whiten=0.0"]["map"] - result["defaults"]["map"]
-    assert shown[1] == f"{difference:+.3f}"
+    assert shown[1:3] == [f"{difference:+.3f}", f"({result['whiten=0.0']['spread']['map']:.3f})"]
+
+
+def test_the_spread_is_that_of_differences(levers):
+    runs = [{"defaults": {"map": a}, "patch=4": {"map": b}} for a, b in ((0.5, 0.75), (0.25, 0.375))]
+    both = levers.over_seeds(runs)
+    assert both["defaults"] == {"map": 0.375, "spread": {"map": 0.25}}
+    assert both["patch=4"] == {"map": 0.5625, "spread": {"map": 0.125}}
+    assert "spread" not in levers.over_seeds(runs[:1])["defaults"]
 
 
 def test_each_lever_is_one_change_that_the_encoder_takes(levers):
