@@ -79,35 +79,36 @@ def ranking(S: np.ndarray) -> np.ndarray:
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-def quality(
-    problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str = "cosine", full: bool = True
-) -> dict[str, np.ndarray]:
+def quality(problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str = "cosine") -> dict[str, np.ndarray]:
     """Of each query: precision@1 …, map and map@1000 as (q,) arrays, from rows X (n, d) and Q (q, d).
 
-    Cosine or L2; "dot" of binary rows is their Hamming distance, since each has as many ones.
+    Cosine or L2; the cosine of binary rows ranks as their Hamming distance, if each has as many ones.
     """
     if metric == "cosine":
         X, Q = (A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12) for A in (X, Q))
     half_squares = np.einsum("nd,nd->n", X, X) / 2 if metric == "l2" else np.float32(0)  # (n,)
-    _, of_row = np.unique(np.concatenate([problem.labels, problem.query_labels]), return_inverse=True)
-    of_row, of_query = of_row[: len(X)], of_row[len(X) :]
-    n_relevant = np.bincount(of_row, minlength=of_query.max() + 1)[of_query] - problem.leave_one_out  # (q,)
 
     def block(start: int) -> dict[str, np.ndarray]:
         rows = slice(start, start + BLOCK)
         S = Q[rows] @ X.T - half_squares  # (b, n)
         if problem.leave_one_out:
             S[np.arange(len(S)), start + np.arange(len(S))] = -np.inf
-        order = ranking(S)[:, : len(X) - problem.leave_one_out]  # (b, n)
-        relevant = of_row[order] == of_query[rows, None]  # (b, n)
-        found = {f"precision@{k}": precision_at(relevant, k) for k in DEPTHS}
-        found["map"] = average_precision(relevant, np.maximum(n_relevant[rows], 1))
-        found["map@1000"] = average_precision(relevant[:, :1000])
-        return found
+        return measures(problem, ranking(S)[:, : len(X) - problem.leave_one_out], rows)
 
     with ThreadPoolExecutor(2) as pool:  # sorting and products let go of Python's lock
         parts = list(pool.map(block, range(0, len(Q), BLOCK)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def measures(problem: Problem, order: np.ndarray, rows: slice = slice(None)) -> dict[str, np.ndarray]:
+    """The same of the queries in ``rows``, whose whole rankings order (b, n) are: row numbers, nearest first."""
+    labels, query_labels = problem.labels, problem.query_labels[rows]
+    relevant = labels[order] == query_labels[:, None]  # (b, n)
+    n_relevant = (labels == query_labels[:, None]).sum(axis=1) - problem.leave_one_out  # (b,)
+    found = {f"precision@{k}": precision_at(relevant, k) for k in DEPTHS}
+    found["map"] = average_precision(relevant, np.maximum(n_relevant, 1))
+    found["map@1000"] = average_precision(relevant[:, :1000])
+    return found
 
 
 def say(text: str) -> None:

@@ -1,6 +1,7 @@
 """Does a sparse code find better neighbours than pixels?  Labels only judge: nothing here learns from them.
 
     python benchmarks/retrieval_quality.py [--data NAME] [--quick] [--json] [--seeds N] [--plot FILE]
+    python benchmarks/retrieval_quality.py --from FILE ... [--markdown] [--plot FILE]
 
 Each method turns images into rows of numbers and learns on the database alone.  The baselines (in
 retrieval_methods.py) are tuned: of their settings and of cosine and L2, the best on queries held out of the
@@ -19,13 +20,13 @@ from typing import Any
 import numpy as np
 import retrieval_methods as methods
 from ranking import CRITERION, SETS, Problem, held_out, load, quality, say
+from retrieval_report import KS, plot, print_markdown, print_table, read
 
 from nsae import CodeIndex, Codes, ImageEncoder, SparseAutoencoder
 from nsae.images.components import Components
 from nsae.retrieval import rank_dense
 
 BYTES = 192  # of 32 active units: a unit in 2, its value in 4
-KS = (8, 16, 32, 64, 128)
 CURVE = (16, 64, 256)  # components of the baselines' curves
 TIMED = 200  # queries whose search is timed
 MANY = 2000  # rows of the curves go by so many queries at most, the others by all
@@ -148,7 +149,7 @@ def dense(codes: Codes, binary: bool = False) -> np.ndarray:
     return (Z > 0).astype(np.float32) if binary else Z
 
 
-def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
+def nsae(problem: Problem, seed: int, quick: bool, criterion: str) -> dict[str, dict[str, Any]]:
     """Its rows for one seed.  One model serves every k: it learns at k_fit, and k is how many units are kept."""
     options: dict[str, Any] = {"epochs": 5, "n_patches": 20_000, "patch_units": 128} if quick else {}
     started = time.perf_counter()
@@ -181,17 +182,18 @@ def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
             rows[label] = row(quality(*asked), bytes=size, **more)
             show(label, rows[label])
     if seed == 0:
-        rows |= other_sparsities(some, encoder, quick)
+        rows |= other_sparsities(some, encoder, quick, criterion)
     return rows
 
 
-def other_sparsities(problem: Problem, encoder: ImageEncoder, quick: bool) -> dict[str, dict[str, Any]]:
+def other_sparsities(
+    problem: Problem, encoder: ImageEncoder, quick: bool, criterion: str
+) -> dict[str, dict[str, Any]]:
     """The pooled vectors before the second layer, and second layers with L1 and with KL in place of top-k.
 
     L1 and KL are given the weight that does best on held-out queries, and are kept at 32 units as well
     as whole: which of the two is better is reported as it is.
     """
-    criterion = criterion_of(problem)
 
     def pooled(images: np.ndarray) -> np.ndarray:
         return encoder.components_(encoder.pooled(images))
@@ -231,19 +233,13 @@ def thinned(problem: Problem) -> Problem:
     return problem._replace(queries=problem.queries[::step], query_labels=problem.query_labels[::step])
 
 
-def criterion_of(problem: Problem) -> str:
-    return "precision@20" if problem.leave_one_out else "map@1000" if problem.database.ndim == 4 else "map"
-
-
 def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds; "spread" is largest less smallest."""
-    figures = {k for k in runs[0] if isinstance(runs[0][k], float)}
-    return {
-        **runs[0],
-        **{k: float(np.mean([run[k] for run in runs])) for k in figures},
-        "spread": {k: float(np.ptp([run[k] for run in runs])) for k in sorted(figures)},
-        "seeds": len(runs),
-    }
+    """Means over seeds, with the first one's interval; "spread" is largest less smallest."""
+    figures = sorted(k for k in runs[0] if isinstance(runs[0][k], float))
+    merged = {**runs[0], **{k: float(np.mean([run[k] for run in runs])) for k in figures}, "seeds": len(runs)}
+    if len(runs) > 1:
+        merged["spread"] = {k: float(np.ptp([run[k] for run in runs])) for k in figures}
+    return merged
 
 
 def evaluate_set(name: str, quick: bool, seeds: int) -> dict[str, dict[str, Any]]:
@@ -260,13 +256,10 @@ def evaluate_set(name: str, quick: bool, seeds: int) -> dict[str, dict[str, Any]
             say(f"  {method} is left out: {error}")
     if not quick:
         table |= curve(problem)
-    runs = [nsae(problem, seed, quick) for seed in range(seeds)]
+    runs = [nsae(problem, seed, quick, criterion) for seed in range(seeds)]
     for label in runs[0]:
         table[label] = over_seeds([run[label] for run in runs if label in run])
     return table
-
-
-# ---- what is printed and drawn
 
 
 def show(method: str, figures: dict[str, Any]) -> None:
@@ -276,60 +269,6 @@ def show(method: str, figures: dict[str, Any]) -> None:
     )
 
 
-def print_table(name: str, table: dict[str, dict[str, Any]]) -> None:
-    heads = (
-        "prec@1",
-        "prec@10",
-        "prec@20",
-        "prec@100",
-        "mAP",
-        "±",
-        "mAP@1000",
-        "bytes",
-        "images/s",
-        "ms/query",
-    )
-    print(f"\n{name:24}" + "".join(f"{head:>9}" for head in heads))
-    for method, f in table.items():
-        low, high = f["interval"]["map"]
-        cells = [f[key] for key in ("precision@1", "precision@10", "precision@20", "precision@100", "map")]
-        line = "".join(f"{value:9.3f}" for value in [*cells, (high - low) / 2, f["map@1000"]])
-        line += f"{f['bytes']:9.0f}"
-        for key, form in (("images_per_s", "9.0f"), ("search_ms", "9.2f")):
-            line += format(f[key], form) if key in f else " " * 9
-        more = " ".join(f"{k}={v}" for k, v in f.get("settings", {}).items())
-        print(f"  {method:22}{line}  {more}".rstrip(), flush=True)
-
-
-def plot(result: dict[str, dict[str, dict[str, Any]]], path: str) -> None:
-    """Quality against bytes an image, a panel a set."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.6 * len(result), 3.4), layout="constrained")
-    axes = figure.subplots(1, len(result), squeeze=False)[0]
-    lines = {
-        "nsae": [f"nsae_k{k}" if k != 32 else "nsae" for k in KS],
-        "nsae, only which units": [f"nsae_binary_k{k}" if k != 32 else "nsae_binary" for k in KS],
-        "PCA": [f"pca_{m}" for m in CURVE],
-        "random projection": [f"random_projection_{m}" for m in CURVE],
-    }
-    single = {"ITQ": "itq", "bag of words": f"bag_of_words@{BYTES}", "dictionary": f"dictionary@{BYTES}"}
-    for ax, (name, table) in zip(axes, result.items(), strict=True):
-        key = CRITERION.get(name, "map")
-        for label, rows in lines.items():
-            rows = [table[r] for r in rows if r in table]
-            ax.plot([r["bytes"] for r in rows], [r[key] for r in rows], "o-", label=label, markersize=4)
-        for (label, r), marker in zip(single.items(), "s^D", strict=True):
-            if r in table:
-                ax.plot(table[r]["bytes"], table[r][key], marker, color="0.4", label=label)
-        ax.axhline(table["raw"][key], color="0.6", linestyle=":", label="raw pixels")
-        ax.set(title=name, xlabel="bytes an image", xscale="log")
-        ax.set_ylabel({"map": "mAP", "map@1000": "mAP@1000", "precision@20": "precision@20"}[key])
-        ax.grid(alpha=0.3)
-    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=110)
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
@@ -337,16 +276,28 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", choices=SETS, help="one set only")
     parser.add_argument("--seeds", type=int, help="of nsae; means over so many (3; 1 with --quick)")
     parser.add_argument("--plot", metavar="FILE", help="draw quality against bytes")
+    parser.add_argument("--markdown", action="store_true", help="print README's table as well")
+    parser.add_argument(
+        "--from",
+        dest="files",
+        nargs="+",
+        metavar="FILE",
+        help="compute nothing: show what earlier runs printed with --json",
+    )
     args = parser.parse_args(argv)
     seeds = args.seeds or (1 if args.quick else 3)
-    result = {}
-    for name in [args.data] if args.data else SETS:
+    result = read(args.files) if args.files else {}
+    for name, table in result.items():
+        print_table(name, table)
+    for name in () if args.files else [args.data] if args.data else SETS:
         try:
             result[name] = evaluate_set(name, args.quick, seeds)
         except FileNotFoundError as error:
             say(f"{name} is left out: {error}")
             continue
         print_table(name, result[name])
+    if args.markdown and result:
+        print_markdown(result)
     if args.plot and result:
         plot(result, args.plot)
     if args.json:

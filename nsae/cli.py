@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from nsae import __version__, commands, commands_library, commands_search
+from nsae import __version__, commands, commands_evaluate, commands_library, commands_search
 from nsae.errors import UsageError
 from nsae.images.library import RADIUS
 from nsae.outputs import any_streams, printable
@@ -191,12 +191,17 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(
         add,
         "evaluate",
-        commands_search.evaluate_index,
-        "precision, recall and mAP of an index, each photo a query",
+        commands_evaluate.evaluate_index,
+        "precision, recall and mAP of an index, each photo a query, beside raw pixels",
     )
     _index(command)
     command.add_argument("--labels", required=True, metavar="RULE", help=LABELS_HELP.replace("%", "%%"))
     command.add_argument("-k", type=_count, nargs="+", default=[1, 10, 20, 100], help="depths (1 10 20 100)")
+    command.add_argument(
+        "--no-pixels",
+        action="store_true",
+        help="the codes alone: photos are not read again to compare pixels",
+    )
 
     command = _command(add, "info", commands.info, "what a model file or an index holds")
     command.add_argument("file", help="a model file or an index folder")

@@ -1,4 +1,4 @@
-"""What each command that makes something does; those that search are in ``commands_search.py``.
+"""What each command that makes something does; those that read an index are in ``commands_search.py``.
 
 ``cli.py`` turns words into these calls.  Results go to stdout, progress and failures to stderr.  Each
 returns the exit code.

@@ -1,4 +1,4 @@
-"""What each command that reads an index does: similar, explain, units, evaluate.
+"""What each command that reads an index does: similar, explain, units; evaluate is in a file of its own.
 
 ``cli.py`` turns words into these calls.  Results go to stdout, progress and failures to stderr.  Each
 returns the exit code.
@@ -7,11 +7,9 @@ returns the exit code.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from argparse import Namespace
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,14 +19,10 @@ from nsae.drawing import draw_hits, draw_reasons, draw_units, write_page
 from nsae.errors import UsageError
 from nsae.images.files import id_of
 from nsae.indexfiles import Opened, open_index
-from nsae.outputs import as_json, check_page, check_picture, printable, report, save_picture
+from nsae.outputs import as_json, check_page, check_picture, printable, save_picture
 from nsae.queries import encode_queries, parse_queries, search
 from nsae.retrieval import CodeIndex, Hits, unit_catalogue
 from nsae.retrieval.explain import explain as shares_of
-from nsae.retrieval.metrics import average_precision, precision_at, recall_at
-
-BLOCK_PAIRS = 1 << 21  # hits that evaluate holds at a time, of some 30 bytes
-
 
 # ---- commands
 
@@ -145,67 +139,7 @@ def units(args: Namespace) -> int:
     return 0
 
 
-def evaluate_index(args: Namespace) -> int:
-    """``nsae evaluate``: every photo of an index is a query against all the others."""
-    library = open_index(args.index).library
-    labels = [label_of(str(id), args.labels) for id in library.ids]
-    if len(set(labels)) < 2:
-        raise ValueError(
-            f"--labels {args.labels} gives every image the same label, {labels[:1]}. At least two classes are "
-            "needed: use 'folder', 'name', or a regular expression with one group."
-        )
-    figures = leave_one_out(library, labels, [k for k in args.k if k < len(library)])
-    report(args.json, {"images": len(library), "classes": len(set(labels)), **figures})
-    return 0
-
-
 # ---- small steps
-
-
-def label_of(id: str, rule: str) -> str:
-    """The class of an image by its name: its "folder", its "name" without number, or a pattern's group."""
-    path = Path(id)
-    if rule == "folder":
-        return path.parent.as_posix()
-    if rule == "name":
-        return re.sub(r"[\W_]*\d+$", "", path.stem)
-    try:
-        found = re.search(rule, id)
-    except re.error as error:
-        raise ValueError(f"--labels {rule!r} is no regular expression: {error}.") from None
-    if found is None or not found.groups():
-        raise ValueError(f"--labels {rule!r} was expected to match {id!r} and to have one (group).")
-    return str(found.group(1))
-
-
-def leave_one_out(
-    library: CodeIndex, labels: list[str], depths: list[int], *, block_pairs: int = BLOCK_PAIRS
-) -> dict[str, float]:
-    """``evaluate`` of each row as a query against all the others.
-
-    The queries come in blocks, because hits on the whole index take some 30 bytes a pair.
-    """
-    _, of_row = np.unique(labels, return_inverse=True)  # (n,)
-    n_relevant = np.bincount(of_row)[of_row] - 1  # (n,): without itself
-    matched = n_relevant > 0  # (n,)
-    ids, n = library.ids, len(library)
-    step = max(1, block_pairs // n)
-    blocks = []
-    for rows in (slice(start, start + step) for start in range(0, n, step)):
-        hits = library.search(library.codes[rows], n - 1, exclude=ids[rows])
-        relevant = (of_row[hits.rows] == of_row[rows, None]) & (hits.rows >= 0)  # (q, n − 1)
-        blocks.append(
-            {f"precision@{k}": precision_at(relevant, k) for k in depths}
-            | {f"recall@{k}": recall_at(relevant, k, n_relevant[rows])[matched[rows]] for k in depths}
-            | {"map": average_precision(relevant, n_relevant[rows])[matched[rows]]}
-        )
-    figures = {}
-    for name in blocks[0]:
-        values = np.concatenate([block[name] for block in blocks])  # of all queries, or those with a match
-        figures[name] = float(values.mean()) if len(values) else float("nan")
-    if not matched.all():
-        figures["queries_without_match"] = float(np.count_nonzero(~matched))
-    return figures
 
 
 def _hits(hits: Hits, q: int, opened: Opened) -> list[dict[str, Any]]:

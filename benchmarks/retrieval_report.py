@@ -1,0 +1,139 @@
+"""How retrieval_quality.py shows its figures: as text, as README's table, and as curves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ranking import CRITERION
+
+Table = dict[str, dict[str, Any]]  # by method, its figures
+NAMES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "corel1k": "Corel-1K",
+    "cifar10_jpeg": "CIFAR-10 JPEG",
+}
+SHORT = {"map": "mAP", "map@1000": "mAP@1000", "precision@20": "prec@20", "precision@1": "prec@1"}
+# rows of README's table
+README = {
+    "raw pixels": "raw",
+    "histogram": "histogram@192",
+    "low frequencies (DCT)": "dct@192",
+    "Haar wavelet": "haar@192",
+    "principal components": "pca@192",
+    "random projection": "random_projection",
+    "ITQ, bits": "itq",
+    "bag of visual words": "bag_of_words@192",
+    "dictionary of patches": "dictionary@192",
+    "**nsae, k = 32**": "nsae",
+    "nsae, only which units": "nsae_binary",
+    "nsae, k = 128": "nsae_k128",
+    "before the second autoencoder": "pooled_96",
+}
+KS = (8, 16, 32, 64, 128)
+CURVES = {
+    "nsae, k = 8 to 128": ("C0", [f"nsae_k{k}" if k != 32 else "nsae" for k in KS]),
+    "nsae, only which units": ("C1", [f"nsae_binary_k{k}" if k != 32 else "nsae_binary" for k in KS]),
+    "principal components": ("C2", [f"pca_{m}" for m in (16, 64, 256)]),
+    "random projection": ("C4", [f"random_projection_{m}" for m in (16, 64, 256)]),
+}
+POINTS = {"bag of visual words": ("s", "bag_of_words@192"), "dictionary of patches": ("D", "dictionary@192")}
+
+
+def read(paths: Iterable[str]) -> dict[str, Table]:
+    """What earlier runs printed with --json, together; a set that comes twice is the last one's."""
+    result: dict[str, Table] = {}
+    for path in paths:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        if not lines or not lines[-1].startswith("{"):
+            raise ValueError(f"{path} does not end in a line of JSON. Run retrieval_quality.py with --json.")
+        result |= json.loads(lines[-1])
+    return result
+
+
+def print_table(name: str, table: Table) -> None:
+    heads = [
+        "prec@1",
+        "prec@10",
+        "prec@20",
+        "prec@100",
+        "mAP",
+        "±",
+        "mAP@1000",
+        "bytes",
+        "images/s",
+        "ms/query",
+    ]
+    print(f"\n{name:24}" + "".join(f"{head:>9}" for head in heads))
+    for method, f in table.items():
+        low, high = f["interval"]["map"]
+        cells = [f[key] for key in ("precision@1", "precision@10", "precision@20", "precision@100", "map")]
+        line = "".join(f"{value:9.3f}" for value in [*cells, (high - low) / 2, f["map@1000"]])
+        line += f"{f['bytes']:9.0f}"
+        for key, form in (("images_per_s", "9.0f"), ("search_ms", "9.2f")):
+            line += format(f[key], form) if key in f else " " * 9
+        more = " ".join(f"{k}={v}" for k, v in f.get("settings", {}).items())
+        print(f"  {method:22}{line}  {more}".rstrip(), flush=True)
+
+
+def print_markdown(result: dict[str, Table]) -> None:
+    """README's table: the measure that is chosen by and precision@1, the best of each column in bold."""
+    sets = [name for name in NAMES if name in result]
+    heads = [f"{NAMES[s]}: {SHORT[CRITERION.get(s, 'map')]} | prec@1" for s in sets]
+    print("\n| | bytes | " + " | ".join(heads) + " |\n|" + "---|" * (2 + 2 * len(sets)))
+    columns = [(s, key) for s in sets for key in (CRITERION.get(s, "map"), "precision@1")]
+    rows = {label: r for label, r in README.items() if all(r in result[s] for s in sets)}
+    best = {
+        column: max(round(result[column[0]][r][column[1]], 3) for r in rows.values()) for column in columns
+    }
+    for label, r in rows.items():
+        sizes = sorted({round(result[s][r]["bytes"]) for s in sets})
+        size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        cells = []
+        for column in columns:
+            text = f"{(value := round(result[column[0]][r][column[1]], 3)):.3f}"
+            cells.append(f"**{text}**" if value == best[column] else text)
+        print(f"| {label} | {size} | " + " | ".join(cells) + " |")
+
+
+def plot(result: dict[str, Table], path: str) -> None:
+    """Quality against bytes an image, a panel a set."""
+    from matplotlib.figure import Figure
+
+    sets = [name for name in NAMES if name in result]
+    n_rows = -(-len(sets) // 2)
+    figure = Figure(figsize=(9.5, 3.6 * n_rows + 0.7), layout="constrained")
+    axes = figure.subplots(n_rows, min(2, len(sets)), squeeze=False).ravel()
+    for ax, name in zip(axes, sets, strict=False):
+        table, key = result[name], CRITERION.get(name, "map")
+        for label, (color, rows) in CURVES.items():
+            points = [(table[r]["bytes"], table[r][key]) for r in rows if r in table]
+            ax.plot(*zip(*points, strict=True), "o-", color=color, label=label, markersize=4)
+            if label.startswith("nsae, k"):
+                _name_points(ax, points, KS)
+        for label, (marker, r) in POINTS.items():
+            if r in table:
+                ax.plot(table[r]["bytes"], table[r][key], marker, color="0.45", label=label, markersize=5)
+        raw = table["raw"]
+        ax.axhline(raw[key], color="0.6", linestyle=":")
+        ax.plot(raw["bytes"], raw[key], "X", color="black", label="raw pixels", markersize=7)
+        ax.set(title=f"{NAMES[name]}: {SHORT[key]}", xscale="log")
+        ax.grid(alpha=0.3)
+        ax.margins(y=0.1)  # room for the names of the points
+        ticks = [16, 64, 256, 1024, 4096, 16384]
+        ax.set_xticks(ticks, [str(t) for t in ticks])
+        ax.set_xticks([], minor=True)
+        ax.set_xlabel("bytes an image")
+    for ax in axes[len(sets) :]:
+        ax.remove()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle("How good the ranking is (higher is better) for so many bytes an image (left is smaller)")
+    figure.savefig(path, dpi=100)
+
+
+def _name_points(ax: Any, points: Sequence[tuple[float, float]], ks: Sequence[int]) -> None:
+    for (x, y), k in zip(points, ks, strict=False):
+        ax.annotate(f"k={k}", (x, y), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8)

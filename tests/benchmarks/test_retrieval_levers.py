@@ -1,0 +1,95 @@
+"""Levers: what changes a ranking is computed as it is described."""
+
+import json
+
+import numpy as np
+import pytest
+from small_images import SMALL, bars
+
+from nsae import CodeIndex, Codes
+
+pytest.importorskip("PIL")
+
+
+@pytest.fixture(scope="module")
+def levers(benchmark_module):
+    return benchmark_module("retrieval_levers")
+
+
+def test_expansion_is_the_mean_of_codes_at_norm_1(levers):
+    query = Codes.from_dense(np.float32([[3, 0, 0, 4]]))
+    others = Codes.from_dense(np.float32([[0, 2, 0, 0], [0, 0, 5, 0], [1, 0, 0, 0]]))
+    Z = levers.expanded(query, np.array([[0, 2]]), others)
+    np.testing.assert_allclose(Z, [[1.6 / 3, 1 / 3, 0, 0.8 / 3]], rtol=1e-6)
+
+
+def test_reranking_by_neighbours_in_common(levers):
+    order = np.array([[4, 1, 2, 0, 3]])
+    near = np.array([[0, 9], [1, 4], [2, 4], [3, 8], [4, 7]])  # of rows 0 to 4
+    mine = np.array([[4, 1]])  # in common with 4, 1, 2, 0, 3: 1, 2, 1, 0, 0; of 3, 2, 3, 4, 4 in either
+    S = np.float32([[0.9, 0.8, 0.7, 0.6, 0.5]])
+    assert levers.reranked(order, S, near, mine, 0.0).tolist() == [[4, 1, 2, 0, 3]]
+    assert levers.reranked(order, S, near, mine, 1.0).tolist() == [[1, 4, 2, 0, 3]]
+    # halves: 4 has 0.45 + 0.17, 1 has 0.4 + 0.5, 2 has 0.35 + 0.17
+    assert levers.reranked(order, S, near, mine, 0.5).tolist() == [[1, 4, 2, 0, 3]]
+    assert order.tolist() == [[4, 1, 2, 0, 3]]
+
+
+@pytest.mark.parametrize("leave_one_out", [False, True])
+def test_levers_of_the_search_leave_what_they_do_not_touch(levers, leave_one_out, rng):
+    Z = (rng.random((160, 40)) * (rng.random((160, 40)) < 0.2)).astype(np.float32)
+    labels = rng.integers(4, size=160)
+    codes, queries = Codes.from_dense(Z), Codes.from_dense(Z if leave_one_out else Z[:10] + np.float32(0.01))
+    asked = labels if leave_one_out else labels[:10]
+    problem = levers.Problem(Z, labels, Z if leave_one_out else Z[:10], asked, leave_one_out)
+    found = dict(levers.of_the_search(problem, codes, queries))
+    assert all(len(values["map"]) == len(asked) for values in found.values())
+    plain = levers.quality(problem, codes.to_dense(), queries.to_dense())
+    # all of the first hundred are re-ranked among themselves, so as many of them are relevant as before
+    for name, values in found.items():
+        if name.startswith("re-ranking"):
+            np.testing.assert_array_equal(values["precision@100"], plain["precision@100"])
+            assert (values["map"] != plain["map"]).any()
+    # one hit more in the query can't lose that hit
+    index = CodeIndex(40)
+    index.add(codes)
+    first = index.search(queries, 1, exclude=index.ids if leave_one_out else None).rows[:, 0]
+    np.testing.assert_array_equal(plain["precision@1"], labels[first] == asked)
+    np.testing.assert_array_equal(found["query expansion, 1 hits"]["precision@1"], plain["precision@1"])
+
+
+def test_a_run(levers, monkeypatch, capsys):
+    images, labels = bars(170)
+    problem = levers.Problem(images[20:], labels[20:], images[:20], labels[:20], False)
+    monkeypatch.setattr(levers, "trial", lambda name, quick: problem)
+    plain = levers.ImageEncoder
+    monkeypatch.setattr(
+        levers, "ImageEncoder", lambda **options: plain(**{"n_units": 64, "k": 8, **SMALL, **options})
+    )
+    changes = {"defaults": {}, "whiten=0.0": {"whiten": 0.0}, "epochs=40": {"epochs": 40}}
+    monkeypatch.setattr(levers, "levers", lambda images: changes)
+    assert levers.main(["--data", "fashion_mnist", "--only", "w", "--seeds", "2", "--json"]) == 0
+    *table, last = capsys.readouterr().out.splitlines()
+    result = json.loads(last)["fashion_mnist"]
+    assert {"defaults", "whiten=0.0", "only which units"} <= set(result)
+    assert "epochs=40" not in result
+    shown = next(line for line in table if "whiten" in line).split()
+    difference = result["whiten=0.0"]["map"] - result["defaults"]["map"]
+    assert shown[1:3] == [f"{difference:+.3f}", f"({result['whiten=0.0']['spread']['map']:.3f})"]
+
+
+def test_the_spread_is_that_of_differences(levers):
+    runs = [{"defaults": {"map": a}, "patch=4": {"map": b}} for a, b in ((0.5, 0.75), (0.25, 0.375))]
+    both = levers.over_seeds(runs)
+    assert both["defaults"] == {"map": 0.375, "spread": {"map": 0.25}}
+    assert both["patch=4"] == {"map": 0.5625, "spread": {"map": 0.125}}
+    assert "spread" not in levers.over_seeds(runs[:1])["defaults"]
+
+
+def test_each_lever_is_one_change_that_the_encoder_takes(levers):
+    for images in (np.zeros((1, 28, 28), np.uint8), np.zeros((1, 96, 96, 3), np.uint8)):
+        table = levers.levers(images)
+        assert next(iter(table)) == "defaults"
+        for change in list(table.values())[1:]:
+            assert len(change) == 1
+            levers.settle(levers.ImageEncoder(**change), images)
