@@ -5,7 +5,7 @@ from numba import njit
 
 from nsae.kernels.options import KERNEL
 
-TINY = np.float32(1e-30)  # as there: the least step
+TINY = np.float32(1e-30)  # as there: no step is smaller
 
 
 @njit(**KERNEL)

@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from nsae.kernels.options import KERNEL
+from nsae.kernels.postings import TINY
 
 COSINE, L2, DOT, JACCARD, HAMMING = range(5)
 BLOCK = 128  # scores that are passed over at once if none of them is above the bar
@@ -14,7 +15,6 @@ RUN = 16  # and within such a block
 LANES = 1024  # of the first look at a window, see _first_bar
 ROUNDS = 12  # of halving there
 FEW = 4  # entries times this below a window's rows: see _accumulate_few
-TINY = np.float32(1e-30)  # the least that a shared unit adds: a score is 0 only where nothing is shared
 
 
 @njit(**KERNEL)
@@ -118,6 +118,12 @@ def _share(worst):
 
 
 @njit(**KERNEL)
+def _worth(factor, step, scale):
+    """What a level of a unit adds to a score; never nothing, so that a score is 0 only where nothing is shared."""
+    return max(np.float32(abs(factor * step) / scale), TINY)
+
+
+@njit(**KERNEL)
 def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
     """Scores of a window's rows: not below what each row's product with the query is worth.
 
@@ -147,7 +153,7 @@ def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
                 scores[here[p]] += one
         else:
             step = np.float64(steps[w, j])
-            worth = max(np.float32(abs(factors[e] * step) / scale), TINY)
+            worth = _worth(factors[e], step, scale)
             error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
             level = levels[start:stop]
             for p in range(len(here)):
@@ -290,7 +296,7 @@ def _accumulate_few(query, lists, w, scale, sums, places, scores):
         start, stop = begins[w] + np.int64(starts[w, j]), begins[w] + np.int64(starts[w, j + 1])
         here, level = rows[start:stop], levels[start:stop]
         step = np.float64(steps[w, j])
-        worth = max(np.float32(abs(factors[e] * step) / scale), TINY)
+        worth = _worth(factors[e], step, scale)
         error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
         for p in range(len(here)):
             place = here[p]
