@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from nsae import Codes
-from nsae.retrieval import rank_dense
 
 Search = Callable[..., np.ndarray]  # (queries, k[, setting]) -> rows (q, k)
-BLOCK = 64  # queries that go through SciPy's product together
+PRODUCTS = 1 << 22  # of queries and rows that are held at a time: 16 MB
 
 BUILDS = {"hnswlib": [{"M": 16}, {"M": 32}], "pynndescent": [{"n_neighbors": 15}, {"n_neighbors": 30}]}
 SETTINGS = {
@@ -37,12 +36,6 @@ def one_thread() -> None:
 # ---- over codes
 
 
-def numpy_codes(codes: Codes) -> Search:
-    """Products of all queries with all codes as dense float32 rows, by BLAS."""
-    Z = codes.to_dense()  # (n, h)
-    return lambda Q, k: rank_dense(Q.to_dense(), Z, "cosine", k).rows
-
-
 def csr(codes: Codes) -> Any:
     """As a SciPy matrix of rows of norm 1."""
     from scipy.sparse import csr_matrix
@@ -52,20 +45,27 @@ def csr(codes: Codes) -> Any:
     return csr_matrix((values, codes.units, codes.indptr), codes.shape)
 
 
+def by_products(products: Callable[[Any], np.ndarray], Q: Any, k: int, n: int) -> np.ndarray:
+    """Rows (q, k) of the largest of some queries' products (b, n), a block at a time that stays in cache."""
+    block, parts = max(1, PRODUCTS // n), []
+    for start in range(0, Q.shape[0], block):
+        S = products(Q[start : start + block])  # (b, n)
+        rows = np.argpartition(S, -k, axis=1)[:, -k:]  # (b, k)
+        order = np.argsort(-np.take_along_axis(S, rows, axis=1), axis=1)
+        parts.append(np.take_along_axis(rows, order, axis=1))
+    return np.concatenate(parts)
+
+
+def numpy_codes(codes: Codes) -> Search:
+    """Products with all codes as dense rows, by BLAS, and a partition."""
+    Zt = csr(codes).toarray().T  # (h, n)
+    return lambda Q, k: by_products(lambda some: some.toarray() @ Zt, csr(Q), k, Zt.shape[1])
+
+
 def scipy_codes(codes: Codes) -> Search:
     """SciPy's product of sparse matrices, and a partition."""
     Zt = csr(codes).T.tocsr()  # (h, n): by unit, as inverted lists are
-
-    def search(queries: Codes, k: int) -> np.ndarray:
-        Q, parts = csr(queries), []
-        for start in range(0, len(queries), BLOCK):
-            S = (Q[start : start + BLOCK] @ Zt).toarray()  # (b, n)
-            rows = np.argpartition(S, -k, axis=1)[:, -k:]  # (b, k)
-            order = np.argsort(-np.take_along_axis(S, rows, axis=1), axis=1)
-            parts.append(np.take_along_axis(rows, order, axis=1))
-        return np.concatenate(parts)
-
-    return search
+    return lambda Q, k: by_products(lambda some: (some @ Zt).toarray(), csr(Q), k, Zt.shape[1])
 
 
 def sparse_dot_topn_codes(codes: Codes) -> Search:
@@ -142,6 +142,7 @@ def tuned(
     is left out.
     """
     k, best = true.shape[1], {}
+    APPROXIMATE[name](X[:1000], **BUILDS[name][0])(Q[:1], k, SETTINGS[name][0])  # pynndescent compiles
     for options in BUILDS[name]:
         started = time.perf_counter()
         search = APPROXIMATE[name](X, **options)

@@ -13,9 +13,9 @@ import argparse
 import importlib.util
 import json
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -125,7 +125,7 @@ def fashion_60k(images: Images, options: argparse.Namespace) -> dict[str, Any]:
     enough = ENOUGH * precision(true[choose], choose)
     peers.one_thread()
     racing: dict[str, Contestant] = {}
-    figures: dict[str, Any] = {}
+    ours: dict[int, str] = {}  # labels of nsae's rows over image codes, by k
     for name in ENCODERS:
         coder = Coder(name, images.database, options.codes, options.quick)
         codes = coder.codes("database", lambda: iter([images.database]))
@@ -140,18 +140,21 @@ def fashion_60k(images: Images, options: argparse.Namespace) -> dict[str, Any]:
             hits = search_of(index)(kept, HITS)
             some = kept[:200]
             exact = index.search(some, HITS, backend="numpy").rows
-            about = {
-                "precision@1": precision(hits, report),
-                "recall": float((exact == hits[: len(some)]).mean()),
-                "bytes": bytes_of(index)[0] / len(codes),
-            }
-            racing[label] = Contestant(search_of(index), kept, **about)
-            racing[f"{label}, 2 threads"] = Contestant(search_of(index, 2), kept)
             alone = one_by_one(index, kept[:2000])
-            about = {"p50_ms": float(np.median(alone)), "p99_ms": float(np.percentile(alone, 99))}
-            racing[label].about.update(about)
+            racing[label] = Contestant(
+                search_of(index),
+                kept,
+                **{
+                    "precision@1": precision(hits, report),
+                    "recall": float((exact == hits[: len(some)]).mean()),
+                    "bytes": bytes_of(index)[0] / len(codes),
+                    "p50_ms": float(np.median(alone)),
+                    "p99_ms": float(np.percentile(alone, 99)),
+                },
+            )
+            racing[f"{label}, 2 threads"] = Contestant(search_of(index, 2), kept)
             if name == "image":
-                figures[k] = label
+                ours[k] = label
                 for peer, make in {
                     "NumPy, dense product": peers.numpy_codes,
                     "SciPy, sparse product": peers.scipy_codes,
@@ -185,17 +188,17 @@ def fashion_60k(images: Images, options: argparse.Namespace) -> dict[str, Any]:
     say("racing")
     race(racing, options.rounds)
     print_race(f"{len(X)} images of Fashion-MNIST, {HITS} hits", racing)
-    chosen = min(figures)
     rows = {label: summary(contestant) for label, contestant in racing.items()}
-    ours, flat = rows[figures[chosen]], rows.get("FAISS flat, pixels", {"qps": None})
+    chosen = min(ours)
+    row = rows[ours[chosen]]
     return {
         "k": chosen,
-        "qps_1t": ours["qps"],
-        "qps_2t": rows[f"{figures[chosen]}, 2 threads"]["qps"],
-        "faiss_flat_pixels_qps_1t": flat["qps"],
-        "precision@1": ours["precision@1"],
+        "qps_1t": row["qps"],
+        "qps_2t": rows[f"{ours[chosen]}, 2 threads"]["qps"],
+        "faiss_flat_pixels_qps_1t": rows.get("FAISS flat, pixels", {"qps": None})["qps"],
+        "precision@1": row["precision@1"],
         "raw_precision@1": precision(true[report], report),
-        "recall": ours["recall"],
+        "recall": row["recall"],
         "rows": rows,
     }
 
@@ -351,27 +354,22 @@ def print_race(title: str, contestants: dict[str, Contestant]) -> None:
         )
 
 
-def arguments() -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "--only", {"choices": list(PARTS), "help": "this part alone"}
-    yield "--rounds", {"type": int, "default": 7, "help": "turns of each contestant"}
-    yield "--codes", {"metavar": "FOLDER", "help": "where codes are kept for another run"}
-    yield "--quick", {"action": "store_true", "help": "fewer images and rounds: to see that it runs"}
-    yield "--json", {"action": "store_true", "help": "one JSON object as the last line"}
-
-
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, about in arguments():
-        parser.add_argument(name, **about)
-    options = parser.parse_args(argv)
-    if options.quick:
-        options.rounds = min(options.rounds, 2)
-    images = fashion(options.quick)
-    run: dict[str, Callable] = {options.only: PARTS[options.only]} if options.only else PARTS
-    result = {name: part(images, options) for name, part in run.items()}
-    if options.json:
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quick", action="store_true", help="fewer images and rounds: to see that it runs")
+    parser.add_argument("--only", choices=list(PARTS), help="this part alone")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (7)")
+    parser.add_argument("--codes", metavar="FOLDER", help="where codes are kept for another run")
+    args = parser.parse_args(argv)
+    if args.quick:
+        args.rounds = min(args.rounds, 2)
+    images = fashion(args.quick)
+    result = {name: PARTS[name](images, args) for name in ([args.only] if args.only else PARTS)}
+    if args.json:
         print(json.dumps(result))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
