@@ -33,7 +33,8 @@ TUNE = 2000  # queries that settings are chosen on; figures are of the others
 ENOUGH = 0.985  # of the precision@1 of pixels, that a code must keep
 KS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 RECALLS = (0.9, 0.95, 0.99)
-TURN = 1.0  # seconds that a contestant's turn may take: slow ones get fewer queries
+TURN = 1.0  # seconds that a contestant's turn should take: slow ones get fewer queries,
+BATCH = 512  # but no fewer than these: FAISS is ten times slower with 64
 K = 32  # active units of the million codes
 DENSE = 1 << 15  # rows of the crossover
 
@@ -51,13 +52,13 @@ class Contestant:
         self.rates.append(len(self.queries) / (time.perf_counter() - started))
 
     def shorten(self) -> None:
-        """Fewer queries, so that a turn takes a second at most; a first look at them."""
-        few = self.queries[:64]
+        """Fewer queries, if a turn would take more than a second; and a first look at them, which warms up."""
+        few = self.queries[:BATCH]
         self.search(few, HITS)
         started = time.perf_counter()
         self.search(few, HITS)
         rate = len(few) / (time.perf_counter() - started)
-        self.queries = self.queries[: max(64, int(rate * TURN))]
+        self.queries = self.queries[: max(BATCH, int(rate * TURN))]
 
 
 def race(contestants: dict[str, Contestant], rounds: int) -> None:

@@ -77,6 +77,7 @@ def test_exact_compares_all_metrics(speed, rng, capsys):
 
 
 def test_a_slow_contestant_gets_fewer_queries(speed, codes, monkeypatch):
+    monkeypatch.setattr(speed, "BATCH", 64)
     clock = iter(np.arange(0, 100, 4.0))  # each look at it is 4 s later
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
     slow = speed.Contestant(lambda Q, k: None, codes)
