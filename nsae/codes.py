@@ -83,7 +83,7 @@ class Codes:
     @property
     def counts(self) -> np.ndarray:
         """(n,) int64: how many units are active in each row (its L0 norm)."""
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
     @property
     def nbytes(self) -> int:

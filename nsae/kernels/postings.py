@@ -22,27 +22,28 @@ def squared_norms(indptr, values, squares):
 def fill_postings(indptr, units, values, scales, window, begins, starts, rows, levels, steps):
     """Twin of ``nsae.retrieval.postings.Postings._fill``."""
     one, most = np.float32(1), np.float32(255)
-    free = np.empty(starts.shape[1], np.int64)  # by unit, the place of its next entry
-    for w in range(starts.shape[0]):
-        first, start = w * window, starts[w]
-        last = min(first + window, len(indptr) - 1)
-        for unit in units[begins[w] : begins[w + 1]]:
-            start[unit + 1] += 1
-        for j in range(1, len(start)):
-            start[j] += start[j - 1]
+    n, h, windows = len(indptr) - 1, len(starts), starts.shape[1] - 1
+    for w in range(windows):
+        for unit in units[indptr[w * window] : indptr[min((w + 1) * window, n)]]:
+            starts[unit, w + 1] += 1
+    for j in range(h):
+        for w in range(windows):
+            starts[j, w + 1] += starts[j, w]
+        begins[j + 1] = begins[j] + np.int64(starts[j, windows])
+    free = begins[:h].copy()  # by unit, the place of its next entry
+    step, negative = np.empty(h, np.float32), np.empty(h, np.bool_)  # in a window
+    for w in range(windows):
+        first, last = w * window, min((w + 1) * window, n)
         if len(levels) > 0:
-            step = steps[w]
+            step[:], negative[:] = 0, False
             for i in range(first, last):
                 for e in range(indptr[i], indptr[i + 1]):
-                    size = np.float32(abs(np.float64(values[e]) / scales[i]))
-                    step[units[e]] = max(step[units[e]], size)
-            for j in range(len(step)):
+                    unit = units[e]
+                    step[unit] = max(step[unit], np.float32(abs(np.float64(values[e]) / scales[i])))
+                    negative[unit] |= values[e] < 0
+            for j in range(h):
                 step[j] = max(step[j] / most, TINY)
-            for i in range(begins[w], begins[w + 1]):
-                if values[i] < 0:
-                    step[units[i]] = -abs(step[units[i]])
-        for j in range(len(start)):
-            free[j] = begins[w] + np.int64(start[j])
+                steps[j, w] = -step[j] if negative[j] else step[j]
         for i in range(first, last):
             for e in range(indptr[i], indptr[i + 1]):
                 unit = units[e]
@@ -51,5 +52,4 @@ def fill_postings(indptr, units, values, scales, window, begins, starts, rows, l
                 rows[place] = i - first
                 if len(levels) > 0:
                     size = np.float32(abs(np.float64(values[e]) / scales[i]))
-                    level = np.ceil(size / abs(steps[w, unit]))
-                    levels[place] = np.uint8(min(max(level, one), most))
+                    levels[place] = np.uint8(min(max(np.ceil(size / step[unit]), one), most))

@@ -145,14 +145,14 @@ def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
             scores[i] = np.float32(0.0 - weight * zz[i])
     for e in range(len(units)):
         j = units[e]
-        start, stop = begins[w] + np.int64(starts[w, j]), begins[w] + np.int64(starts[w, j + 1])
+        start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
         here = rows[start:stop]
         if metric >= JACCARD:
             one = np.float32(2) if metric == HAMMING else np.float32(1)
             for p in range(len(here)):
                 scores[here[p]] += one
         else:
-            step = np.float64(steps[w, j])
+            step = np.float64(steps[j, w])
             worth = _worth(factors[e], step, scale)
             error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
             level = levels[start:stop]
@@ -225,17 +225,17 @@ def _look_closer(first, size, scores, places, query, qq, codes, squares, bounds,
     bar = max(lowest, np.float32(_bar(reach, qq, scale, share, slack, metric)))
     for begin in range(0, size, BLOCK):
         block = scores[begin : begin + BLOCK]
-        above = np.int32(0)
+        above = False
         for s in range(BLOCK):
-            above += np.int32(block[s] > bar)
-        if above == 0:
+            above |= block[s] > bar
+        if not above:
             continue
         for r in range(0, BLOCK, RUN):
             run = block[r : r + RUN]
-            above = np.int32(0)
+            above = False
             for s in range(RUN):
-                above += np.int32(run[s] > bar)
-            if above == 0:
+                above |= run[s] > bar
+            if not above:
                 continue
             for s in range(RUN):
                 if not run[s] > bar:
@@ -276,7 +276,7 @@ def _entries(units, starts, w):
     """How many entries of a window the units have."""
     total = np.int64(0)
     for unit in units:
-        total += np.int64(starts[w, unit + 1]) - np.int64(starts[w, unit])
+        total += np.int64(starts[unit, w + 1]) - np.int64(starts[unit, w])
     return total
 
 
@@ -293,9 +293,9 @@ def _accumulate_few(query, lists, w, scale, sums, places, scores):
     error, n = np.float32(0), 0
     for e in range(len(units)):
         j = units[e]
-        start, stop = begins[w] + np.int64(starts[w, j]), begins[w] + np.int64(starts[w, j + 1])
+        start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
         here, level = rows[start:stop], levels[start:stop]
-        step = np.float64(steps[w, j])
+        step = np.float64(steps[j, w])
         worth = _worth(factors[e], step, scale)
         error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
         for p in range(len(here)):
@@ -345,7 +345,7 @@ def search_postings(
     scores, sums, query, places = scratch
     n, k = len(squares), distances.shape[1]
     lanes = np.empty(LANES, np.float32)
-    for w in range(lists[1].shape[0]):
+    for w in range(lists[1].shape[1] - 1):
         first = w * window
         size = min(window, n - first)
         zz = squares[first : first + size]

@@ -35,10 +35,12 @@ def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
         )
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused below
         values = codes.values.astype(np.float32)  # (nnz,)
-    stored = values != 0  # what is below float32 becomes 0, and zeros are not stored
-    indptr = np.zeros(len(codes) + 1, np.int64)
-    np.cumsum(np.bincount(rows[stored], minlength=len(codes)), out=indptr[1:])
-    codes = Codes(indptr, units[stored].astype(np.int32), values[stored], n_units)
+    indptr, units = codes.indptr.astype(np.int64), units.astype(np.int32)
+    if not values.all():  # zeros are not stored, nor what is below float32, which became 0
+        stored = values != 0
+        units, values = units[stored], values[stored]
+        np.cumsum(np.bincount(rows[stored], minlength=len(codes)), out=indptr[1:])
+    codes = Codes(indptr, units, values, n_units)
     norms = codes.norms()
     bad = np.flatnonzero(~(norms <= MAX_NORM))  # NaN is not below either
     if len(bad):

@@ -10,7 +10,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.retrieval.brute_force import BINARY, squared_norms_of
 
-VERSION = 1  # of what the arrays mean, where they are stored
+VERSION = 2  # of what the arrays mean, where they are stored
 WINDOW = 1 << 14  # rows: their scores, 64 kB, stay in a core's second cache, and a row's place fits 16 bits
 LEVELS = 255  # of a value in 8 bits; 0 is not one of them
 TINY = np.float32(1e-30)  # no step is smaller, so that a score is 0 only where nothing is shared
@@ -18,7 +18,10 @@ TINY = np.float32(1e-30)  # no step is smaller, so that a score is 0 only where 
 
 @dataclass(frozen=True, eq=False)
 class Postings:
-    """Lists of rows by unit, window by window: of rows w · 2¹⁴ and following, the window w.
+    """Lists of rows by unit, each cut into windows: of rows w · 2¹⁴ and following, the window w.
+
+    A search goes window by window, and in it unit by unit.  A unit's part in the next window follows that
+    in this one, where memory is read ahead.
 
     A value is known by its level: it is at most ``levels · steps`` in size, and less by a step at most.
     So a sum over the units that a row shares with a query is a bound on their product, whatever the
@@ -26,17 +29,17 @@ class Postings:
 
     Attributes
     ----------
-    begins : (windows + 1,) int64
-        Window w owns the entries ``begins[w]:begins[w + 1]``.
-    starts : (windows, h + 1) uint32
-        In it, unit j owns those from ``starts[w, j]`` to ``starts[w, j + 1]``; its rows ascend.
+    begins : (h + 1,) int64
+        Unit j owns the entries ``begins[j]:begins[j + 1]``; its rows ascend.
+    starts : (h, windows + 1) uint32
+        Of them, those in window w are from ``starts[j, w]`` to ``starts[j, w + 1]``.
     rows : (nnz,) uint16
         The row of each entry, counted from the window's first.
     levels : (nnz,) uint8
         From 1 to 255; of supports (Jaccard, Hamming) there are none, (0,).
-    steps : (windows, h) float32
+    steps : (h, windows) float32
         What a level of the unit is worth: 1/255 of its largest value in the window, which for the
-        cosine is divided by the row's norm; with a minus if a value there is negative.  (0, h) for
+        cosine is divided by the row's norm; with a minus if a value there is negative.  (h, 0) for
         supports.
     squared_norms : (n,) float64
         ‖z‖² of each row, for supports the number of its units.
@@ -53,9 +56,10 @@ class Postings:
     def of(cls, codes: Codes, metric: str, *, compiled: bool = False) -> Postings:
         """Made from codes; ``compiled`` by Numba, which gives the same arrays sooner."""
         squares = _squared_norms(codes, metric, compiled)  # (n,)
-        begins = codes.indptr[np.minimum(np.arange(-(-len(codes) // WINDOW) + 1) * WINDOW, len(codes))]
-        starts = np.zeros((len(begins) - 1, codes.n_units + 1), np.uint32)  # (windows, h + 1)
-        steps = np.zeros((0 if metric in BINARY else len(starts), codes.n_units), np.float32)
+        h, windows = codes.n_units, -(-len(codes) // WINDOW)
+        begins = np.zeros(h + 1, np.int64)
+        starts = np.zeros((h, windows + 1), np.uint32)
+        steps = np.zeros((h, 0 if metric in BINARY else windows), np.float32)
         rows = np.empty(len(codes.units), np.uint16)  # (nnz,)
         levels = np.empty(0 if metric in BINARY else len(rows), np.uint8)
         made = cls(begins, starts, rows, levels, steps, squares)
@@ -84,11 +88,11 @@ class Postings:
         """
         windows, n_values = -(-len(codes) // WINDOW), 0 if metric in BINARY else len(codes.units)
         expected = {
-            "begins": ((windows + 1,), np.int64),
-            "starts": ((windows, codes.n_units + 1), np.uint32),
+            "begins": ((codes.n_units + 1,), np.int64),
+            "starts": ((codes.n_units, windows + 1), np.uint32),
             "rows": ((len(codes.units),), np.uint16),
             "levels": ((n_values,), np.uint8),
-            "steps": ((0 if metric in BINARY else windows, codes.n_units), np.float32),
+            "steps": ((codes.n_units, 0 if metric in BINARY else windows), np.float32),
             "squared_norms": ((len(codes),), np.float64),
         }
         if set(arrays) != set(expected):
@@ -111,33 +115,29 @@ class Postings:
 
     def rows_of(self, unit: int) -> np.ndarray:
         """The rows where a unit is active, ascending, int64."""
-        parts = [np.empty(0, np.int64)]
-        for w, (begin, starts) in enumerate(zip(self.begins, self.starts, strict=False)):
-            entries = slice(begin + int(starts[unit]), begin + int(starts[unit + 1]))
-            parts.append(self.rows[entries].astype(np.int64) + w * WINDOW)
-        return np.concatenate(parts)
+        rows = self.rows[self.begins[unit] : self.begins[unit + 1]].astype(np.int64)
+        return rows + np.repeat(np.arange(self.starts.shape[1] - 1), np.diff(self.starts[unit])) * WINDOW
 
     def document_frequencies(self) -> np.ndarray:
         """(h,) int64: in how many rows each unit is active."""
-        return (self.starts[:, 1:] - self.starts[:, :-1]).sum(axis=0, dtype=np.int64)
+        return np.diff(self.begins)
 
     def _fill(self, codes: Codes, scales: np.ndarray) -> None:
-        row_of_entry = codes.row_of_entry()  # (nnz,)
-        for w, begin in enumerate(self.begins[:-1]):
-            entries = slice(begin, self.begins[w + 1])
-            units = codes.units[entries]
-            by_unit = np.argsort(units, kind="stable")
-            rows = row_of_entry[entries][by_unit]
-            np.cumsum(np.bincount(units, minlength=codes.n_units), out=self.starts[w, 1:])
-            self.rows[entries] = rows - w * WINDOW
-            if len(self.levels):
-                units, sizes = units[by_unit], np.abs(codes.values[entries][by_unit] / scales[rows])
-                sizes = sizes.astype(np.float32)
-                np.maximum.at(self.steps[w], units, sizes)
-                self.steps[w] = np.maximum(self.steps[w] / np.float32(LEVELS), TINY)
-                levels = np.ceil(sizes / self.steps[w][units])
-                self.levels[entries] = np.clip(levels, 1, LEVELS)
-                self.steps[w, codes.units[entries][codes.values[entries] < 0]] *= -1
+        by_unit = np.argsort(codes.units, kind="stable")  # (nnz,)
+        units, rows = codes.units[by_unit], codes.row_of_entry()[by_unit]
+        windows = rows // WINDOW  # (nnz,)
+        h, n_windows = len(self.starts), self.starts.shape[1] - 1
+        counts = np.bincount(units * n_windows + windows, minlength=h * n_windows)
+        np.cumsum(counts.reshape(h, n_windows), axis=1, out=self.starts[:, 1:])
+        np.cumsum(self.starts[:, -1], out=self.begins[1:])
+        self.rows[:] = rows - windows * WINDOW
+        if len(self.levels):
+            sizes = np.abs(codes.values[by_unit] / scales[rows]).astype(np.float32)
+            np.maximum.at(self.steps, (units, windows), sizes)
+            np.maximum(self.steps / np.float32(LEVELS), TINY, out=self.steps)
+            self.levels[:] = np.clip(np.ceil(sizes / self.steps[units, windows]), 1, LEVELS)
+            negative = codes.values[by_unit] < 0
+            self.steps[units[negative], windows[negative]] *= -1
 
 
 def _squared_norms(codes: Codes, metric: str, compiled: bool) -> np.ndarray:
