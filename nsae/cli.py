@@ -127,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
         help="no photos with any of these",
     )
     option("--keep", type=_count, metavar="K", help="compare only the K largest values of each code")
+    option(
+        "--expand",
+        type=_count,
+        metavar="M",
+        help="search again with the mean of the query and its first M hits; 2 or so find more of a kind",
+    )
     option = command.add_argument_group("the answer").add_argument
     option(
         "-0",

@@ -21,7 +21,7 @@ from nsae.images.files import id_of
 from nsae.indexfiles import Opened, open_index
 from nsae.outputs import as_json, check_page, check_picture, printable, save_picture
 from nsae.queries import encode_queries, parse_queries, search
-from nsae.retrieval import CodeIndex, Hits, unit_catalogue
+from nsae.retrieval import CodeIndex, Hits, expand, unit_catalogue
 from nsae.retrieval.explain import explain as shares_of
 
 # ---- commands
@@ -37,6 +37,9 @@ def similar(args: Namespace) -> int:
     opened = open_index(args.index)
     options = {name: getattr(args, name) for name in ("keep", "require", "forbid") if getattr(args, name)}
     queries, codes = encode_queries(asked, opened, args.strict)
+    if args.expand:
+        first = search(queries, codes, opened, args.expand, **options)
+        codes = expand(codes, first, opened.library)
     hits = search(queries, codes, opened, args.k, **options)
     if picture:
         save_picture(draw_hits(queries, hits, opened), picture, args.force)

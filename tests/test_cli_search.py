@@ -16,7 +16,7 @@ from nsae.cli import main
 from nsae.errors import UsageError
 from nsae.images import load_images
 from nsae.queries import Query, parse_queries
-from nsae.retrieval import compose, unit_catalogue
+from nsae.retrieval import compose, expand, unit_catalogue
 
 FAST = ["--whole", "--units", "24", "--k", "6", "--epochs", "5", "--side", "8"]
 
@@ -97,6 +97,16 @@ def test_several_queries_and_more_hits_than_there_are(ask):
     assert [len(result["hits"]) for result in results] == [14, 13]
     for result in results:
         assert not {hit["id"] for hit in result["hits"]} & set(result["plus"])
+
+
+def test_expand(ask, index, photos):
+    (result,) = ask("similar", "red/red_0.png", "-k", "3", "--expand", "2")["results"]
+    library = CodeIndex.load(index)
+    code = codes_of(index, photos, ["red/red_0.png"])
+    first = library.search(code, 2, exclude=["red/red_0.png"])
+    expected = library.search(expand(code, first, library), 3, exclude=["red/red_0.png"])
+    assert [hit["id"] for hit in result["hits"]] == expected.ids[0].tolist()
+    np.testing.assert_allclose([hit["distance"] for hit in result["hits"]], expected.distances[0], rtol=1e-6)
 
 
 def test_keep(ask, index, photos):

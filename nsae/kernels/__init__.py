@@ -27,9 +27,11 @@ from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists
 from nsae.kernels.optimizers import adam, squares
 from nsae.kernels.pooling import select_and_pool
 from nsae.kernels.postings import fill_postings, squared_norms
-from nsae.kernels.search import distances_to, search_postings, sort_hits
+from nsae.kernels.products import fill_rows, search_products
+from nsae.kernels.search import BLOCK, distances_to, search_postings, sort_hits
 
 __all__ = [
+    "BLOCK",
     "adam",
     "bias_exponent",
     "bias_relu",
@@ -37,10 +39,12 @@ __all__ = [
     "decode_and_backprop",
     "distances_to",
     "fill_postings",
+    "fill_rows",
     "gate_relu",
     "gate_sigmoid",
     "normalise_rows",
     "search_postings",
+    "search_products",
     "select_and_pool",
     "sigmoid_output",
     "sigmoid_units",

@@ -5,7 +5,7 @@ definitions), then ``postings.py`` (the same over lists of units), ``index.py`` 
 said about hits: ``explain.py``, ``counterfactual.py``, ``units.py``.
 """
 
-from nsae.retrieval.composition import compose
+from nsae.retrieval.composition import compose, expand
 from nsae.retrieval.counterfactual import Counterfactual
 from nsae.retrieval.dense import rank_dense
 from nsae.retrieval.distances import cosine, dot, hamming, jaccard, l2, shares
@@ -24,6 +24,7 @@ __all__ = [
     "cosine",
     "dot",
     "evaluate",
+    "expand",
     "hamming",
     "jaccard",
     "l2",

@@ -1,9 +1,10 @@
 """The search behind ``CodeIndex``: the same hits, in the same order, as ``BruteForce`` gives, sooner.
 
-``brute_force.py`` is the definition and, without Numba, also the way.  With it, there are two others:
+``brute_force.py`` is the definition and, without Numba, also the way.  With it, there are three others:
 
 - Over postings, for few hits among many rows.  A window of rows at a time gets bounds on its scores from
   coarse lists, and only rows whose bound could bring them among the k nearest are compared exactly.
+- Over matrix products, for many queries whose codes are hardly sparse.  Products are bounds just as well.
 - Row by row over the codes, where most rows have to be compared anyway: for many hits, or few rows.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from nsae.backends import resolve_backend
 from nsae.codes import Codes
-from nsae.retrieval.brute_force import METRICS, BruteForce, factors_of, squared_norms_of
+from nsae.retrieval.brute_force import BINARY, METRICS, BruteForce, factors_of, squared_norms_of
 from nsae.retrieval.conditions import Conditions
 from nsae.retrieval.hits import nearest
 from nsae.retrieval.postings import WINDOW, Postings
@@ -26,6 +27,10 @@ from nsae.threads import MIN_WORK, Threads
 
 FEW = 64  # rows that are looked for first within a radius
 QUERIES = 1024  # that go through the postings together; between blocks, Ctrl-C is heard
+CROWDED = 1 / 6  # of the units are active in a row: from here, products are sooner than lists, but they need
+MANY = 128  # queries, which share the work of making rows dense
+PRODUCT_BLOCKS = 32  # times BLOCK: rows of a dense block at most,
+PRODUCT_BYTES = 1 << 24  # which takes so many bytes at most, or has BLOCK rows
 NUMPY_WORK = 8  # what one row costs one query without Numba, in multiplications (see nsae.backends)
 
 
@@ -89,8 +94,8 @@ class Searcher:
             self._done += len(queries) * len(self.codes)
             loop.by_definition(0, len(queries))
             return distances, rows
-        part = loop.row_by_row if self._few_or_many(k, conditions) else loop.over_postings
-        if n_threads == 1 or len(queries) == 1:
+        part = getattr(loop, self._way(len(queries), k, conditions))
+        if loop.over_products != part and (n_threads == 1 or len(queries) == 1):
             part(0, len(queries))
             return distances, rows
         self.postings  # noqa: B018  made before the threads start
@@ -143,11 +148,14 @@ class Searcher:
             self._largest = float(self.postings.squared_norms.max(initial=0))
         return self._largest
 
-    def _few_or_many(self, k: int, conditions: Conditions) -> bool:
-        """Whether to go row by row."""
-        n = len(self.codes)
+    def _way(self, q: int, k: int, conditions: Conditions) -> str:
+        """Which of the ways of ``_Loop`` is the soonest for q queries."""
+        n, h = self.codes.shape
         left = n if conditions.allowed is None else np.count_nonzero(conditions.allowed)
-        return conditions.weights is not None or 8 * k > n or 64 * left < n
+        if conditions.weights is not None or 8 * k > n or 64 * left < n:
+            return "row_by_row"
+        crowded = len(self.codes.units) > CROWDED * n * h
+        return "over_products" if crowded and q >= MANY else "over_postings"
 
     def _work(self, q: int) -> float:
         """What compiled loops could save; once they are loaded, they cost nothing more."""
@@ -206,7 +214,6 @@ class _Loop:
 
         codes, postings = self.searcher.codes, self.searcher.postings
         metric = METRICS.index(self.searcher.metric)
-        allowed = np.empty(0, bool) if self.conditions.allowed is None else self.conditions.allowed
         named = 1 << 16  # as many rows as 16 bits can name, should a mapped file be damaged
         scores, sums = np.empty(named, np.float32), np.zeros(named, np.float32)
         places = np.empty(named + 1, np.uint16)
@@ -222,7 +229,7 @@ class _Loop:
                 postings.lists(),
                 WINDOW,
                 metric,
-                (allowed, self.conditions.excluded),
+                self._allowed(),
                 self.limit,
                 (self.distances, self.rows, counts),
                 (scores, sums, query, places),
@@ -230,6 +237,45 @@ class _Loop:
                 stop,
             )
         kernels.sort_hits(self.distances, self.rows, counts, lo, hi)
+
+    def over_products(self, lo: int, hi: int) -> None:
+        from nsae import kernels
+
+        codes, queries, squares = self.searcher.codes, self.queries, self.searcher.postings.squared_norms
+        metric, largest = METRICS.index(self.searcher.metric), math.sqrt(self.searcher.largest_square())
+        arrays, h = (codes.indptr, codes.units, codes.values), codes.n_units
+        norms = np.sqrt(squares) if self.searcher.metric == "cosine" else np.full(len(codes), largest)  # (n,)
+        supports, scales = self.searcher.metric in BINARY, self._scales()
+        counts = np.zeros(len(queries), np.int64)  # (q,)
+        blocks = min(PRODUCT_BLOCKS, max(1, PRODUCT_BYTES // (4 * h * kernels.BLOCK)))
+        Z = np.empty((blocks * kernels.BLOCK, h), np.float32)  # (rows, h)
+        for start in range(lo, hi, QUERIES):
+            Q = np.empty((min(QUERIES, hi - start), h), np.float32)  # (some, h)
+            asked = queries.indptr, queries.units, self.factors
+            kernels.fill_rows(asked, start, np.sqrt(self.squares), supports, Q)
+            for first in range(0, len(codes), len(Z)):
+                kernels.fill_rows(arrays, first, norms, supports, Z)
+                kernels.search_products(
+                    Q @ Z.T,  # (some, rows)
+                    first,
+                    (*asked, self.squares),
+                    scales,
+                    arrays,
+                    squares,
+                    largest,
+                    metric,
+                    self._allowed(),
+                    self.limit,
+                    (self.distances, self.rows, counts),
+                    np.zeros(h),
+                    start,
+                )
+        kernels.sort_hits(self.distances, self.rows, counts, lo, hi)
+
+    def _allowed(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) bool or, where all are, (0,); (q,) excluded rows."""
+        allowed = self.conditions.allowed
+        return np.empty(0, bool) if allowed is None else allowed, self.conditions.excluded
 
     def _scales(self) -> np.ndarray:
         """(q,) by which products with a query are divided, so that they are from −1 to 1."""

@@ -125,14 +125,15 @@ def same(a, b):
     np.testing.assert_array_equal(a.counts, b.counts)
 
 
-@pytest.mark.parametrize("row_by_row", [False, True])
+@pytest.mark.parametrize("way", ["over_postings", "over_products", "row_by_row"])
 @pytest.mark.parametrize("metric", METRICS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_compiled_ways_give_the_same_bits(monkeypatch, metric, row_by_row, data):
+def test_compiled_ways_give_the_same_bits(monkeypatch, metric, way, data):
     pytest.importorskip("numba")
     small_windows(monkeypatch)
-    monkeypatch.setattr(Searcher, "_few_or_many", lambda *_: row_by_row)
+    monkeypatch.setattr(Searcher, "_way", lambda *_: way)
+    monkeypatch.setattr(search, "PRODUCT_BLOCKS", 3)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     n, h = data.draw(st.integers(1, 100) | st.integers(1, 3000)), data.draw(st.integers(1, 40))
     values = data.draw(st.sampled_from([VALUES[3:], [1.0], [-1.0, 1.0, 0.1], [0.1, SMALL, LARGE], [SMALL]]))
@@ -159,14 +160,19 @@ def test_compiled_ways_give_the_same_bits(monkeypatch, metric, row_by_row, data)
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_million_pairs_give_the_same_bits(monkeypatch, metric, threads):
+@pytest.mark.parametrize(("density", "way"), [(0.06, "over_postings"), (0.5, "over_products")])
+def test_a_million_pairs_give_the_same_bits(monkeypatch, metric, threads, density, way):
     """The whole of a search with its own choice of ways, with non-negative codes as models make them."""
     pytest.importorskip("numba")
     monkeypatch.setattr(search, "QUERIES", 64)
     rng = np.random.default_rng(1)
-    Z = codes(rng, 6000, 200, 0.06, values=rng.random(50).round(2) + 0.01)
-    Q = np.concatenate([Z[:100], codes(rng, 100, 200, 0.06)])
+    Z = codes(rng, 6000, 200, density, values=rng.random(50).round(2) + 0.01)
+    Q = np.concatenate([Z[:100], codes(rng, 100, 200, density)])
     index = filled(Z, metric)
+    nothing = search.Conditions(None, np.full(200, -1), None)
+    assert index._searcher(None)._way(200, 10, nothing) == way
+    assert index._searcher(None)._way(1, 10, nothing) == "over_postings"
+    assert index._searcher(None)._way(200, 6000, nothing) == "row_by_row"
     for k in (1, 10, 100, 6000):
         some = Q if k < 6000 else Q[:10]
         same(
