@@ -242,20 +242,22 @@ def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def evaluate_set(name: str, quick: bool, seeds: int) -> dict[str, dict[str, Any]]:
+def evaluate_set(name: str, quick: bool, seeds: int, only: str | None = None) -> dict[str, dict[str, Any]]:
     problem = load(name, quick)
     criterion = CRITERION.get(name, "map")
     say(f"{name}: {len(problem.queries)} queries, {len(problem.database)} images; chosen by {criterion}")
     table: dict[str, dict[str, Any]] = {}
     for method in methods.METHODS:
-        if quick and method in SLOW:
+        if (quick and method in SLOW) or only not in (None, method):
             continue
         try:
             table |= baseline(method, problem, criterion)
         except ImportError as error:
             say(f"  {method} is left out: {error}")
-    if not quick:
+    if not quick and only is None:
         table |= curve(problem)
+    if only not in (None, "nsae"):
+        return table
     runs = [nsae(problem, seed, quick, criterion) for seed in range(seeds)]
     for label in runs[0]:
         table[label] = over_seeds([run[label] for run in runs if label in run])
@@ -274,6 +276,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
     parser.add_argument("--data", choices=SETS, help="one set only")
+    parser.add_argument(
+        "--only", choices=[*methods.METHODS, "nsae"], help="rows of one method, without curves"
+    )
     parser.add_argument("--seeds", type=int, help="of nsae; means over so many (3; 1 with --quick)")
     parser.add_argument("--plot", metavar="FILE", help="draw quality against bytes")
     parser.add_argument("--markdown", action="store_true", help="print README's table as well")
@@ -291,7 +296,7 @@ def main(argv: list[str] | None = None) -> int:
         print_table(name, table)
     for name in () if args.files else [args.data] if args.data else SETS:
         try:
-            result[name] = evaluate_set(name, args.quick, seeds)
+            result[name] = evaluate_set(name, args.quick, seeds, args.only)
         except FileNotFoundError as error:
             say(f"{name} is left out: {error}")
             continue

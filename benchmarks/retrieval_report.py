@@ -44,13 +44,14 @@ POINTS = {"bag of visual words": ("s", "bag_of_words@192"), "dictionary of patch
 
 
 def read(paths: Iterable[str]) -> dict[str, Table]:
-    """What earlier runs printed with --json, together; a set that comes twice is the last one's."""
+    """What earlier runs printed with --json, together; a row that comes twice is the last one's."""
     result: dict[str, Table] = {}
     for path in paths:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
         if not lines or not lines[-1].startswith("{"):
             raise ValueError(f"{path} does not end in a line of JSON. Run retrieval_quality.py with --json.")
-        result |= json.loads(lines[-1])
+        for name, table in json.loads(lines[-1]).items():
+            result[name] = result.get(name, {}) | table
     return result
 
 

@@ -184,3 +184,18 @@ def test_a_file_without_json(report, tmp_path):
     (tmp_path / "a.out").write_text("a table\n", encoding="utf-8")
     with pytest.raises(ValueError, match="--json"):
         report.read([tmp_path / "a.out"])
+
+
+def test_rows_of_one_method_replace_those_of_an_earlier_run(script, report, tmp_path, capsys, monkeypatch):
+    images, labels = bars(170)
+    problem = script.Problem(images[20:], labels[20:], images[:20], labels[:20], False)
+    monkeypatch.setattr(script, "load", lambda name, quick: problem)
+    assert script.main(["--data", "mnist", "--only", "raw", "--json"]) == 0
+    again = tmp_path / "raw.out"
+    again.write_text(capsys.readouterr().out, encoding="utf-8")
+    first = tmp_path / "all.out"
+    first.write_text(json.dumps({"mnist": {"raw": {"map": 2}, "nsae": {"map": 0.5}}}), encoding="utf-8")
+    table = report.read([first, again])["mnist"]
+    assert set(table) == {"raw", "nsae"}
+    assert table["nsae"] == {"map": 0.5}
+    assert table["raw"]["map"] <= 1
