@@ -32,7 +32,7 @@ DEPTH = 100  # hits that are re-ranked
 def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
     """By name, what is passed to ImageEncoder; the defaults first."""
     geometry, settled = settle(ImageEncoder(), images)
-    photos = len(geometry.grid) > 1
+    pyramid, finest = len(geometry.grid) > 1, geometry.grid[-1]
     patch, units, m, eps = (settled[name] for name in ("patch", "patch_units", "components", "zca_eps"))
     table = {"defaults": {}}
     changes: dict[str, list] = {
@@ -46,11 +46,11 @@ def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
         "patch_units": [units // 2, 2 * units],
         "patch_k": [1, 16],
         "stride": [2 * geometry.stride],
-        "grid": [(1,), (1, 2), (3,)] if photos else [2, geometry.grid[0] + 1, (1, 2, geometry.grid[0])],
+        "grid": [(1,), (1, 2), (finest,)] if pyramid else [finest - 1, finest + 1, (1, 2, finest)],
         "epochs": [40],
     }
     if geometry.color:
-        changes["colors"] = [0.0, 0.25, 0.75, 1.0] if photos else [0.25]
+        changes["colors"] = [0.0, 0.25, 0.75, 1.0] if settled["colors"] else [0.25]
     for name, values in changes.items():
         table |= {f"{name}={value}": {name: value} for value in values}
     return table

@@ -19,7 +19,14 @@ SMALL = 48  # pixels a side: up to here, arrays are taken for small images such 
 # those reported: it has no others).  benchmarks/retrieval_levers.py tries neighbouring values on such a split,
 # and benchmarks/README.md, "What was tried", has what they did.
 DEFAULTS = {
-    "small grey": {"patch": 6, "patch_units": 512, "grid": 4, "components": 200, "stride": 1, "zca_eps": 1.0},
+    "small grey": {
+        "patch": 4,
+        "patch_units": 512,
+        "grid": (1, 2, 4),
+        "components": 200,
+        "stride": 1,
+        "zca_eps": 1.0,
+    },
     "small color": {
         "patch": 6,
         "patch_units": 512,
