@@ -155,7 +155,7 @@ def pooled(geometry: Geometry, W: np.ndarray, b: np.ndarray, code: Callable, gri
         def some(_part: int, lo: int, hi: int) -> None:
             P = np.empty((m * m, geometry.n_pixels), np.float32)  # (P, d)
             for i in range(lo, hi):
-                Z = code(geometry.patches(images[i], P) @ W.T + b)  # (P, h)
+                Z = code(geometry.patches(images[i : i + 1], P[None])[0] @ W.T + b)  # (P, h)
                 F[i] = root_and_norm((member @ Z).reshape(1, -1))[0]
 
         with Threads(None) as threads:

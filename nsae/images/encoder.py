@@ -23,9 +23,10 @@ from nsae.hyperparameters import at_least, check_hyperparameters, generator
 from nsae.images.components import Components
 from nsae.images.features import Geometry, PatchFeatures
 from nsae.images.files import OnError
-from nsae.images.patches import Whitening, fold
+from nsae.images.patches import Whitening
 from nsae.images.reading import Images, check_images, choose, image_blocks, once
 from nsae.images.settings import as_tuple, check_fit_together, settle
+from nsae.images.shrinking import shrink
 from nsae.modelfile import model_bytes, read_model, write_model
 from nsae.parameters import Parameters
 from nsae.threads import Threads
@@ -73,6 +74,9 @@ class ImageEncoder(Parameters):
         Principal components of the pooled vectors that the second autoencoder reads.
     whiten : float
         0 leaves the components as they are, 1 makes their variances equal; between them, a power.
+    shrink : float, optional
+        θ of Eq. (36): what is taken off each activation, as a share of the usual largest one.  By default
+        0.2 for small images, and 0, nothing, for photos.
     contrast_eps : float
         Of Eq. (29), for pixels in [0, 1].
     zca_eps : float, optional
@@ -127,6 +131,7 @@ class ImageEncoder(Parameters):
         colors: float | None = None,
         components: int | None = None,
         whiten: float = 0.5,
+        shrink: float | None = None,
         contrast_eps: float = 0.1,
         zca_eps: float | None = None,
         epochs: int = 20,
@@ -151,6 +156,7 @@ class ImageEncoder(Parameters):
         self.colors = colors
         self.components = components
         self.whiten = whiten
+        self.shrink = shrink
         self.contrast_eps = contrast_eps
         self.zca_eps = zca_eps
         self.epochs = epochs
@@ -198,7 +204,7 @@ class ImageEncoder(Parameters):
         whitening = Whitening.fit(X, settled["zca_eps"])  # (30)
         first.fit(whitening(X))
         del X
-        features = _features(geometry, first, whitening)
+        features = PatchFeatures.of(geometry, first, whitening)
 
         enough = max(4 * settled["components"], POOLED_BYTES // (4 * features.n_features))
         some = choose(images, enough, rng)
@@ -213,6 +219,7 @@ class ImageEncoder(Parameters):
             T = np.concatenate([components(F) for F in blocks])
         del F
         second.fit(T)
+        shrink(second, T, settled["shrink"])
         second.set_params(k=self.k).autoencoder_.g = KSparse(self.k)  # from now on
 
         self.geometry_, self.whitening_, self.components_ = geometry, whitening, components
@@ -309,7 +316,7 @@ class ImageEncoder(Parameters):
             )
             whitening = Whitening(arrays["zca_mean"], arrays["zca_P"])
             components = Components(arrays["components_A"], arrays["components_a"])
-            features = _features(geometry, first, whitening)
+            features = PatchFeatures.of(geometry, first, whitening)
             check_fit_together(geometry, features, components, first, second)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFormatError(
@@ -383,15 +390,9 @@ class ImageEncoder(Parameters):
         n = 0
         for block in self._blocks(some, geometry, 1, on_error):
             for image in block:
-                geometry.patches(image, all_of_one)
+                geometry.patches(image[None], all_of_one[None])
                 X[n : n + each] = all_of_one[rng.choice(P, each, replace=False)]
                 n += each
         if n == 0:
             raise ValueError("None of the files could be read, so there is nothing to learn from.")
         return X[:n]
-
-
-def _features(geometry: Geometry, model: SparseAutoencoder, whitening: Whitening) -> PatchFeatures:
-    """The frozen first layer, with the whitening in its weights."""
-    encoder = model.autoencoder_.encoder
-    return PatchFeatures(geometry, *fold(encoder.W, encoder.b, whitening), model.autoencoder_.g.k)

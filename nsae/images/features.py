@@ -1,24 +1,27 @@
 """PatchFeatures: from images to pooled vectors, patches to square root, with a trained patch layer.
 
-Each thread takes one image after the other from its patches to its pooled sums, with BLAS held to one
-thread.  An image's patches go through in blocks that depend on the image's size alone, so that its
+Each thread takes a few images after the other from their patches to their pooled sums, with BLAS held to
+one thread.  An image's patches go through in blocks that depend on the image's size alone, so that its
 vector does not depend on the images beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from nsae.activations import KSparse
 from nsae.backends import resolve_backend
+from nsae.estimator import SparseAutoencoder
 from nsae.images.colors import N_COLORS, beside, color_histogram
-from nsae.images.patches import cut_patches, normalise_contrast, patch_places
+from nsae.images.patches import Whitening, cut_patches, fold, normalise_contrast, patch_places
 from nsae.images.pooling import cells_of, pool, root_and_norm
 from nsae.threads import Threads
 
-PATCHES = 256  # that go through the product at once: with 512 units, their pre-activation is half a MB
+GROUP_BYTES = 1 << 20  # of patches that are cut and normalised at once, in few calls: threads wait for each
+PATCHES = 512  # that go through the product at once: with 512 units, their pre-activation is 1 MB
 LANES = 64  # of the compiled selection: see kernels.select_and_pool
 
 
@@ -64,11 +67,14 @@ class Geometry:
         """(m,) int64: the first pixel of each patch along a side."""
         return patch_places(self.side, self.patch, self.stride)
 
-    def patches(self, image: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """The normalised patches (P, d) of an image, Eq. (29), in ``out`` (P, d) float32."""
-        if image.dtype == np.uint8:
-            image = image / np.float32(255)
-        return normalise_contrast(cut_patches(image, self.patch, self.stride, out), self.eps)
+    def patches(self, images: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """The normalised patches of images (n, side, side[, 3]), Eq. (29), in ``out`` (n, P, d) float32."""
+        if images.dtype == np.uint8:
+            images = images / np.float32(255)
+        for image, patches in zip(images, out, strict=True):
+            cut_patches(image, self.patch, self.stride, patches)
+        normalise_contrast(out.reshape(-1, self.n_pixels), self.eps)
+        return out
 
 
 class PatchFeatures:
@@ -90,6 +96,12 @@ class PatchFeatures:
         self._Wt = np.ascontiguousarray(W.T)  # (d, h)
         self._cells, self._n_cells = cells_of(len(geometry.places), geometry.grid)
 
+    @classmethod
+    def of(cls, geometry: Geometry, model: SparseAutoencoder, whitening: Whitening) -> PatchFeatures:
+        """The first layer as it was learned, from now on with the whitening in its weights."""
+        encoder = model.autoencoder_.encoder
+        return cls(geometry, *fold(encoder.W, encoder.b, whitening), model.autoencoder_.g.k)
+
     @property
     def n_features(self) -> int:
         """cells · h, and 512 more with colours: the width of a pooled vector."""
@@ -105,37 +117,46 @@ class PatchFeatures:
         ``images`` are uint8, or floats in [0, 1].
         """
         F = np.empty((len(images), self.n_features), np.float32)  # (n, n_features)
-        add = self._add_compiled if resolve_backend(backend) == "numba" else self._add
-        P, d = len(self._cells), self.geometry.n_pixels
+        compiled = resolve_backend(backend) == "numba"
+        P, d, h = len(self._cells), self.geometry.n_pixels, len(self.b)
+        group = max(1, GROUP_BYTES // (4 * P * d))  # images
 
         def some(_part: int, lo: int, hi: int) -> None:
-            X = np.empty((P, d), np.float32)  # (P, d)
-            Y = np.empty((min(P, PATCHES), len(self.b)), np.float32)  # (PATCHES, h)
-            sums = np.empty((self._n_cells, len(self.b)))  # (cells, h)
-            for i in range(lo, hi):
-                self.geometry.patches(images[i], X)  # (29)
+            X = np.empty((min(group, hi - lo), P, d), np.float32)  # (group, P, d)
+            Y = np.empty((min(P, PATCHES), h), np.float32)  # (PATCHES, h)
+            sums = np.empty((len(X), self._n_cells, h))  # (group, cells, h)
+            add = self._compiled() if compiled else self._add
+            for first in range(lo, hi, group):
+                here = images[first : min(first + group, hi)]
+                self.geometry.patches(here, X[: len(here)])  # (29)
                 sums[:] = 0
-                for start in range(0, P, PATCHES):
-                    rows = slice(start, min(start + PATCHES, P))
-                    y = np.matmul(X[rows], self._Wt, out=Y[: rows.stop - start])  # (1) (30) (rows, h)
-                    add(y, self._cells[rows], sums)
-                f = root_and_norm(sums.reshape(1, -1))[0]  # (31) (cells·h,)
+                for i in range(len(here)):
+                    for start in range(0, P, PATCHES):
+                        rows = slice(start, min(start + PATCHES, P))
+                        y = np.matmul(X[i, rows], self._Wt, out=Y[: rows.stop - start])  # (1) (30) (rows, h)
+                        add(y, self._cells[rows], sums[i])
+                f = root_and_norm(sums[: len(here)].reshape(len(here), -1))  # (31) (group, cells·h)
                 if self.geometry.colors:
-                    beside(f, color_histogram(images[i]), self.geometry.colors, F[i])  # (35)
+                    for i, image in enumerate(here):
+                        beside(f[i], color_histogram(image), self.geometry.colors, F[first + i])  # (35)
                 else:
-                    F[i] = f
+                    F[first : first + len(here)] = f
 
-        threads.over(len(images), len(images) * P * len(self.b), some)
+        threads.over(len(images), len(images) * P * h, some)
         return F
 
     def _add(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
         """The definition: k-sparse codes of some patches, added to their cells' sums."""
         pool(KSparse(self.k)(Y + self.b), cells, sums)  # (2) (31)
 
-    def _add_compiled(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
-        """The same bits; no code of a patch is ever written."""
+    def _compiled(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray], None]:
+        """The same bits by one loop, with its scratch; no code of a patch is ever written."""
         from nsae import kernels
 
         lanes = min(max(LANES, self.k), len(self.b))
-        maxima, candidates = np.empty(lanes, Y.dtype), np.empty(len(self.b), np.int64)
-        kernels.select_and_pool(Y, self.b, self.k, cells, sums, maxima, candidates)  # (2) (31)
+        maxima, candidates = np.empty(lanes, np.float32), np.empty(len(self.b), np.int64)
+
+        def add(Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
+            kernels.select_and_pool(Y, self.b, self.k, cells, sums, maxima, candidates)  # (2) (31)
+
+        return add

@@ -60,7 +60,7 @@ class Regions:
         geometry, features = self.geometry, self._features
         places, h = len(geometry.places), len(features.b)
         X = np.empty((places**2, geometry.n_pixels), np.float32)  # (P, d)
-        codes = self._patch_layer.encode(geometry.patches(image, X))  # (29) (30) (2)
+        codes = self._patch_layer.encode(geometry.patches(image[None], X[None])[0])  # (29) (30) (2)
         which, z = codes.row_of_entry(), codes.values.astype(np.float64)  # (nnz,), (nnz,)
         terms = features._cells[which] * h + codes.units[:, None]  # (nnz, levels): where each z is pooled
         n = features._n_pooled

@@ -26,6 +26,7 @@ DEFAULTS = {
         "components": 200,
         "stride": 1,
         "zca_eps": 1.0,
+        "shrink": 0.2,
     },
     "small color": {
         "patch": 6,
@@ -34,6 +35,7 @@ DEFAULTS = {
         "components": 300,
         "stride": 1,
         "zca_eps": 0.1,
+        "shrink": 0.2,
     },
     "photos": {
         "patch": 8,
@@ -43,6 +45,7 @@ DEFAULTS = {
         "stride": 2,
         "zca_eps": 1.0,
         "colors": 0.5,
+        "shrink": 0.0,
     },
 }
 PHOTO_SIDE = 96
@@ -75,6 +78,7 @@ def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
         "contrast_eps": encoder.contrast_eps,
         "zca_eps": settled["zca_eps"],
         "colors": settled["colors"],
+        "shrink": settled["shrink"],
     }.items():
         at_least(name, value, 0)
     if settled["colors"] and not color:

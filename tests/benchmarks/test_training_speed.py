@@ -42,4 +42,6 @@ def test_training_speed(tmp_path):
 def test_import_time(tmp_path):
     result, _ = result_of("import_time.py", tmp_path)
     assert set(result) == {"nsae_over_numpy", "first_fit_warm_s", "first_fit_cold_s", "first_small_fit_s"}
+    small = result.pop("first_small_fit_s")  # nothing, give or take what a machine does meanwhile
+    assert math.isfinite(small)
     assert all(math.isfinite(x) and x > 0 for x in result.values())

@@ -33,6 +33,20 @@ def test_shapes_and_kinds(fitted):
     np.testing.assert_allclose(np.linalg.norm(F, axis=1), 1, rtol=1e-5)
 
 
+def test_eq36_shrunk_activations():
+    images, _ = bars(120)
+    whole, shrunk = (
+        ImageEncoder(40, k=5, random_state=0, **{**SMALL, "shrink": share}).fit(images) for share in (0, 0.3)
+    )
+    every = ImageEncoder.fit(whole.set_params(k=40), images).encode(images).to_dense()  # all that are active
+    tau = 0.3 * np.median(every.max(axis=1))
+    Z = np.maximum(every - tau, 0)  # (36)
+    codes = shrunk.encode(images)
+    np.testing.assert_allclose(codes.to_dense(), np.where(Z >= np.sort(Z)[:, -5:-4], Z, 0), atol=1e-5)
+    assert 1 <= codes.counts.min() <= codes.counts.max() == 5
+    assert same(codes.keep(2), shrunk.set_params(k=2).fit(images).encode(images))
+
+
 def test_codes_find_bars_of_the_same_direction_and_pixels_do_not(fitted):
     images, labels = bars(200, seed=2)
 
@@ -68,9 +82,9 @@ def test_each_backend_and_any_number_of_threads_give_the_same_bits(fitted):
 
 
 def test_an_image_of_many_patches_goes_through_in_several_blocks():
-    images, _ = bars(20, side=24)
+    images, _ = bars(20, side=30)
     encoder = ImageEncoder(8, k=2, random_state=0, **SMALL).fit(images)
-    assert (24 - 4 + 1) ** 2 > PATCHES
+    assert (30 - 4 + 1) ** 2 > PATCHES
     F = encoder.set_params(backend="numpy").pooled(images)
     # by hand: all patches of an image at once
     from nsae.images.patches import normalise_contrast
@@ -78,8 +92,8 @@ def test_an_image_of_many_patches_goes_through_in_several_blocks():
 
     X = np.lib.stride_tricks.sliding_window_view(images[3] / 255, (4, 4)).reshape(-1, 16)
     X = encoder.whitening_(normalise_contrast(X.copy(), encoder.contrast_eps))
-    Z = encoder.patch_model_.transform(X).reshape(21, 21, -1)
-    f = [Z[7 * i : 7 * i + 7, 7 * j : 7 * j + 7].sum(axis=(0, 1)) for i in range(3) for j in range(3)]
+    Z = encoder.patch_model_.transform(X).reshape(27, 27, -1)
+    f = [Z[9 * i : 9 * i + 9, 9 * j : 9 * j + 9].sum(axis=(0, 1)) for i in range(3) for j in range(3)]
     np.testing.assert_allclose(root_and_norm(np.array(f).reshape(1, -1))[0], F[3], atol=2e-3)
 
 
