@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 from ranking import CRITERION, Problem, held_out, load, measures, quality, say
+from retrieval_variants import second_layer, third_layer, variants
 
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.images.settings import settle
 
 SETS = ("fashion_mnist", "cifar10_jpeg", "corel1k")
 SIZE, QUERIES = 5000, 1000
+VARIANTS = "variants"  # what --only calls those of retrieval_variants.py
 DEPTH = 100  # hits that are re-ranked
 
 # ---- levers of the encoder
@@ -49,6 +51,7 @@ def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
         "grid": [(1,), (1, 2), (finest,)] if pyramid else [finest - 1, finest + 1, (1, 2, finest)],
         "epochs": [40],
     }
+    changes["shrink"] = [v for v in (0.0, 0.1, 0.2, 0.3) if v != settled["shrink"]]
     if geometry.color:
         changes["colors"] = [0.0, 0.25, 0.75, 1.0] if settled["colors"] else [0.25]
     for name, values in changes.items():
@@ -141,18 +144,30 @@ def trial(name: str, quick: bool) -> Problem:
 def of_set(name: str, only: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
     """By lever, means over queries; a lever that changes the encoder is a model of its own."""
     problem, table = trial(name, quick), {}
+
+    def add(lever: str, codes: Codes, queries: Codes) -> None:
+        table[lever] = means(quality(problem, codes.to_dense(), queries.to_dense()))
+        show(name, lever, table)
+
+    def learn(images: np.ndarray, **change: Any) -> ImageEncoder:
+        return ImageEncoder(**{**options, **change}).fit(images)
+
     options: dict[str, Any] = {"random_state": seed}
     if quick:
         options |= {"epochs": 3, "n_patches": 10_000, "patch_epochs": 1}
     for lever, change in levers(problem.database).items():
         if lever != "defaults" and only not in lever:
             continue
-        encoder = ImageEncoder(**{**options, **change}).fit(problem.database)
+        encoder = learn(problem.database, **change)
         codes = encoder.encode(problem.database)
         queries = codes if problem.leave_one_out else encoder.encode(problem.queries)
-        table[lever] = means(quality(problem, codes.to_dense(), queries.to_dense()))
-        show(name, lever, table)
+        add(lever, codes, queries)
         if lever == "defaults":
+            for variant, features in variants(encoder, problem.database, learn) if only in VARIANTS else ():
+                F = features(problem.database)  # (n, f)
+                add(variant, *second_layer(encoder, F, features(problem.queries), seed))
+            if only in VARIANTS:
+                add("a third autoencoder", *third_layer(encoder, codes, queries, seed))
             for way, values in of_the_search(problem, codes, queries):
                 if only in way:
                     table[way] = means(values)
@@ -202,7 +217,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
     parser.add_argument("--data", choices=SETS, help="one set only")
-    parser.add_argument("--only", default="", help="levers with this in their name")
+    parser.add_argument("--only", default="", help="levers with this in their name, or 'variants'")
     parser.add_argument("--seeds", type=int, default=1, help="means over so many (1)")
     args = parser.parse_args(argv)
     result = {}

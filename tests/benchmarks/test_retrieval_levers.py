@@ -93,3 +93,34 @@ def test_each_lever_is_one_change_that_the_encoder_takes(levers):
         for change in list(table.values())[1:]:
             assert len(change) == 1
             levers.settle(levers.ImageEncoder(**change), images)
+
+
+def test_variants_are_codes_of_features_of_their_own(levers):
+    images, _ = bars(60, color=True)
+
+    def learn(images, **change):
+        options = {**SMALL, **change}
+        return levers.ImageEncoder(24, k=4, random_state=0, **options).fit(images)
+
+    encoder = learn(images)
+    widths, plain = {}, encoder.pooled(images)
+    for name, features in levers.variants(encoder, images, learn):
+        F = features(images)
+        np.testing.assert_allclose(np.linalg.norm(F, axis=1), 1, rtol=1e-4)
+        widths[name] = F.shape[1] / plain.shape[1]
+        if name == "pooling: sums, no root":
+            np.testing.assert_allclose(F, plain**2 / np.linalg.norm(plain**2, axis=1)[:, None], atol=1e-5)
+    assert widths["patches of two sizes: and larger ones"] == 2
+    assert (widths["pooling: maxima"], widths["two-sided patch codes"], widths["opponent colors"]) == (1, 2, 1)
+    codes, queries = levers.second_layer(encoder, plain, plain[:7], 0)
+    assert (codes.shape, queries.shape, codes.counts.max()) == ((60, 24), (7, 24), 4)
+    np.testing.assert_allclose(codes[:7].to_dense(), queries.to_dense(), atol=1e-5)
+    third, _ = levers.third_layer(encoder, codes, queries, 0)
+    assert third.shape == (60, 24)
+
+
+def test_opponent_colors_tell_colors_from_brightness(levers):
+    from retrieval_variants import opponent_colors
+
+    image = np.array([[[90, 90, 90], [255, 0, 0], [0, 0, 255]]], np.uint8)
+    assert opponent_colors(image).tolist() == [[[90, 127, 127], [85, 255, 63], [85, 127, 255]]]

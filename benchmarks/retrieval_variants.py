@@ -1,0 +1,111 @@
+"""What retrieval_levers.py tries that is no hyperparameter of ImageEncoder: other features, and a third layer.
+
+Each variant makes features (n, f) of the images in its own way; what comes after them, components and a
+second k-sparse autoencoder, is as ImageEncoder has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from nsae import Codes, ImageEncoder, SparseAutoencoder
+from nsae.activations import KSparse
+from nsae.images.components import Components
+from nsae.images.features import PatchFeatures
+from nsae.images.settings import settle
+from nsae.images.shrinking import shrink
+from nsae.threads import Threads
+
+Features = Callable[[np.ndarray], np.ndarray]  # images to rows
+
+
+def at_norm_1(F: np.ndarray) -> np.ndarray:
+    return F / np.maximum(np.linalg.norm(F, axis=1, keepdims=True), 1e-12)
+
+
+def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., ImageEncoder]) -> Iterator:
+    """(name, features) of each, from a fitted encoder; ``learn(images, **changes)`` fits another one."""
+    geometry = encoder.geometry_
+    for name, change in {
+        "smaller ones": {"patch": geometry.patch - 2},
+        "larger ones": {"patch": geometry.patch + 4},
+    }.items():
+        other = learn(images, **change)
+        yield (
+            f"patches of two sizes: and {name}",
+            lambda X, other=other: at_norm_1(np.hstack([encoder.pooled(X), other.pooled(X)])),
+        )
+    yield "pooling: sums, no root", lambda X: at_norm_1(encoder.pooled(X) ** 2)
+    yield "pooling: maxima", lambda X: pooled_by(encoder, X, Maxima)
+    yield (
+        "pooling: maxima, and sums beside",
+        (lambda X: at_norm_1(np.hstack([encoder.pooled(X), pooled_by(encoder, X, Maxima)]))),
+    )
+    yield "two-sided patch codes", lambda X: pooled_by(encoder, X, TwoSided)
+    if geometry.color:
+        opponent = learn(opponent_colors(images))
+        yield "opponent colors", lambda X: opponent.pooled(opponent_colors(X))
+
+
+def pooled_by(encoder: ImageEncoder, images: np.ndarray, kind: type[PatchFeatures]) -> np.ndarray:
+    """Pooled vectors by another kind of features over the same patch layer."""
+    features = kind.of(encoder.geometry_, encoder.patch_model_, encoder.whitening_)
+    with Threads(encoder.n_threads) as threads:
+        return np.concatenate(
+            [
+                features(images[start : start + 1000], backend="numpy", threads=threads)
+                for start in range(0, len(images), 1000)
+            ]
+        )
+
+
+class Maxima(PatchFeatures):
+    """The largest value of a unit in a cell, in place of the sum."""
+
+    def _add(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
+        Z = KSparse(self.k)(Y + self.b)  # (P, h)
+        for level in cells.T:
+            for cell in np.unique(level):
+                np.maximum(sums[cell], Z[level == cell].max(axis=0), out=sums[cell])
+
+
+class TwoSided(PatchFeatures):
+    """Each unit twice, for a pattern and for its opposite: W and −W."""
+
+    def __init__(self, geometry, W: np.ndarray, b: np.ndarray, k: int):
+        super().__init__(geometry, np.concatenate([W, -W]), np.concatenate([b, b]), k)
+
+
+def opponent_colors(images: np.ndarray) -> np.ndarray:
+    """Brightness, red against green, blue against yellow: (n, H, W, 3) uint8."""
+    R, G, B = np.moveaxis(images.astype(np.float32), -1, 0)
+    return np.stack([(R + G + B) / 3, (R - G + 255) / 2, (2 * B - R - G + 510) / 4], axis=-1).astype(np.uint8)
+
+
+# ---- what comes after the features
+
+
+def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int) -> tuple[Codes, Codes]:
+    """Codes of rows F (n, f), of which components and the second autoencoder learn, and of G (m, f)."""
+    settled = settle(encoder, np.empty((1, *encoder.geometry_.shape), np.uint8))[1]
+    components = Components.fit(F, settled["components"], encoder.whiten, np.random.default_rng(seed))
+    T, U = components(F), components(G)  # (n, m), (m, m)
+    model = SparseAutoencoder(
+        encoder.n_units,
+        k=encoder.k_fit,
+        init="scaled samples",
+        epochs=encoder.epochs,
+        decay="linear",
+        random_state=seed,
+    ).fit(T)
+    shrink(model, T, settled["shrink"])
+    model.set_params(k=encoder.k).autoencoder_.g = KSparse(encoder.k)
+    return model.encode(T), model.encode(U)
+
+
+def third_layer(encoder: ImageEncoder, codes: Codes, queries: Codes, seed: int) -> tuple[Codes, Codes]:
+    """Codes of codes: components of the second layer's, and the same again."""
+    Z, Y = (np.sqrt(at_norm_1(c.to_dense())) for c in (codes, queries))
+    return second_layer(encoder, Z, Y, seed)
