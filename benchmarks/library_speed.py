@@ -1,0 +1,157 @@
+"""What a folder of photos costs: decoding and encoding it, finding out that nothing is new, taking in one photo.
+
+    python benchmarks/library_speed.py [--photos FOLDER] [--rounds N] [--quick] [--json]
+
+Photos are Corel-1K's, unpacked into a temporary folder, or copies of those in a folder of yours.  Also: do the
+shares of explain() add up to the similarity?
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ranking import say
+
+from nsae import CodeIndex, Codes, ImageEncoder
+from nsae.datasets import data_folder
+from nsae.images import ImageLibrary, find_images, load_images
+from nsae.retrieval.brute_force import METRICS
+
+PAIRS = 10_000
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
+
+
+def unpacked(folder: Path, photos: str | None, most: int | None) -> list[Path]:
+    """The photos as files in ``folder``, in the order of their names."""
+    if photos is None:
+        with tarfile.open(data_folder() / "corel1k.tar") as archive:
+            archive.extractall(folder, filter="data")
+    else:
+        for i, path in enumerate(find_images(photos)):
+            shutil.copyfile(path, folder / f"{i:06d}{path.suffix}")
+    paths = find_images(folder)
+    for path in paths[most:]:
+        path.unlink()
+    return paths[:most]
+
+
+def similarity(metric: str, distance: float, q2: float, z2: float) -> float:
+    """What the shares of ``explain`` are to add up to, from the distance that ``search`` reports."""
+    return {
+        "cosine": 1 - distance,
+        "dot": -distance,
+        "l2": 1 - distance**2 / (q2 + z2),
+        "jaccard": 1 - distance,
+        "hamming": 1 - distance / (q2 + z2),
+    }[metric]
+
+
+def explained(codes: Codes, pairs: int) -> dict[str, float]:
+    """By metric, the largest difference between the sum of the shares and the similarity, over random pairs."""
+    rng = np.random.default_rng(0)
+    worst = {}
+    for metric in METRICS:
+        index = CodeIndex(codes.n_units, metric=metric)
+        index.add(codes)
+        squares = codes.counts if metric in ("jaccard", "hamming") else codes.norms() ** 2  # (n,)
+        worst[metric], queries = 0.0, rng.integers(len(codes), size=100)
+        for q in queries:
+            rows = rng.integers(len(codes), size=-(-pairs // len(queries)))
+            hits = index.search(codes[int(q)], len(codes))
+            distance = np.empty(len(codes))
+            distance[hits.rows[0]] = hits.distances[0]
+            for row in rows:
+                total = sum(share for _, share in index.explain(codes[int(q)], int(row), top=codes.n_units))
+                expected = similarity(metric, distance[row], float(squares[q]), float(squares[row]))
+                scale = max(1.0, abs(expected))  # a dot product is no share of 1
+                worst[metric] = max(worst[metric], abs(total - expected) / scale)
+    return worst
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place, "photos")
+        root.mkdir()
+        paths = unpacked(root, options.photos, 60 if options.quick else None)
+        newcomer, *paths = paths
+        shutil.move(newcomer, place)
+        say(f"{len(paths)} photos; learning")
+        fit_s, encoder = timed(lambda: ImageEncoder(random_state=0).fit(paths))
+        encoder.encode(paths[:20])
+        decoded, encoded = [], []
+        images, _ = load_images(paths, side=encoder.geometry_.side)
+        for _ in range(options.rounds):
+            decoded.append(len(paths) / timed(lambda: encoder.encode(paths))[0])
+            encoded.append(len(paths) / timed(lambda: encoder.encode(images))[0])
+        codes = encoder.encode(images)
+
+        library = ImageLibrary(encoder, root)
+        library.save(Path(place, "library"))
+        first_s, report = timed(library.update)
+        say(f"first update: {report}")
+        unchanged, one_new = [], []
+        for _ in range(options.rounds):
+            seconds, opened = timed(lambda: ImageLibrary.open(Path(place, "library")))
+            again, report = timed(opened.update)
+            assert set(report.counts().values()) == {0}, report
+            unchanged.append(seconds + again)
+            shutil.copy(Path(place, newcomer.name), root)
+            seconds, report = timed(opened.update)
+            assert len(report.added) == 1, report
+            one_new.append(seconds)
+            os.unlink(root / newcomer.name)
+            opened.update()
+        say("explaining")
+        return {
+            "photos": len(paths),
+            "fit_s": fit_s,
+            "photos_per_s": float(np.median(decoded)),
+            "arrays_per_s": float(np.median(encoded)),
+            "first_update_s": first_s,
+            "unchanged_s": float(np.median(unchanged)),
+            "one_new_s": float(np.median(one_new)),
+            "explain_error": explained(codes, 200 if options.quick else PAIRS),
+        }
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quick", action="store_true", help="60 photos: to see that it runs")
+    parser.add_argument("--photos", metavar="FOLDER", help="copies of these instead of Corel-1K")
+    parser.add_argument("--rounds", type=int, default=5, help="medians of so many (5)")
+    options = parser.parse_args(argv)
+    result = run(options)
+    print(f"{result['photos']} photos, {os.cpu_count()} processors")
+    print(f"  learning an encoder                        {result['fit_s']:8.2f} s")
+    print(f"  decoding and encoding                      {result['photos_per_s']:8.0f} photos/s")
+    print(f"  encoding alone                             {result['arrays_per_s']:8.0f} photos/s")
+    print(f"  a library's first update                   {result['first_update_s']:8.2f} s")
+    print(f"  opening it, and an update with no news     {result['unchanged_s']:8.3f} s")
+    print(f"  an update with one new photo               {result['one_new_s']:8.3f} s")
+    print("Shares of explain(), added up, less the similarity; largest of random pairs")
+    for metric, error in result["explain_error"].items():
+        print(f"  {metric:10} {error:.1e}")
+    if options.json:
+        print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
