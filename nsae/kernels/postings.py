@@ -19,13 +19,24 @@ def squared_norms(indptr, values, squares):
 
 
 @njit(**KERNEL)
-def fill_postings(indptr, units, values, scales, window, begins, starts, rows, levels, steps):
+def strongest_units(indptr, units, values, strongest):
+    """Twin of ``nsae.retrieval.postings._strongest_units``; what is there stays for rows without a unit."""
+    for i in range(len(strongest)):
+        most = values.dtype.type(-1)
+        for e in range(indptr[i], indptr[i + 1]):
+            if abs(values[e]) > most:
+                most, strongest[i] = abs(values[e]), units[e]
+
+
+@njit(**KERNEL)
+def fill_postings(indptr, units, values, scales, order, window, begins, starts, rows, levels, steps):
     """Twin of ``nsae.retrieval.postings.Postings._fill``."""
     one, most = np.float32(1), np.float32(255)
-    n, h, windows = len(indptr) - 1, len(starts), starts.shape[1] - 1
+    h, windows = len(starts), starts.shape[1] - 1
     for w in range(windows):
-        for unit in units[indptr[w * window] : indptr[min((w + 1) * window, n)]]:
-            starts[unit, w + 1] += 1
+        for i in order[w * window : (w + 1) * window]:
+            for unit in units[indptr[i] : indptr[i + 1]]:
+                starts[unit, w + 1] += 1
     for j in range(h):
         for w in range(windows):
             starts[j, w + 1] += starts[j, w]
@@ -33,10 +44,10 @@ def fill_postings(indptr, units, values, scales, window, begins, starts, rows, l
     free = begins[:h].copy()  # by unit, the place of its next entry
     step, negative = np.empty(h, np.float32), np.empty(h, np.bool_)  # in a window
     for w in range(windows):
-        first, last = w * window, min((w + 1) * window, n)
+        members = order[w * window : (w + 1) * window]
         if len(levels) > 0:
             step[:], negative[:] = 0, False
-            for i in range(first, last):
+            for i in members:
                 for e in range(indptr[i], indptr[i + 1]):
                     unit = units[e]
                     step[unit] = max(step[unit], np.float32(abs(np.float64(values[e]) / scales[i])))
@@ -44,12 +55,13 @@ def fill_postings(indptr, units, values, scales, window, begins, starts, rows, l
             for j in range(h):
                 step[j] = max(step[j] / most, TINY)
                 steps[j, w] = -step[j] if negative[j] else step[j]
-        for i in range(first, last):
+        for s in range(len(members)):
+            i = members[s]
             for e in range(indptr[i], indptr[i + 1]):
                 unit = units[e]
                 place = free[unit]
                 free[unit] += 1
-                rows[place] = i - first
+                rows[place] = s
                 if len(levels) > 0:
                     size = np.float32(abs(np.float64(values[e]) / scales[i]))
                     levels[place] = np.uint8(min(max(np.ceil(size / step[unit]), one), most))

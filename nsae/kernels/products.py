@@ -37,7 +37,7 @@ def search_products(
     distances, found, counts = hits
     k, size = distances.shape[1], min(products.shape[1], len(squares) - first)
     zz = squares[first : first + size]
-    ascending = np.empty(0, np.uint16)
+    members, places = np.arange(first, first + size), np.empty(0, np.uint16)
     # |sum of float32 − q·z| ≤ h 2⁻²⁴ ‖q‖‖z‖ in whatever order it is made (Higham 2002, 3.5), and the
     # factors are rounded, too; supports give whole numbers, which are exact
     error = np.float32((len(query) + 16) * 2.0**-23)
@@ -60,10 +60,10 @@ def search_products(
         for e in range(start, stop):
             query[q_units[e]] = q_factors[e]
         counts[i] = _look_closer(
-            first,
             size,
             scores,
-            ascending,
+            places,
+            members,
             query,
             qq,
             codes,

@@ -124,8 +124,8 @@ def _worth(factor, step, scale):
 
 
 @njit(**KERNEL)
-def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
-    """Scores of a window's rows: not below what each row's product with the query is worth.
+def _accumulate(query, lists, w, members, squares, scale, share, metric, scores):
+    """Scores of a window's rows, its ``members``: not below what each row's product with the query is worth.
 
     Cosine: q·z / (‖q‖‖z‖), where ``scale`` is ‖q‖.  Dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.
     Supports: |A ∩ B| − ``share`` |B|, and 2 |A ∩ B| − |B|.  Scores past the window's end are −∞.
@@ -134,15 +134,15 @@ def _accumulate(query, lists, w, size, zz, scale, share, metric, scores):
     """
     units, factors = query
     begins, starts, rows, levels, steps = lists
-    error = np.float32(0)
+    error, size = np.float32(0), len(members)
     padded = -(-size // BLOCK) * BLOCK
     scores[size:padded] = -np.inf
     if metric in (COSINE, DOT):
         scores[:size] = 0
     else:
         weight = 0.5 / scale if metric == L2 else (share if metric == JACCARD else 1.0)
-        for i in range(size):
-            scores[i] = np.float32(0.0 - weight * zz[i])
+        for s in range(size):
+            scores[s] = np.float32(0.0 - weight * squares[min(np.int64(members[s]), len(squares) - 1)])
     for e in range(len(units)):
         j = units[e]
         start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
@@ -210,18 +210,18 @@ def _enter(distances, rows, count, distance, i):
 
 
 @njit(**KERNEL)
-def _look_closer(first, size, scores, places, query, qq, codes, squares, bounds, metric, conditions, hits):
+def _look_closer(size, scores, places, members, query, qq, codes, squares, bounds, metric, conditions, hits):
     """Take in the rows of a window whose score is above the bar, if they are near enough indeed.
 
-    The s-th score is of row ``first + s``, or ``first + places[s]`` if there are ``places``.
+    The s-th score is of row ``members[s]``, or ``members[places[s]]`` if there are ``places``.
     """
     indptr, units, values = codes
     scale, share, slack, lowest = bounds
     allowed, excluded = conditions
     distances, rows, count, limit = hits
-    k, ascending = len(distances), len(places) == 0
+    k, n = len(distances), len(squares)
     worst = np.float64(distances[0]) if count == k else limit
-    reach = worst if ascending else _next(worst)  # a row that comes later may win a tie
+    reach = _next(worst)  # rows do not come in order, so one that comes later may win a tie
     bar = max(lowest, np.float32(_bar(reach, qq, scale, share, slack, metric)))
     for begin in range(0, size, BLOCK):
         block = scores[begin : begin + BLOCK]
@@ -241,9 +241,9 @@ def _look_closer(first, size, scores, places, query, qq, codes, squares, bounds,
                 if not run[s] > bar:
                     continue
                 place = begin + r + s
-                i = first + (place if ascending else np.int64(places[place]))
-                if i == excluded or (len(allowed) > 0 and not allowed[i]):
-                    continue
+                i = np.int64(members[place if len(places) == 0 else np.int64(places[place])])
+                if i >= n or i == excluded or (len(allowed) > 0 and not allowed[i]):
+                    continue  # none is n or above, unless a mapped file is damaged
                 if metric >= JACCARD:  # the score tells how many units are common
                     whole = np.float64(run[s]) + (share if metric == JACCARD else 1.0) * squares[i]
                     dot = np.rint(whole if metric == JACCARD else 0.5 * whole)
@@ -256,7 +256,7 @@ def _look_closer(first, size, scores, places, query, qq, codes, squares, bounds,
                     count = _enter(distances, rows, count, distance, i)
                     if count == k:
                         worst = np.float64(distances[0])
-                        reach = worst if ascending else _next(worst)
+                        reach = _next(worst)
                         new_share = _share(worst) if metric == JACCARD else share
                         bar = max(lowest, np.float32(_bar(reach, qq, scale, new_share, slack, metric)))
     return count
@@ -310,34 +310,36 @@ def _accumulate_few(query, lists, w, scale, sums, places, scores):
 
 
 @njit(**KERNEL)
-def _take_others(first, size, sums, distance, conditions, hits):
-    """Take in rows that share no unit with the query, all at this distance, as long as there is room."""
+def _take_others(members, n, sums, distance, conditions, hits):
+    """Take in the rows of a window that share no unit with the query, all at this distance, of n rows in all."""
     allowed, excluded = conditions
     distances, rows, count, limit = hits
     if np.float64(distance) >= limit:
         return count
-    for s in range(size):
-        i = first + s
+    for s in range(len(members)):
+        i = np.int64(members[s])
+        if sums[s] != 0 or i >= n or i == excluded or (len(allowed) > 0 and not allowed[i]):
+            continue
         if count == len(distances) and (
             distances[0] < distance or (distances[0] == distance and rows[0] < i)
         ):
-            break
-        if sums[s] == 0 and i != excluded and (len(allowed) == 0 or allowed[i]):
-            count = _enter(distances, rows, count, distance, i)
+            continue
+        count = _enter(distances, rows, count, distance, i)
     return count
 
 
 @njit(**KERNEL)
 def search_postings(
-    queries, scales, codes, squares, lists, window, metric, conditions, limit, hits, scratch, lo, hi
+    queries, scales, codes, squares, order, lists, window, metric, conditions, limit, hits, scratch, lo, hi
 ):
     """The k nearest rows of each query lo:hi, as ``nsae.retrieval.search`` finds them by ``BruteForce``.
 
-    ``queries`` are (indptr, units, factors, ‖q‖²), ``scales`` (q,) see :func:`_accumulate`, ``conditions``
-    (allowed (n,) bool or (0,), excluded (q,) row or −1); only rows at distances below ``limit`` count.
-    ``hits``: distances (q, k) float32, rows (q, k) int64 and counts (q,) int64, which are 0 at the start;
-    they are in no order: see :func:`sort_hits`.  ``scratch``: scores (2¹⁶,) float32; sums (2¹⁶,) float32
-    and a query (h,) float64, zeros, which they are again at the end; places (2¹⁶ + 1,) uint16.
+    ``order`` and ``lists`` are those of ``nsae.retrieval.postings``.  ``queries`` are (indptr, units, factors,
+    ‖q‖²), ``scales`` (q,) see :func:`_accumulate`, ``conditions`` (allowed (n,) bool or (0,), excluded (q,) row
+    or −1); only rows at distances below ``limit`` count.  ``hits``: distances (q, k) float32, rows (q, k) int64
+    and counts (q,) int64, which are 0 at the start; they are in no order: see :func:`sort_hits`.  ``scratch``:
+    scores (2¹⁶,) float32; sums (2¹⁶,) float32 and a query (h,) float64, zeros, which they are again at the end;
+    places (2¹⁶ + 1,) uint16.
     """
     q_indptr, q_units, q_factors, q_squares = queries
     allowed, excluded = conditions
@@ -346,31 +348,31 @@ def search_postings(
     n, k = len(squares), distances.shape[1]
     lanes = np.empty(LANES, np.float32)
     for w in range(lists[1].shape[1] - 1):
-        first = w * window
-        size = min(window, n - first)
-        zz = squares[first : first + size]
+        members = order[w * window : (w + 1) * window]
         for i in range(lo, hi):
             start, stop = q_indptr[i], q_indptr[i + 1]
             units, factors, qq = q_units[start:stop], q_factors[start:stop], q_squares[i]
             full = counts[i] == k
             share = _share(np.float64(distances[i, 0]) if full else limit)
             slack = (len(units) + 16) * 2.0**-22
-            few = metric in (COSINE, DOT) and FEW * _entries(units, lists[1], w) < size
+            few = metric in (COSINE, DOT) and FEW * _entries(units, lists[1], w) < len(members)
             if few:
                 m, error = _accumulate_few((units, factors), lists, w, scales[i], sums, places, scores)
             else:
-                m = size
-                error = _accumulate((units, factors), lists, w, size, zz, scales[i], share, metric, scores)
+                m = len(members)
+                error = _accumulate(
+                    (units, factors), lists, w, members, squares, scales[i], share, metric, scores
+                )
             lowest = np.float32(-np.inf)
             if not full and error < np.inf and len(allowed) == 0 and k < LANES <= m:
                 lowest = np.float32(_first_bar(m, scores, k, slack, error, lanes))
             for e in range(len(units)):
                 query[units[e]] = factors[e]
             counts[i] = _look_closer(
-                first,
                 m,
                 scores,
                 places[: m if few else 0],
+                members,
                 query,
                 qq,
                 codes,
@@ -386,8 +388,8 @@ def search_postings(
                 other = np.float32(1.0 if metric == COSINE else 0.0)  # (23), (25) of nothing shared
                 if counts[i] < k or distances[i, 0] >= other:
                     counts[i] = _take_others(
-                        first,
-                        size,
+                        members,
+                        n,
                         sums,
                         other,
                         (allowed, excluded[i]),

@@ -10,7 +10,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.retrieval.brute_force import BINARY, squared_norms_of
 
-VERSION = 2  # of what the arrays mean, where they are stored
+VERSION = 3  # of what the arrays mean, where they are stored
 WINDOW = 1 << 14  # rows: their scores, 64 kB, stay in a core's second cache, and a row's place fits 16 bits
 LEVELS = 255  # of a value in 8 bits; 0 is not one of them
 TINY = np.float32(1e-30)  # no step is smaller, so that a score is 0 only where nothing is shared
@@ -18,10 +18,12 @@ TINY = np.float32(1e-30)  # no step is smaller, so that a score is 0 only where 
 
 @dataclass(frozen=True, eq=False)
 class Postings:
-    """Lists of rows by unit, each cut into windows: of rows w · 2¹⁴ and following, the window w.
+    """Lists of rows by unit, each cut into windows of 2¹⁴ rows.
 
-    A search goes window by window, and in it unit by unit.  A unit's part in the next window follows that
-    in this one, where memory is read ahead.
+    Rows that are most active in the same unit stand together, in ``order``: images of one kind fill a few
+    windows, and a query for that kind finds hardly anything to add up in the others.  A search goes window by
+    window, and in it unit by unit.  A unit's part in the next window follows that in this one, where memory
+    is read ahead.
 
     A value is known by its level: it is at most ``levels · steps`` in size, and less by a step at most.
     So a sum over the units that a row shares with a query is a bound on their product, whatever the
@@ -29,12 +31,14 @@ class Postings:
 
     Attributes
     ----------
+    order : (n,) uint32
+        The rows by their strongest unit, the first of equals: window w has ``order[w · 2¹⁴ : (w + 1) · 2¹⁴]``.
     begins : (h + 1,) int64
-        Unit j owns the entries ``begins[j]:begins[j + 1]``; its rows ascend.
+        Unit j owns the entries ``begins[j]:begins[j + 1]``, window after window.
     starts : (h, windows + 1) uint32
         Of them, those in window w are from ``starts[j, w]`` to ``starts[j, w + 1]``.
     rows : (nnz,) uint16
-        The row of each entry, counted from the window's first.
+        The row of each entry, by its place in the window; the places ascend.
     levels : (nnz,) uint8
         From 1 to 255; of supports (Jaccard, Hamming) there are none, (0,).
     steps : (h, windows) float32
@@ -45,6 +49,7 @@ class Postings:
         ‖z‖² of each row, for supports the number of its units.
     """
 
+    order: np.ndarray
     begins: np.ndarray
     starts: np.ndarray
     rows: np.ndarray
@@ -57,19 +62,22 @@ class Postings:
         """Made from codes; ``compiled`` by Numba, which gives the same arrays sooner."""
         squares = _squared_norms(codes, metric, compiled)  # (n,)
         h, windows = codes.n_units, -(-len(codes) // WINDOW)
+        order = np.argsort(_strongest_units(codes, compiled), kind="stable").astype(np.uint32)  # (n,)
         begins = np.zeros(h + 1, np.int64)
         starts = np.zeros((h, windows + 1), np.uint32)
         steps = np.zeros((h, 0 if metric in BINARY else windows), np.float32)
         rows = np.empty(len(codes.units), np.uint16)  # (nnz,)
         levels = np.empty(0 if metric in BINARY else len(rows), np.uint8)
-        made = cls(begins, starts, rows, levels, steps, squares)
+        made = cls(order, begins, starts, rows, levels, steps, squares)
         scales = np.sqrt(squares) if metric == "cosine" else np.ones(len(codes))  # (n,)
         if compiled:
             from nsae import kernels
 
-            kernels.fill_postings(codes.indptr, codes.units, codes.values, scales, WINDOW, *made.lists())
+            kernels.fill_postings(
+                codes.indptr, codes.units, codes.values, scales, order, WINDOW, *made.lists()
+            )
         else:
-            made._fill(codes, scales)
+            made._fill(codes[order], scales[order])
         return made
 
     def lists(self) -> tuple[np.ndarray, ...]:
@@ -88,6 +96,7 @@ class Postings:
         """
         windows, n_values = -(-len(codes) // WINDOW), 0 if metric in BINARY else len(codes.units)
         expected = {
+            "order": ((len(codes),), np.uint32),
             "begins": ((codes.n_units + 1,), np.int64),
             "starts": ((codes.n_units, windows + 1), np.uint32),
             "rows": ((len(codes.units),), np.uint16),
@@ -115,14 +124,16 @@ class Postings:
 
     def rows_of(self, unit: int) -> np.ndarray:
         """The rows where a unit is active, ascending, int64."""
-        rows = self.rows[self.begins[unit] : self.begins[unit + 1]].astype(np.int64)
-        return rows + np.repeat(np.arange(self.starts.shape[1] - 1), np.diff(self.starts[unit])) * WINDOW
+        places = self.rows[self.begins[unit] : self.begins[unit + 1]].astype(np.int64)
+        places += np.repeat(np.arange(self.starts.shape[1] - 1), np.diff(self.starts[unit])) * WINDOW
+        return np.sort(self.order[places].astype(np.int64))
 
     def document_frequencies(self) -> np.ndarray:
         """(h,) int64: in how many rows each unit is active."""
         return np.diff(self.begins)
 
     def _fill(self, codes: Codes, scales: np.ndarray) -> None:
+        """From codes and scales in ``order``."""
         by_unit = np.argsort(codes.units, kind="stable")  # (nnz,)
         units, rows = codes.units[by_unit], codes.row_of_entry()[by_unit]
         windows = rows // WINDOW  # (nnz,)
@@ -148,3 +159,21 @@ def _squared_norms(codes: Codes, metric: str, compiled: bool) -> np.ndarray:
     squares = np.empty(len(codes))  # (n,)
     kernels.squared_norms(codes.indptr, codes.values, squares)
     return squares
+
+
+def _strongest_units(codes: Codes, compiled: bool) -> np.ndarray:
+    """(n,) int32: the unit of each row's largest value in size, the first of equals; h if no unit is active."""
+    strongest = np.full(len(codes), codes.n_units, np.int32)
+    if compiled:
+        from nsae import kernels
+
+        kernels.strongest_units(codes.indptr, codes.units, codes.values, strongest)
+        return strongest
+    active = np.flatnonzero(codes.counts)  # rows
+    if len(active):
+        sizes = np.abs(codes.values)  # (nnz,)
+        largest = np.maximum.reduceat(sizes, codes.indptr[active])  # (active,)
+        entries = np.flatnonzero(sizes == np.repeat(largest, codes.counts[active]))
+        rows, first = np.unique(codes.row_of_entry()[entries], return_index=True)
+        strongest[rows] = codes.units[entries[first]]
+    return strongest

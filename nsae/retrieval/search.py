@@ -226,6 +226,7 @@ class _Loop:
                 self._scales(),
                 (codes.indptr, codes.units, codes.values),
                 postings.squared_norms,
+                postings.order,
                 postings.lists(),
                 WINDOW,
                 metric,

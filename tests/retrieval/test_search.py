@@ -305,6 +305,8 @@ def test_postings_bound_every_value_from_above(monkeypatch, rng, metric):
     small_windows(monkeypatch)
     Z = codes(rng, 2100, 30, 0.2, values=[0.1, -3.0, 1 / 3, 1e-3])
     lists = Postings.of(filled(Z).codes, metric)
+    strongest = np.where(Z.any(axis=1), np.abs(Z).argmax(axis=1), 30)
+    assert lists.order.tolist() == np.argsort(strongest, kind="stable").tolist()
     for unit in range(30):
         assert lists.rows_of(unit).tolist() == np.flatnonzero(Z[:, unit]).tolist()
     assert lists.document_frequencies().tolist() == np.count_nonzero(Z, axis=0).tolist()
@@ -314,7 +316,7 @@ def test_postings_bound_every_value_from_above(monkeypatch, rng, metric):
     for unit, begin in enumerate(lists.begins[:-1]):
         for w in range(3):
             entries = slice(begin + int(lists.starts[unit, w]), begin + int(lists.starts[unit, w + 1]))
-            rows = lists.rows[entries].astype(int) + WINDOW * w
+            rows = lists.order[lists.rows[entries].astype(int) + WINDOW * w]
             step = abs(lists.steps[unit, w])
             assert (lists.steps[unit, w] < 0) == (Z[rows, unit] < 0).any()
             bound = lists.levels[entries] * step
