@@ -53,13 +53,11 @@ def unpacked(folder: Path, photos: str | None, most: int | None) -> list[Path]:
 
 def similarity(metric: str, distance: float, q2: float, z2: float) -> float:
     """What the shares of ``explain`` are to add up to, from the distance that ``search`` reports."""
-    return {
-        "cosine": 1 - distance,
-        "dot": -distance,
-        "l2": 1 - distance**2 / (q2 + z2),
-        "jaccard": 1 - distance,
-        "hamming": 1 - distance / (q2 + z2),
-    }[metric]
+    if metric in ("cosine", "jaccard"):
+        return 1 - distance
+    if metric == "dot":
+        return -distance
+    return 1 - (distance**2 if metric == "l2" else distance) / (q2 + z2 or 1)
 
 
 def explained(codes: Codes, pairs: int) -> dict[str, float]:
@@ -80,7 +78,7 @@ def explained(codes: Codes, pairs: int) -> dict[str, float]:
                 total = sum(share for _, share in index.explain(codes[int(q)], int(row), top=codes.n_units))
                 expected = similarity(metric, distance[row], float(squares[q]), float(squares[row]))
                 scale = max(1.0, abs(expected))  # a dot product is no share of 1
-                worst[metric] = max(worst[metric], abs(total - expected) / scale)
+                worst[metric] = float(np.maximum(worst[metric], abs(total - expected) / scale))  # NaN stays
     return worst
 
 

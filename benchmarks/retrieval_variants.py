@@ -37,7 +37,7 @@ def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., Ima
             f"patches of two sizes: and {name}",
             lambda X, other=other: at_norm_1(np.hstack([encoder.pooled(X), other.pooled(X)])),
         )
-    yield "pooling: sums, no root", lambda X: at_norm_1(encoder.pooled(X) ** 2)
+    yield "pooling: sums, no root", lambda X: without_root(encoder, X)
     yield "pooling: maxima", lambda X: pooled_by(encoder, X, Maxima)
     yield (
         "pooling: maxima, and sums beside",
@@ -47,6 +47,14 @@ def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., Ima
     if geometry.color:
         opponent = learn(opponent_colors(images))
         yield "opponent colors", lambda X: opponent.pooled(opponent_colors(X))
+
+
+def without_root(encoder: ImageEncoder, images: np.ndarray) -> np.ndarray:
+    """Pooled vectors as they are before the root, but for colours beside them."""
+    F = encoder.pooled(images)  # (n, f)
+    patches = F[:, : encoder._features._n_pooled]  # a view
+    patches[:] = at_norm_1(patches**2) * np.linalg.norm(patches, axis=1, keepdims=True)
+    return F
 
 
 def pooled_by(encoder: ImageEncoder, images: np.ndarray, kind: type[PatchFeatures]) -> np.ndarray:
@@ -91,7 +99,7 @@ def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int)
     """Codes of rows F (n, f), of which components and the second autoencoder learn, and of G (m, f)."""
     settled = settle(encoder, np.empty((1, *encoder.geometry_.shape), np.uint8))[1]
     components = Components.fit(F, settled["components"], encoder.whiten, np.random.default_rng(seed))
-    T, U = components(F), components(G)  # (n, m), (m, m)
+    T, U = components(F), components(G)
     model = SparseAutoencoder(
         encoder.n_units,
         k=encoder.k_fit,

@@ -50,7 +50,7 @@ class ImageEncoder(Parameters):
     Parameters
     ----------
     n_units, k : int
-        Units of the second autoencoder, and how many are active in an image's code.
+        Units of the second autoencoder, and how many are active in an image's code at most.
     k_fit : int
         How many are active an image while the second one learns.  A unit that has to reconstruct images
         alone comes to stand for one kind of image; one of 32 that add up stands for a part, and parts say
@@ -76,7 +76,8 @@ class ImageEncoder(Parameters):
         0 leaves the components as they are, 1 makes their variances equal; between them, a power.
     shrink : float, optional
         θ of Eq. (36): what is taken off each activation, as a share of the usual largest one.  By default
-        0.2 for small images, and 0, nothing, for photos.
+        0.2 for small images, and 0, nothing, for photos.  An image unlike all that were learned from may get
+        a code of zeros, which matches nothing.
     contrast_eps : float
         Of Eq. (29), for pixels in [0, 1].
     zca_eps : float, optional

@@ -20,7 +20,7 @@ from nsae.images.patches import Whitening, cut_patches, fold, normalise_contrast
 from nsae.images.pooling import cells_of, pool, root_and_norm
 from nsae.threads import Threads
 
-GROUP_BYTES = 1 << 20  # of patches that are cut and normalised at once, in few calls: threads wait for each
+GROUP_BYTES = 1 << 20  # of patches, or sums, that go through NumPy at once: threads wait for each call
 PATCHES = 512  # that go through the product at once: with 512 units, their pre-activation is 1 MB
 LANES = 64  # of the compiled selection: see kernels.select_and_pool
 
@@ -119,7 +119,7 @@ class PatchFeatures:
         F = np.empty((len(images), self.n_features), np.float32)  # (n, n_features)
         compiled = resolve_backend(backend) == "numba"
         P, d, h = len(self._cells), self.geometry.n_pixels, len(self.b)
-        group = max(1, GROUP_BYTES // (4 * P * d))  # images
+        group = max(1, GROUP_BYTES // max(4 * P * d, 8 * self._n_pooled))  # images
 
         def some(_part: int, lo: int, hi: int) -> None:
             X = np.empty((min(group, hi - lo), P, d), np.float32)  # (group, P, d)

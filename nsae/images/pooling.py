@@ -60,5 +60,7 @@ def root_and_norm(sums: np.ndarray) -> np.ndarray:
     A row of zeros stays zero.
     """
     F = np.sqrt(sums)  # (31) (n, cells·h)
-    norms = np.sqrt(np.einsum("nf,nf->n", F, F))[:, None]  # (n, 1)
+    norms = np.sqrt(
+        np.square(F).sum(axis=1, keepdims=True)
+    )  # (n, 1); not by einsum, which sums one row otherwise
     return np.divide(F, norms, out=np.zeros_like(F), where=norms > 0).astype(np.float32)

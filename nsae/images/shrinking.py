@@ -19,6 +19,8 @@ def shrink(model: SparseAutoencoder, T: np.ndarray, share: float) -> None:
     share : float
         θ, at least 0.  An image whose largest activation is below θ times the usual one gets a code of zeros.
     """
-    largest = model.encode(T).keep(1).values  # (n,), without rows that no unit is active in
+    if share == 0:
+        return
+    largest = model.encode(T).keep(1).values  # one for each row that a unit is active in
     if len(largest):
         model.autoencoder_.encoder.b -= np.float32(share * np.median(largest))  # (36)

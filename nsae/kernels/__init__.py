@@ -23,12 +23,13 @@ from nsae.kernels.dense import (
     squared_output,
     tangent_rows,
 )
+from nsae.kernels.hits import sort_hits
 from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists, unit_squares, update_units
 from nsae.kernels.optimizers import adam, squares
 from nsae.kernels.pooling import select_and_pool
 from nsae.kernels.postings import fill_postings, squared_norms, strongest_units
 from nsae.kernels.products import fill_rows, search_products
-from nsae.kernels.search import BLOCK, distances_to, search_postings, sort_hits
+from nsae.kernels.search import BLOCK, distances_to, search_postings
 
 __all__ = [
     "BLOCK",

@@ -6,6 +6,7 @@ Metrics come as their place in ``nsae.retrieval.brute_force.METRICS``.
 import numpy as np
 from numba import njit
 
+from nsae.kernels.hits import enter
 from nsae.kernels.options import KERNEL
 from nsae.kernels.postings import TINY
 
@@ -14,7 +15,7 @@ BLOCK = 128  # scores that are passed over at once if none of them is above the 
 RUN = 16  # and within such a block
 LANES = 1024  # of the first look at a window, see _first_bar
 ROUNDS = 12  # of halving there
-FEW = 4  # entries times this below a window's rows: see _accumulate_few
+FEW = 2  # entries times this below a window's rows: see _accumulate_few
 
 
 @njit(**KERNEL)
@@ -52,41 +53,6 @@ def distances_to(rows, codes, squares, query, qq, metric, distances):
         start, stop = indptr[i], indptr[i + 1]
         dot = _product(units[start:stop], values[start:stop], query, metric)
         distances[r] = np.float32(_distance(dot, qq, squares[i], metric))
-
-
-@njit(**KERNEL)
-def _sift_down(distances, rows, place, n):
-    """Restore a heap of (distance, row) pairs from ``place`` down; its root is the first to go:
-    the largest distance, and of equal distances the last row."""
-    distance, row = distances[place], rows[place]
-    while True:
-        child = 2 * place + 1
-        if child >= n:
-            break
-        other = child + 1
-        if other < n and (
-            distances[other] > distances[child]
-            or (distances[other] == distances[child] and rows[other] > rows[child])
-        ):
-            child = other
-        if distances[child] < distance or (distances[child] == distance and rows[child] < row):
-            break
-        distances[place], rows[place] = distances[child], rows[child]
-        place = child
-    distances[place], rows[place] = distance, row
-
-
-@njit(**KERNEL)
-def sort_hits(distances, rows, counts, lo, hi):
-    """Bring each query's first ``counts`` pairs into ascending order; ties by row."""
-    for i in range(lo, hi):
-        d, r = distances[i], rows[i]
-        for place in range(counts[i] // 2 - 1, -1, -1):  # fewer than k are no heap yet
-            _sift_down(d, r, place, counts[i])
-        for n in range(counts[i] - 1, 0, -1):
-            d[0], d[n] = d[n], d[0]
-            r[0], r[n] = r[n], r[0]
-            _sift_down(d, r, 0, n)
 
 
 @njit(**KERNEL)
@@ -194,22 +160,6 @@ def _first_bar(size, scores, k, slack, error, lanes):
 
 
 @njit(**KERNEL)
-def _enter(distances, rows, count, distance, i):
-    """Take a row in among the k nearest, of which ``count`` are known; when they are k, the root goes."""
-    k = len(distances)
-    if count == k:
-        distances[0], rows[0] = distance, i
-        _sift_down(distances, rows, 0, k)
-        return count
-    distances[count], rows[count] = distance, i
-    count += 1
-    if count == k:
-        for place in range(k // 2 - 1, -1, -1):
-            _sift_down(distances, rows, place, k)
-    return count
-
-
-@njit(**KERNEL)
 def _look_closer(size, scores, places, members, query, qq, codes, squares, bounds, metric, conditions, hits):
     """Take in the rows of a window whose score is above the bar, if they are near enough indeed.
 
@@ -241,9 +191,12 @@ def _look_closer(size, scores, places, members, query, qq, codes, squares, bound
                 if not run[s] > bar:
                     continue
                 place = begin + r + s
-                i = np.int64(members[place if len(places) == 0 else np.int64(places[place])])
+                place = place if len(places) == 0 else np.int64(places[place])
+                if place >= len(members):
+                    continue  # as no place is, unless a mapped file is damaged; nor is a row n or above
+                i = np.int64(members[place])
                 if i >= n or i == excluded or (len(allowed) > 0 and not allowed[i]):
-                    continue  # none is n or above, unless a mapped file is damaged
+                    continue
                 if metric >= JACCARD:  # the score tells how many units are common
                     whole = np.float64(run[s]) + (share if metric == JACCARD else 1.0) * squares[i]
                     dot = np.rint(whole if metric == JACCARD else 0.5 * whole)
@@ -253,7 +206,7 @@ def _look_closer(size, scores, places, members, query, qq, codes, squares, bound
                 distance = np.float32(_distance(dot, qq, squares[i], metric))
                 tie = count == k and np.float64(distance) == worst and i < rows[0]
                 if np.float64(distance) < worst or tie:
-                    count = _enter(distances, rows, count, distance, i)
+                    count = enter(distances, rows, count, distance, i)
                     if count == k:
                         worst = np.float64(distances[0])
                         reach = _next(worst)
@@ -324,7 +277,7 @@ def _take_others(members, n, sums, distance, conditions, hits):
             distances[0] < distance or (distances[0] == distance and rows[0] < i)
         ):
             continue
-        count = _enter(distances, rows, count, distance, i)
+        count = enter(distances, rows, count, distance, i)
     return count
 
 

@@ -69,6 +69,16 @@ def test_an_image_has_its_code_whatever_is_beside_it(fitted):
         )
 
 
+def test_images_go_through_in_groups_that_change_no_bit(fitted, monkeypatch):
+    from nsae.images import features
+
+    images, _ = bars(40, seed=6)
+    expected = fitted.pooled(images)
+    for size in (1, 1 << 13, 1 << 24):  # one image at a time, a few, all
+        monkeypatch.setattr(features, "GROUP_BYTES", size)
+        assert fitted.pooled(images).tobytes() == expected.tobytes()
+
+
 def test_each_backend_and_any_number_of_threads_give_the_same_bits(fitted):
     pytest.importorskip("numba")
     images, _ = bars(90, seed=4)

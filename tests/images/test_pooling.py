@@ -34,3 +34,10 @@ def test_cells_hold_equally_many_patches():
 
 def test_an_image_without_an_active_unit_stays_zero():
     assert not root_and_norm(np.zeros((2, 5))).any()
+
+
+def test_a_vector_does_not_depend_on_those_beside_it(rng):
+    sums = rng.random((20, 10_752)) * (rng.random((20, 10_752)) < 0.1)
+    together = root_and_norm(sums)
+    for i in (0, 7, 19):
+        assert root_and_norm(sums[i : i + 1]).tobytes() == together[i].tobytes()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nsae.retrieval import CodeIndex, cosine, dot, hamming, jaccard, l2, postings, search
+from nsae.retrieval.conditions import Conditions
 from nsae.retrieval.postings import Postings
 from nsae.retrieval.search import Searcher
 
@@ -323,6 +324,23 @@ def test_postings_bound_every_value_from_above(monkeypatch, rng, metric):
             size = np.abs(Z[rows, unit]) / scales[rows]
             assert (bound >= size * (1 - 1e-6)).all()
             assert (bound - size <= step * 1.001).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("density", [0.02, 0.3])
+def test_damaged_postings_do_not_lead_out_of_the_arrays(monkeypatch, rng, metric, density):
+    """Arrays of the right sizes, as a mapped file has them, with numbers that stand for no row."""
+    pytest.importorskip("numba")
+    small_windows(monkeypatch)
+    Z = codes(rng, 2100, 30, density)
+    whole = filled(Z, metric).codes
+    for name in ("rows", "order"):
+        arrays = Postings.of(whole, metric).arrays()
+        arrays[name][:] = np.iinfo(arrays[name].dtype).max
+        nothing = Conditions(None, np.full(20, -1), None)
+        _, rows = Searcher.stored(whole, metric, arrays).search(whole[:20], 5, nothing, backend="numba")
+        assert rows.min() >= -1
+        assert rows.max() < len(Z)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "jaccard"])
