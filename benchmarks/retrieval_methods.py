@@ -132,9 +132,9 @@ def itq(X: np.ndarray, seed: int, *, bits: int) -> Encode:
 # ---- the same patches as nsae's, in other hands
 
 
-def patches_of(X: np.ndarray, seed: int) -> tuple[Geometry, Whitening, np.ndarray]:
+def patches_of(X: np.ndarray, seed: int, patch: int) -> tuple[Geometry, Whitening, np.ndarray]:
     """ImageEncoder's geometry for these images, its whitening, and whitened patches (n, d)."""
-    encoder = ImageEncoder(n_patches=N_PATCHES)
+    encoder = ImageEncoder(n_patches=N_PATCHES, patch=patch)
     geometry, settled = settle(encoder, X)
     P = encoder._some_patches(some_of(X, seed), geometry, np.random.default_rng(seed), None)
     whitening = Whitening.fit(P, settled["zca_eps"])
@@ -165,11 +165,11 @@ def pooled(geometry: Geometry, W: np.ndarray, b: np.ndarray, code: Callable, gri
     return encode
 
 
-def bag_of_words(X: np.ndarray, seed: int, *, words: int, grid: tuple[int, ...]) -> Encode:
+def bag_of_words(X: np.ndarray, seed: int, *, words: int, patch: int, grid: tuple[int, ...]) -> Encode:
     """Each patch counts for the nearest of k-means' centres: visual words."""
     from sklearn.cluster import MiniBatchKMeans
 
-    geometry, whitening, P = patches_of(X, seed)
+    geometry, whitening, P = patches_of(X, seed, patch)
     means = MiniBatchKMeans(words, batch_size=4096, n_init=1, max_iter=20, random_state=seed).fit(P)
     C = means.cluster_centers_.astype(np.float32)  # (words, d)
     W, b = fold(C, -0.5 * np.einsum("wd,wd->w", C, C), whitening)  # c·x − ‖c‖²/2 is largest for the nearest c
@@ -182,14 +182,14 @@ def bag_of_words(X: np.ndarray, seed: int, *, words: int, grid: tuple[int, ...])
     return pooled(geometry, W, b, nearest, grid)
 
 
-_last: list = []  # images and the dictionary learned from them, which thresholds and grids share
+_last: list = []  # images, side of a patch and the dictionary learned, which thresholds and grids share
 
 
-def learned_dictionary(X: np.ndarray, seed: int, atoms: int) -> tuple:
+def learned_dictionary(X: np.ndarray, seed: int, atoms: int, patch: int) -> tuple:
     """Geometry, whitening, patches, and atoms (atoms, d) of norm 1."""
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
-    geometry, whitening, P = patches_of(X, seed)
+    geometry, whitening, P = patches_of(X, seed, patch)
     learner = MiniBatchDictionaryLearning(
         atoms, alpha=1.0, batch_size=256, max_iter=1, fit_algorithm="cd", n_jobs=None, random_state=seed
     )
@@ -199,19 +199,17 @@ def learned_dictionary(X: np.ndarray, seed: int, atoms: int) -> tuple:
     return geometry, whitening, P, D / np.maximum(np.linalg.norm(D, axis=1, keepdims=True), 1e-12)
 
 
-def dictionary(X: np.ndarray, seed: int, *, atoms: int, threshold: float, grid: tuple[int, ...]) -> Encode:
+def dictionary(
+    X: np.ndarray, seed: int, *, atoms: int, patch: int, threshold: float, grid: tuple[int, ...]
+) -> Encode:
     """scikit-learn's MiniBatchDictionaryLearning; patches are coded by soft thresholds, both signs apart
     summed by their size (Coates and Ng 2011 found thresholds as good as sparse coding, and far faster)."""
-    if not _last or _last[0] is not X:
-        _last[:] = X, learned_dictionary(X, seed, atoms)
-    geometry, whitening, P, D = _last[1]
+    if not _last or _last[0] is not X or _last[1] != patch:
+        _last[:] = X, patch, learned_dictionary(X, seed, atoms, patch)
+    geometry, whitening, P, D = _last[2]
     W, b = fold(D, np.zeros(len(D), np.float32), whitening)
     scale = threshold * float(np.abs(P[:1000] @ D.T).std())
     return pooled(geometry, W, b, lambda Y: np.maximum(np.abs(Y) - scale, 0), grid)
-
-
-def grid_of(X: np.ndarray) -> tuple[int, ...]:
-    return settle(ImageEncoder(), X)[0].grid
 
 
 def _all(**options: list) -> list[dict[str, Any]]:
@@ -234,8 +232,11 @@ METHODS: dict[str, Callable[..., Encode]] = {
 def settings(method: str, X: np.ndarray) -> Iterator[dict[str, Any]]:
     """What is tried of a method on images X."""
     size, color = int(np.prod(X.shape[1:])), X.ndim == 4
-    grids = sorted({(1,), grid_of(X)})
-    units = settle(ImageEncoder(), X)[1]["patch_units"]
+    geometry, settled = settle(ImageEncoder(), X)
+    units, grids, patches = settled["patch_units"], {(1,), geometry.grid}, [geometry.patch]
+    if not color:  # of these images nsae's patches are small, which does not suit the others
+        grids, patches = grids | {(4,)}, [4, 6]
+    grids = sorted(grids)
     yield from {
         "raw": [{}],
         "histogram": _all(bins=[4, 6, 8] if color else [16, 64, 256], root=[True, False]),
@@ -244,6 +245,6 @@ def settings(method: str, X: np.ndarray) -> Iterator[dict[str, Any]]:
         "pca": _all(n=[32, 64, 128, 256], whiten=[0.0, 0.5, 1.0]),
         "random_projection": _all(n=[64, 256, 512]),
         "itq": _all(bits=[b for b in (64, 128, 256, 512) if b <= min(size, len(X) - 1)]),
-        "bag_of_words": _all(words=[units], grid=grids),
-        "dictionary": _all(atoms=[units], threshold=[0.5, 1.0, 2.0], grid=grids),
+        "bag_of_words": _all(words=[units], patch=patches, grid=grids),
+        "dictionary": _all(atoms=[units], patch=patches, threshold=[0.5, 1.0, 2.0], grid=grids),
     }[method]

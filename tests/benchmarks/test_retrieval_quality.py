@@ -69,8 +69,8 @@ OPTIONS = {
     "pca": {"n": 6, "whiten": 0.5},
     "random_projection": {"n": 20},
     "itq": {"bits": 8},
-    "bag_of_words": {"words": 16, "grid": (1, 2)},
-    "dictionary": {"atoms": 16, "threshold": 1.0, "grid": (2,)},
+    "bag_of_words": {"words": 16, "patch": 4, "grid": (1, 2)},
+    "dictionary": {"atoms": 16, "patch": 4, "threshold": 1.0, "grid": (2,)},
 }
 
 
