@@ -46,6 +46,7 @@ def unpacked(folder: Path, photos: str | None, most: int | None) -> list[Path]:
         for i, path in enumerate(find_images(photos)):
             shutil.copyfile(path, folder / f"{i:06d}{path.suffix}")
     paths = find_images(folder)
+    most = len(paths) if most is None else most
     for path in paths[most:]:
         path.unlink()
     return paths[:most]
