@@ -7,7 +7,10 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = "0.1.0"
 
-FAST = ["numba>=0.59", "threadpoolctl>=3.1"]  # the second one keeps BLAS from spinning: see nsae/blas.py
+FAST = [
+    "numba>=0.59",
+    "threadpoolctl>=3.1",
+]  # the second one keeps BLAS from spinning: see nsae/system/blas.py
 IMAGES = ["pillow>=10.1"]
 PLOTS = ["matplotlib>=3.8"]
 ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]
@@ -44,7 +47,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["nsae", "nsae.*"]),
-    package_data={"nsae": ["py.typed", "EQUATIONS.md", "images/gallery.html"]},
+    package_data={"nsae": ["py.typed", "equations/README.md", "images/pictures/gallery.html"]},
     install_requires=["numpy>=1.24"],
     extras_require={
         "fast": FAST,

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from nsae import CodeIndex, Codes, ModelFormatError
-from nsae.retrieval.folder import index_file
+from nsae.retrieval.on_disk.index_folder import index_file
 
 N_UNITS, K = 256, 8
 PHOTOS, A_STEP = 12, 3
@@ -85,7 +85,7 @@ def work(kind: str, folder: Path) -> None:
             index.save(folder / "i.nsae", overwrite=True)
             finished(s)
     else:
-        from nsae.images import library as module
+        from nsae.images.library import image_library as module
 
         module.BATCH, module.SAVE_SECONDS = 2, 0.0
         library = module.ImageLibrary.open(folder / "l.nsae")

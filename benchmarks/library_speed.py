@@ -26,7 +26,7 @@ from ranking import say
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.datasets import data_folder
 from nsae.images import ImageLibrary, find_images, load_images
-from nsae.retrieval.brute_force import METRICS
+from nsae.retrieval.search.brute_force import METRICS
 
 PAIRS = 10_000
 

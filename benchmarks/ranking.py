@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsae import archives, datasets
+from nsae import datasets
+from nsae.datasets import archives
 from nsae.retrieval.metrics import average_precision, precision_at
 
 SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k")

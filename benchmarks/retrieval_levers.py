@@ -21,7 +21,7 @@ from ranking import CRITERION, Problem, held_out, load, measures, quality, say
 from retrieval_variants import second_layer, third_layer, variants
 
 from nsae import CodeIndex, Codes, ImageEncoder
-from nsae.images.settings import settle
+from nsae.images.defaults import settle
 
 SETS = ("fashion_mnist", "cifar10_jpeg", "corel1k")
 SIZE, QUERIES = 5000, 1000

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from nsae import ImageEncoder
-from nsae.images.components import Components
-from nsae.images.features import Geometry
-from nsae.images.patches import Whitening, fold
-from nsae.images.pooling import cells_of, root_and_norm
-from nsae.images.settings import settle
-from nsae.threads import Threads
+from nsae.images.defaults import settle
+from nsae.images.features.patch_features import Geometry
+from nsae.images.features.patches import Whitening, fold
+from nsae.images.features.pca import Components
+from nsae.images.features.pooling import cells_of, root_and_norm
+from nsae.system.threads import Threads
 
 Encode = Callable[[np.ndarray], np.ndarray]
 SOME = 20_000  # images that a method learns from, at most, as ImageEncoder does

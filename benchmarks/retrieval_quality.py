@@ -23,7 +23,7 @@ from ranking import CRITERION, SETS, Problem, held_out, load, quality, say
 from retrieval_report import KS, plot, print_markdown, print_table, read
 
 from nsae import CodeIndex, Codes, ImageEncoder, SparseAutoencoder
-from nsae.images.components import Components
+from nsae.images.features.pca import Components
 from nsae.retrieval import rank_dense
 
 BYTES = 192  # of 32 active units: a unit in 2, its value in 4

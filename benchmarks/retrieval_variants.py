@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from nsae import Codes, ImageEncoder, SparseAutoencoder
-from nsae.activations import KSparse
-from nsae.images.components import Components
-from nsae.images.features import PatchFeatures
-from nsae.images.settings import settle
-from nsae.images.shrinking import shrink
-from nsae.threads import Threads
+from nsae.equations.activations import KSparse
+from nsae.images.defaults import settle
+from nsae.images.features.patch_features import PatchFeatures
+from nsae.images.features.pca import Components
+from nsae.images.features.soft_threshold import shrink
+from nsae.system.threads import Threads
 
 Features = Callable[[np.ndarray], np.ndarray]  # images to rows
 

@@ -26,7 +26,7 @@ from search_codes import ENCODERS, Coder, Images, fashion, pixels, variants
 
 from nsae import CodeIndex, Codes
 from nsae.retrieval import rank_dense
-from nsae.retrieval.brute_force import METRICS
+from nsae.retrieval.search.brute_force import METRICS
 
 HITS = 10
 TUNE = 2000  # queries that settings are chosen on; figures are of the others

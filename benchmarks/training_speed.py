@@ -29,15 +29,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsae.activations import KSparse, ReLU
-from nsae.autoencoder import Autoencoder
 from nsae.codes import Codes
 from nsae.datasets import glyphs
-from nsae.encoder import Encoder
-from nsae.initial import random_layers, tied_layers
-from nsae.layers import Dense
-from nsae.optimizers import Adam
-from nsae.steps import make_step
+from nsae.equations.activations import KSparse, ReLU
+from nsae.equations.autoencoder import Autoencoder
+from nsae.equations.layers import Dense
+from nsae.equations.optimizers import Adam
+from nsae.models.encoder import Encoder
+from nsae.training.initialisation import random_layers, tied_layers
+from nsae.training.step import make_step
 
 L1 = 1e-3  # λ of the dense steps
 LR, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-8

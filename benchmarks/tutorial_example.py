@@ -34,10 +34,10 @@ import numpy as np
 import tutorial_fits
 from tutorial_fits import EPS, FITS, LR, SETTINGS, B, D, Fit, H, N, import_keras, keras_model, random_bits
 
-from nsae.activations import ReLU
-from nsae.autoencoder import Autoencoder
-from nsae.layers import Dense
-from nsae.optimizers import Adam
+from nsae.equations.activations import ReLU
+from nsae.equations.autoencoder import Autoencoder
+from nsae.equations.layers import Dense
+from nsae.equations.optimizers import Adam
 
 BETA1, BETA2 = 0.9, 0.999  # everybody's defaults
 BOUNDS = {"float64": 1e-9, "float32": 1e-3}  # largest relative difference of two losses of the same step
@@ -143,7 +143,7 @@ def keras_losses(problem: Problem, dtype: str, *, exact_betas: bool = True) -> n
 
 def keras_eps(t: int) -> float:
     """The ε of Eq. (19) with which our step t is Keras's: d from its mean over features, the root from
-    the place of its bias correction.  EQUATIONS.md, Adam, derives both."""
+    the place of its bias correction.  equations/README.md, Adam, derives both."""
     return D * EPS / np.sqrt(1 - BETA2**t)
 
 

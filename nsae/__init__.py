@@ -1,21 +1,21 @@
 """nsae: a sparse autoencoder written out in NumPy, and image search by its sparse codes.
 
 Importing it loads NumPy and nothing else, and the parts with more behind them when they are first used.
-EQUATIONS.md, beside this file, numbers the equations that the code cites.
+equations/README.md numbers the equations that the code cites.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nsae.autoencoder import Autoencoder
 from nsae.codes import Codes
+from nsae.equations.autoencoder import Autoencoder
 from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, NotFittedError
 
 if TYPE_CHECKING:
-    from nsae.encoder import Encoder
-    from nsae.estimator import SparseAutoencoder
-    from nsae.gradcheck import check_gradients
+    from nsae.equations.gradcheck import check_gradients
     from nsae.images import ImageEncoder, ImageLibrary
+    from nsae.models.encoder import Encoder
+    from nsae.models.sparse_autoencoder import SparseAutoencoder
     from nsae.retrieval import CodeIndex, Hits, evaluate
 
 __version__ = "0.1.0"
@@ -39,12 +39,12 @@ __all__ = [
 
 _WHERE = {
     "CodeIndex": "nsae.retrieval",
-    "Encoder": "nsae.encoder",
+    "Encoder": "nsae.models.encoder",
     "Hits": "nsae.retrieval",
     "ImageEncoder": "nsae.images",
     "ImageLibrary": "nsae.images",
-    "SparseAutoencoder": "nsae.estimator",
-    "check_gradients": "nsae.gradcheck",
+    "SparseAutoencoder": "nsae.models.sparse_autoencoder",
+    "check_gradients": "nsae.equations.gradcheck",
     "evaluate": "nsae.retrieval",
 }
 

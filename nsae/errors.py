@@ -52,10 +52,3 @@ def require(module: str, extra: str, what: str) -> ModuleType:
         raise MissingExtraError(
             f'{what} needs {package}, which {state}. Install it with: pip install "nsae[{extra}]"'
         ) from error
-
-
-def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    """Return ``value`` if it is one of ``allowed``, else raise a ValueError that lists them."""
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r} is not known. Use one of: {', '.join(map(repr, allowed))}.")
-    return str(value)

@@ -5,11 +5,11 @@ Nothing here copies X whole, so that a memory-mapped file may be larger than mem
 
 from __future__ import annotations
 
+import mmap
+import numbers
 from collections.abc import Iterator
 
 import numpy as np
-
-from nsae.batches import release
 
 BLOCK_BYTES = 1 << 24  # rows are checked 16 MiB at a time
 ROUNDING = 1e-6  # a scaler's idea of [0, 1] may end at 1 + 2e-16, or in float32 at 1 + 1e-7
@@ -130,3 +130,40 @@ def _shown(value: np.floating) -> str:
     if np.isnan(value):
         return "NaN"
     return "infinity" if value > 0 else "-infinity"
+
+
+def release(X: np.ndarray) -> None:
+    """Give the pages of a memory-mapped array back: they count as this process's memory once they are read."""
+    mapping = getattr(X, "_mmap", None)
+    if mapping is not None and getattr(X, "mode", "c") in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)  # what "c" has changed would be lost
+
+
+def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of ``allowed``, else raise a ValueError that lists them."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is not known. Use one of: {', '.join(map(repr, allowed))}.")
+    return str(value)
+
+
+def generator(random_state: object) -> np.random.Generator:
+    """A NumPy generator from a seed, from a generator, or from scikit-learn's RandomState."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state={random_state!r} is expected to be a whole number of at least 0, "
+            "a numpy.random.Generator, or None."
+        ) from None
+
+
+def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:
+    """TypeError or ValueError if the hyperparameter is no number, or less than ``low``."""
+    kind = numbers.Integral if whole else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kind):
+        expected = "a whole number" if whole else "a number"
+        raise TypeError(f"{name}={value!r} is of type {type(value).__name__}; {expected} was expected.")
+    if not low <= value < float("inf"):  # type: ignore[operator]
+        raise ValueError(f"{name}={value!r} is expected to be finite and at least {low}.")

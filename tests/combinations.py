@@ -1,6 +1,6 @@
 """Every activation × output and loss × {L1, KL} × weight decay that the equations allow."""
 
-from nsae.activations import KSparse, ReLU, Sigmoid
+from nsae.equations.activations import KSparse, ReLU, Sigmoid
 
 
 def legal_combinations():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nsae.autoencoder import Autoencoder
-from nsae.layers import Dense
+from nsae.equations.autoencoder import Autoencoder
+from nsae.equations.layers import Dense
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from nsae.errors import (
     MissingExtraError,
     ModelFormatError,
     NotFittedError,
-    one_of,
     require,
 )
+from nsae.validation import one_of
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ import nsae
 PACKAGE = Path(nsae.__file__).parent
 TESTS = Path(__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-NUMBERS = re.findall(r"^### \((\d+)\)", (PACKAGE / "EQUATIONS.md").read_text(encoding="utf-8"), re.M)
+NUMBERS = re.findall(
+    r"^### \((\d+)\)", (PACKAGE / "equations" / "README.md").read_text(encoding="utf-8"), re.M
+)
 
 # Who may import whom: a module imports only from its own layer's list.
 TOPICS = {"activations", "layers", "losses", "sparsity", "optimizers"}
@@ -135,7 +137,9 @@ def test_no_equation_number_is_given_twice_and_none_is_made_up():
     assert len(NUMBERS) == len(set(NUMBERS))
     for source in SOURCES:
         for number in re.findall(r"Eqs?\. \((\d+)\)", source.read_text(encoding="utf-8")):
-            assert number in NUMBERS, f"{source.name} cites Eq. ({number}), which EQUATIONS.md does not give"
+            assert number in NUMBERS, (
+                f"{source.name} cites Eq. ({number}), which equations/README.md does not give"
+            )
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))

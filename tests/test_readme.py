@@ -9,11 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# what a newcomer need not know about
-PLUMBING = {"__main__.py", "nsae/", "backends.py", "errors.py", "header.py", "hyperparameters.py"} | {
-    f"{name}.py"
-    for name in "interrupts modelfile parameters progress state storage threads validation".split()
-}
 
 
 def test_sample_prints_what_it_says():
@@ -32,10 +27,3 @@ def test_links_lead_to_files():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
-
-
-def test_every_source_file_is_in_the_box():
-    for source in [*ROOT.glob("nsae/*.py"), *ROOT.glob("nsae/*/__init__.py")]:
-        name = source.name if source.name != "__init__.py" else f"{source.parent.name}/"
-        if name not in PLUMBING:
-            assert f"[{name}]" in README, name

@@ -10,11 +10,11 @@ from nsae.images.files import find_images, iter_images, load_image, load_images
 
 if TYPE_CHECKING:
     from nsae.images.encoder import ImageEncoder
-    from nsae.images.library import ImageLibrary
+    from nsae.images.library.image_library import ImageLibrary
 
 __all__ = ["ImageEncoder", "ImageLibrary", "find_images", "iter_images", "load_image", "load_images"]
 
-_WHERE = {"ImageEncoder": "nsae.images.encoder", "ImageLibrary": "nsae.images.library"}
+_WHERE = {"ImageEncoder": "nsae.images.encoder", "ImageLibrary": "nsae.images.library.image_library"}
 
 
 def __getattr__(name: str) -> object:

@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsae.activations import KSparse
 from nsae.codes import Codes
+from nsae.equations.activations import KSparse
 from nsae.errors import ModelFormatError, NotFittedError
-from nsae.estimator import SparseAutoencoder
-from nsae.hyperparameters import at_least, check_hyperparameters, generator
-from nsae.images.components import Components
-from nsae.images.features import Geometry, PatchFeatures
+from nsae.images.defaults import as_tuple, check_fit_together, settle
+from nsae.images.features.patch_features import Geometry, PatchFeatures
+from nsae.images.features.patches import Whitening
+from nsae.images.features.pca import Components
+from nsae.images.features.soft_threshold import shrink
 from nsae.images.files import OnError
-from nsae.images.patches import Whitening
-from nsae.images.reading import Images, check_images, choose, image_blocks, once
-from nsae.images.settings import as_tuple, check_fit_together, settle
-from nsae.images.shrinking import shrink
-from nsae.modelfile import model_bytes, read_model, write_model
-from nsae.parameters import Parameters
-from nsae.threads import Threads
+from nsae.images.image_blocks import Images, check_images, choose, image_blocks, once
+from nsae.models.hyperparameters import check_hyperparameters
+from nsae.models.model_file import model_bytes, read_model, write_model
+from nsae.models.sklearn_contract import Parameters
+from nsae.models.sparse_autoencoder import SparseAutoencoder
+from nsae.system.threads import Threads
+from nsae.validation import at_least, generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -3,7 +3,7 @@
 The NumPy code in the topic files is the definition; each kernel names the lines that it stands for, and
 ``tests/kernels`` compares the two.  Rules, each from a measurement or a crash:
 
-- Serial, ``nogil``, over a range ``lo:hi`` of rows or units; ``nsae.threads`` runs ranges side by side.
+- Serial, ``nogil``, over a range ``lo:hi`` of rows or units; ``nsae.system.threads`` runs ranges side by side.
 - Each array is cut to its range first and then indexed from 0: with a start that the compiler does not
   know, it must allow for negative indices, and does not vectorise.
 - ``error_model="numpy"``: Python's check for division by zero would stop vectorisation, too.
@@ -12,7 +12,9 @@ The NumPy code in the topic files is the definition; each kernel names the lines
 - Matrix products are BLAS's business.
 """
 
-from nsae.kernels.dense import (
+from nsae.kernels.adam import adam, squares
+from nsae.kernels.build_postings import fill_postings, squared_norms, strongest_units
+from nsae.kernels.dense_step import (
     bias_exponent,
     bias_relu,
     gate_relu,
@@ -23,13 +25,18 @@ from nsae.kernels.dense import (
     squared_output,
     tangent_rows,
 )
-from nsae.kernels.hits import sort_hits
-from nsae.kernels.ksparse import by_unit, decode_and_backprop, top_k, unit_lists, unit_squares, update_units
-from nsae.kernels.optimizers import adam, squares
+from nsae.kernels.ksparse_step import (
+    by_unit,
+    decode_and_backprop,
+    top_k,
+    unit_lists,
+    unit_squares,
+    update_units,
+)
+from nsae.kernels.nearest_heap import sort_hits
 from nsae.kernels.pooling import select_and_pool
-from nsae.kernels.postings import fill_postings, squared_norms, strongest_units
-from nsae.kernels.products import fill_rows, search_products
-from nsae.kernels.search import BLOCK, distances_to, search_postings
+from nsae.kernels.search_postings import BLOCK, distances_to, search_postings
+from nsae.kernels.search_products import fill_rows, search_products
 
 __all__ = [
     "BLOCK",

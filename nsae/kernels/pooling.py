@@ -27,7 +27,7 @@ def _count_above(values, level):
 
 @njit(**KERNEL)
 def select_and_pool(Y, b, k, cells, sums, maxima, candidates):
-    """Twin of k-sparse selection (4) and ``nsae.images.pooling.pool`` (31), at once.
+    """Twin of k-sparse selection (4) and ``nsae.images.features.pooling.pool`` (31), at once.
 
     ``Y`` (P, h) comes without the bias ``b`` (h,), and is overwritten; ``cells`` (P, levels) int64 says where
     each patch goes in ``sums`` (cells, h) float64.  ``maxima`` (lanes,), k to h of them, and ``candidates``

@@ -5,14 +5,14 @@ definitions), then ``postings.py`` (the same over lists of units), ``index.py`` 
 said about hits: ``explain.py``, ``counterfactual.py``, ``units.py``.
 """
 
-from nsae.retrieval.composition import compose, expand
-from nsae.retrieval.counterfactual import Counterfactual
-from nsae.retrieval.dense import rank_dense
+from nsae.retrieval.dense_ranking import rank_dense
 from nsae.retrieval.distances import cosine, dot, hamming, jaccard, l2, shares
+from nsae.retrieval.explain.counterfactual import Counterfactual
+from nsae.retrieval.explain.units import UnitUse, unit_catalogue
 from nsae.retrieval.hits import Hits
 from nsae.retrieval.index import CodeIndex
 from nsae.retrieval.metrics import average_precision, evaluate, precision_at, recall_at
-from nsae.retrieval.units import UnitUse, unit_catalogue
+from nsae.retrieval.queries import compose, expand
 
 __all__ = [
     "CodeIndex",

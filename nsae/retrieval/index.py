@@ -13,19 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from nsae.codes import Codes
-from nsae.errors import ModelFormatError, one_of
-from nsae.retrieval.brute_force import METRICS
-from nsae.retrieval.checks import checked_codes
-from nsae.retrieval.conditions import Conditions, Weights, Where, excluded_rows
-from nsae.retrieval.counterfactual import Counterfactual, counterfactual
-from nsae.retrieval.explain import explain
-from nsae.retrieval.folder import read_folder, write_folder
+from nsae.codes import Codes, checked_codes, statistics
+from nsae.errors import ModelFormatError
+from nsae.retrieval.explain.counterfactual import Counterfactual, counterfactual
+from nsae.retrieval.explain.shares import explain
+from nsae.retrieval.filters import Conditions, Weights, Where, excluded_rows
 from nsae.retrieval.hits import Hits
 from nsae.retrieval.ids import Ids, as_id, as_ids
-from nsae.retrieval.postings import VERSION, WINDOW
-from nsae.retrieval.search import Searcher
-from nsae.retrieval.statistics import statistics
+from nsae.retrieval.on_disk.index_folder import read_folder, write_folder
+from nsae.retrieval.search.brute_force import METRICS
+from nsae.retrieval.search.postings import VERSION, WINDOW
+from nsae.retrieval.search.searcher import Searcher
+from nsae.validation import one_of
 
 ON_DUPLICATE = ("raise", "replace", "skip")
 
@@ -275,7 +274,7 @@ class CodeIndex:
         -------
         list of (unit, share)
             Largest share first, ties by lowest unit.  Over all units the shares add up to the similarity:
-            for cosine 1 − distance, for the other metrics see :func:`nsae.retrieval.explain.explain`.
+            for cosine 1 − distance, for the other metrics see :func:`nsae.retrieval.explain.shares.explain`.
 
         Raises
         ------
@@ -291,7 +290,7 @@ class CodeIndex:
         """The smallest set of the query's units whose removal drops the row ``id`` out of its top k.
 
         Arguments, result and errors are those of
-        :func:`nsae.retrieval.counterfactual.counterfactual`, which takes the options of ``search``; of
+        :func:`nsae.retrieval.explain.counterfactual.counterfactual`, which takes the options of ``search``; of
         ``exclude``, it takes the one id.
         """
         return counterfactual(self, checked_codes(code, self.n_units), self.row_of(id), k, **options)

@@ -10,7 +10,7 @@ from small_images import SMALL, bars
 
 from nsae import Encoder, ModelFormatError, NotFittedError
 from nsae.images import ImageEncoder
-from nsae.images.features import PATCHES
+from nsae.images.features.patch_features import PATCHES
 
 
 def same(a, b):
@@ -70,12 +70,12 @@ def test_an_image_has_its_code_whatever_is_beside_it(fitted):
 
 
 def test_images_go_through_in_groups_that_change_no_bit(fitted, monkeypatch):
-    from nsae.images import features
+    from nsae.images.features import patch_features
 
     images, _ = bars(40, seed=6)
     expected = fitted.pooled(images)
     for size in (1, 1 << 13, 1 << 24):  # one image at a time, a few, all
-        monkeypatch.setattr(features, "GROUP_BYTES", size)
+        monkeypatch.setattr(patch_features, "GROUP_BYTES", size)
         assert fitted.pooled(images).tobytes() == expected.tobytes()
 
 
@@ -97,8 +97,8 @@ def test_an_image_of_many_patches_goes_through_in_several_blocks():
     assert (30 - 4 + 1) ** 2 > PATCHES
     F = encoder.set_params(backend="numpy").pooled(images)
     # by hand: all patches of an image at once
-    from nsae.images.patches import normalise_contrast
-    from nsae.images.pooling import root_and_norm
+    from nsae.images.features.patches import normalise_contrast
+    from nsae.images.features.pooling import root_and_norm
 
     X = np.lib.stride_tricks.sliding_window_view(images[3] / 255, (4, 4)).reshape(-1, 16)
     X = encoder.whitening_(normalise_contrast(X.copy(), encoder.contrast_eps))

@@ -9,7 +9,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from nsae.errors import ImageReadError
 from nsae.images.files import id_of, load_thumbnail
-from nsae.images.montage import at_height, in_a_row
+from nsae.images.pictures.montage import at_height, in_a_row
 
 
 @pytest.mark.parametrize(

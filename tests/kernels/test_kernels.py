@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nsae import kernels
-from nsae.activations import KSparse, ReLU, Sigmoid
-from nsae.layers import Dense, normalise_columns, tangent
-from nsae.losses import cross_entropy, output_gradient
-from nsae.optimizers import Adam
+from nsae.equations.activations import KSparse, ReLU, Sigmoid
+from nsae.equations.layers import Dense, normalise_columns, tangent
+from nsae.equations.losses import cross_entropy, output_gradient
+from nsae.equations.optimizers import Adam
 
 pytestmark = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 B, D, H, K = 9, 7, 130, 5  # H is no multiple of a kernel's block

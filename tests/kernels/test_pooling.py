@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nsae import kernels
-from nsae.activations import KSparse
-from nsae.images.pooling import cells_of, pool
+from nsae.equations.activations import KSparse
+from nsae.images.features.pooling import cells_of, pool
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

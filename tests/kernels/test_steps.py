@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from nsae import SparseAutoencoder
-from nsae.activations import KSparse, ReLU
-from nsae.backends import resolve_backend
-from nsae.fast_dense import DenseStep
-from nsae.fast_ksparse import KSparseStep
-from nsae.optimizers import Adam
-from nsae.steps import PlainStep, make_step
+from nsae.equations.activations import KSparse, ReLU
+from nsae.equations.optimizers import Adam
+from nsae.system.backends import resolve_backend
+from nsae.training.dense_step import DenseStep
+from nsae.training.ksparse_step import KSparseStep
+from nsae.training.step import PlainStep, make_step
 
 COMBINATIONS = [
     {"activation": activation, "output": output, "loss": loss, **penalty}
@@ -70,7 +70,7 @@ def test_a_hundred_steps_in_float32(options):
 
 @pytest.mark.parametrize("options", [{}, {"k": 6}])
 def test_any_number_of_threads(monkeypatch, options):
-    monkeypatch.setattr("nsae.threads.MIN_WORK", 0)  # else this is too small for more than one
+    monkeypatch.setattr("nsae.system.threads.MIN_WORK", 0)  # else this is too small for more than one
     plain = fitted("numpy", "float64", options)[0]
     for n_threads in (1, 2, 5):
         assert distance(fitted("numba", "float64", options, n_threads)[0], plain) < TOLERANCE["float64"]
@@ -78,9 +78,9 @@ def test_any_number_of_threads(monkeypatch, options):
 
 @pytest.mark.parametrize("options", [{}, {"k": 6}])
 def test_in_blocks_of_rows_and_units(monkeypatch, options):
-    monkeypatch.setattr("nsae.fast_ksparse.ROWS", 7)
-    monkeypatch.setattr("nsae.fast_ksparse.UNITS", 70)
-    monkeypatch.setattr("nsae.fast_dense.UNITS", 70)
+    monkeypatch.setattr("nsae.training.ksparse_step.ROWS", 7)
+    monkeypatch.setattr("nsae.training.ksparse_step.UNITS", 70)
+    monkeypatch.setattr("nsae.training.dense_step.UNITS", 70)
     fast, plain = fitted("numba", "float64", options)[0], fitted("numpy", "float64", options)[0]
     assert distance(fast, plain) < TOLERANCE["float64"]
 

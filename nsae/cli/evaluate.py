@@ -1,0 +1,167 @@
+"""What ``nsae evaluate`` does: how good an index ranks photos whose classes are known, beside raw pixels."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nsae.cli.index_files import Opened, open_index
+from nsae.cli.inputs import NothingWorked, read_images
+from nsae.cli.outputs import as_json
+from nsae.retrieval import CodeIndex
+from nsae.retrieval.metrics import average_precision, precision_at, recall_at
+
+BLOCK_PAIRS = 1 << 21  # hits held at a time, of some 30 bytes
+PIXEL_BYTES = 1 << 30  # of float32 pixels that are compared at most: 9,700 photos at 96 × 96
+SHORT = 1000  # depth of the second mAP
+
+
+def evaluate_index(args: Namespace) -> int:
+    """``nsae evaluate``: every photo of an index is a query against all the others."""
+    opened = open_index(args.index)
+    library = opened.library
+    labels = [label_of(str(id), args.labels) for id in library.ids]
+    if len(set(labels)) < 2:
+        raise ValueError(
+            f"--labels {args.labels} gives every image the same label, {labels[:1]}. At least two classes are "
+            "needed: use 'folder', 'name', or a regular expression with one group."
+        )
+    depths = [k for k in args.k if k < len(library)]
+    figures = leave_one_out(by_codes(library), labels, depths)
+    columns = {"codes": {**figures, "bytes": bytes_of(library)}}
+    pixels = None if args.no_pixels else pixels_of(opened)
+    if pixels is not None:
+        figures = leave_one_out(by_pixels(pixels), labels, depths)
+        columns["raw pixels"] = {**figures, "bytes": float(pixels.shape[1])}
+    counts = {"images": len(library), "classes": len(set(labels))}
+    if args.json:
+        raw = {"raw": columns["raw pixels"]} if pixels is not None else {}
+        print(as_json({**counts, **columns["codes"], **raw}))
+    else:
+        print_columns(counts, columns)
+    return 0
+
+
+def label_of(id: str, rule: str) -> str:
+    """The class of an image by its name: its "folder", its "name" without number, or a pattern's group."""
+    path = Path(id)
+    if rule == "folder":
+        return path.parent.as_posix()
+    if rule == "name":
+        return re.sub(r"[\W_]*\d+$", "", path.stem)
+    try:
+        found = re.search(rule, id)
+    except re.error as error:
+        raise ValueError(f"--labels {rule!r} is no regular expression: {error}.") from None
+    if found is None or not found.groups():
+        raise ValueError(f"--labels {rule!r} was expected to match {id!r} and to have one (group).")
+    return str(found.group(1))
+
+
+# ---- rankings of all others, for the rows of a slice
+
+
+def by_codes(library: CodeIndex) -> Callable[[slice], np.ndarray]:
+    """A function from a slice of rows to the other rows (q, n − 1), nearest first."""
+    ids, n = library.ids, len(library)
+    return lambda rows: library.search(library.codes[rows], n - 1, exclude=ids[rows]).rows
+
+
+def by_pixels(X: np.ndarray) -> Callable[[slice], np.ndarray]:
+    """The same by the Euclidean distance of rows X (n, d)."""
+    Z = X.astype(np.float32)  # (n, d)
+    Z -= Z.mean(axis=0)  # which leaves distances, and makes the squares below smaller
+    half_squares = np.einsum("nd,nd->n", Z, Z) / 2  # (n,)
+
+    def ranked(rows: slice) -> np.ndarray:
+        S = Z[rows] @ Z.T - half_squares  # (q, n), falling as the distance grows
+        own = np.arange(len(S))
+        S[own, rows.start + own] = -np.inf
+        return np.argsort(-S, axis=1, kind="stable")[:, :-1]
+
+    return ranked
+
+
+def leave_one_out(
+    ranked: Callable[[slice], np.ndarray],
+    labels: list[str],
+    depths: list[int],
+    *,
+    block_pairs: int = BLOCK_PAIRS,
+) -> dict[str, float]:
+    """``evaluate`` of each row as a query against all the others, and mAP over the first 1,000.
+
+    The queries come in blocks, because rankings of the whole index take some 30 bytes a pair.
+    """
+    _, of_row = np.unique(labels, return_inverse=True)  # (n,)
+    n_relevant = np.bincount(of_row)[of_row] - 1  # (n,): without itself
+    matched = n_relevant > 0  # (n,)
+    n = len(labels)
+    step = max(1, block_pairs // n)
+    blocks = []
+    for rows in (slice(start, start + step) for start in range(0, n, step)):
+        order, some = ranked(rows), matched[rows]  # (q, n − 1), (q,)
+        relevant = (of_row[order] == of_row[rows, None]) & (order >= 0)  # (q, n − 1)
+        blocks.append(
+            {f"precision@{k}": precision_at(relevant, k) for k in depths}
+            | {f"recall@{k}": recall_at(relevant, k, n_relevant[rows])[some] for k in depths}
+            | {"map": average_precision(relevant, n_relevant[rows])[some]}
+            | {f"map@{SHORT}": average_precision(relevant[:, :SHORT])[some]}
+        )
+    figures = {}
+    for name in blocks[0]:
+        values = np.concatenate([block[name] for block in blocks])  # of all queries, or those with a match
+        figures[name] = float(values.mean()) if len(values) else float("nan")
+    if not matched.all():
+        figures["queries_without_match"] = float(np.count_nonzero(~matched))
+    return figures
+
+
+# ---- what is compared, and how it is shown
+
+
+def bytes_of(library: CodeIndex) -> float:
+    """Of a code, on average: 4 for a value, and 2 for the number of its unit, or 4 where that needs them."""
+    return float(library.codes.counts.mean()) * (4 + (2 if library.n_units <= 1 << 16 else 4))
+
+
+def pixels_of(opened: Opened) -> np.ndarray | None:
+    """The photos as the encoder sees them, (n, d); None, with a reason on stderr, where they can't be had."""
+    encoder, root = opened.encoder, opened.root
+    if encoder is None or encoder.preprocessing is None or root is None:
+        return None  # there are no photos
+    paths = [root / str(id) for id in opened.library.ids]
+    side, color = encoder.preprocessing["side"], encoder.preprocessing["color"]
+    needed = len(paths) * side * side * (3 if color else 1) * 4
+    gone = sum(not path.is_file() for path in paths)
+    if gone:
+        reason = f"{gone} of {len(paths)} photos are not where they were"
+    elif needed > PIXEL_BYTES:
+        reason = f"they would take {needed >> 20} MiB, and {PIXEL_BYTES >> 20} are the limit"
+    else:
+        try:
+            X, kept = read_images(paths, encoder.preprocessing, False)
+        except NothingWorked as error:
+            kept, reason = [], str(error)
+        else:
+            reason = f"{len(paths) - len(kept)} of {len(paths)} photos cannot be read any more"
+        if len(kept) == len(paths):
+            return X
+    print(f"nsae: raw pixels are not compared: {reason}", file=sys.stderr)
+    return None
+
+
+def print_columns(counts: dict[str, int], columns: dict[str, dict[str, Any]]) -> None:
+    """A line a figure, a column for each of what is compared."""
+    for name, value in counts.items():
+        print(f"{name:<22}{value:>10}")
+    print(f"{'':22}" + "".join(f"{head:>12}" for head in columns).rstrip())
+    for name in columns["codes"]:
+        form = ".0f" if name in ("bytes", "queries_without_match") else ".4f"
+        print(f"{name:<22}" + "".join(f"{figures[name]:>12{form}}" for figures in columns.values()))

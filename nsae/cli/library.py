@@ -1,0 +1,64 @@
+"""What the commands of a photo library do: ``nsae index --update`` and ``nsae duplicates``.
+
+``cli.py`` turns words into these calls.  Results go to stdout, progress and failures to stderr.  Each
+returns the exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from nsae.cli.inputs import NothingWorked
+from nsae.cli.outputs import as_json, printable, report
+from nsae.errors import UsageError
+from nsae.images.library.image_library import RADIUS, ImageLibrary
+from nsae.retrieval.on_disk.index_folder import MANIFEST
+
+
+def update_library(args: Namespace) -> int:
+    """``nsae index --update``: bring an index in step with its folder; the encoder stays as it is."""
+    given = [flag for name, flag in args.training_flags.items() if name in args]
+    given += [f"--{name}" for name in ("model", "metric", "whole", "force") if getattr(args, name)]
+    if given:
+        raise UsageError(
+            f"--update keeps the index and its encoder, so {', '.join(given)} cannot be given too."
+        )
+    if not (Path(args.target) / MANIFEST).exists():
+        raise FileNotFoundError(f"{args.target} is no index, so there is none to update. Leave out --update.")
+    if os.path.exists(args.data) and not os.path.isdir(args.data):
+        raise ValueError(f"--update needs the folder of photos that was indexed, and {args.data} is none.")
+    library = ImageLibrary.open(args.target, root=args.data)
+    found = library.update(verbose=not args.json)
+    for id, reason in found.failed:
+        print(f"nsae: skipped {printable(os.fspath(library.root / id))}: {reason}", file=sys.stderr)
+    files = vars(found) if args.json else found.counts()
+    report(args.json, {"index": str(args.target), "rows": len(library), **files})
+    if args.strict and found.failed:
+        raise NothingWorked(
+            f"{len(found.failed)} images and folders could not be read; --strict accepts none such. "
+            "The others are up to date."
+        )
+    return 0
+
+
+def duplicates(args: Namespace) -> int:
+    """``nsae duplicates``: groups of photos that show the same, as paths; nothing is deleted."""
+    if args.json and args.null:
+        raise UsageError("--json and -0 are two forms of one answer. Choose one.")
+    library = ImageLibrary.open(args.index)
+    radius = RADIUS if args.radius is None and library.index.metric == "cosine" else args.radius
+    groups = [
+        [{"id": id, "path": os.fspath(library.root / id)} for id in group]
+        for group in library.duplicates(radius)
+    ]
+    if args.json:
+        print(as_json({"metric": library.index.metric, "radius": radius, "groups": groups}))
+    elif args.null:  # an empty name ends a group
+        names = [b"".join(os.fsencode(photo["path"]) + b"\0" for photo in group) for group in groups]
+        sys.stdout.buffer.write(b"".join(group + b"\0" for group in names))
+    elif groups:
+        print("\n\n".join("\n".join(printable(photo["path"]) for photo in group) for group in groups))
+    return 0

@@ -1,0 +1,190 @@
+"""What each command that makes something does; those that read an index are in ``commands_search.py``.
+
+``cli.py`` turns words into these calls.  Results go to stdout, progress and failures to stderr.  Each
+returns the exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from nsae.cli.index_files import codes_of, open_index
+from nsae.cli.inputs import Source, read_source
+from nsae.cli.library import update_library
+from nsae.cli.outputs import as_json, check_file, check_index, check_picture, report, save_picture
+from nsae.codes import Codes
+from nsae.errors import UsageError
+from nsae.images import ImageEncoder
+from nsae.images.defaults import PHOTO_SIDE
+from nsae.images.library.library_folder import extra_files
+from nsae.images.library.scan import with_hashes
+from nsae.models.encoder import Encoder
+from nsae.models.sparse_autoencoder import SparseAutoencoder
+from nsae.retrieval import CodeIndex
+
+INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
+OF_PATCHES = {"n_units", "k", "epochs", "random_state", "side", "grey"}  # options that ImageEncoder has, too
+
+
+# ---- commands
+
+
+def train(args: Namespace) -> int:
+    """``nsae train``: fit a SparseAutoencoder and save it; after Ctrl-C, as it stands."""
+    target = check_file(args.target, args.force)
+    picture = check_picture(args.plot, args.force) if args.plot else None
+    if picture and picture.absolute() == target.absolute():
+        raise UsageError(f"The model (-o) and its picture (--plot) are both to be {target}. Name two files.")
+    model = _fit(args, read_source(args.data, _wanted(args), args.strict))
+    model.save(target, overwrite=args.force)
+    if picture:
+        from nsae import plots
+
+        save_picture(plots.loss_curves({target.stem: model.history_}), picture, args.force)
+    report(
+        args.json, {"model": str(target), "epochs": model.n_iter_, "stopped": model.stopped_, **_last(model)}
+    )
+    return INTERRUPTED if model.stopped_ == "interrupted" else 0
+
+
+def encode(args: Namespace) -> int:
+    """``nsae encode``: the codes of images or rows, with their ids, as an index folder without a model."""
+    target = check_index(args.target, args.force)
+    encoder = Encoder.load(args.model)
+    source = read_source(args.data, encoder.preprocessing, args.strict)
+    codes = codes_of(encoder, source.X)
+    library = CodeIndex(encoder.n_units)
+    library.add(codes, source.ids)
+    library.save(target, overwrite=args.force)
+    report(args.json, {"codes": str(target), **_summary(codes)})
+    return 0
+
+
+def index(args: Namespace) -> int:
+    """``nsae index``: codes of a folder of photos, with the encoder that made them, in one folder."""
+    if args.update:
+        return update_library(args)
+    given = [flag for name, flag in args.training_flags.items() if name in args]
+    if args.model and given:
+        raise UsageError(
+            f"--model brings an encoder that is trained, so {', '.join(given)} cannot be given too."
+        )
+    target = check_index(args.target, args.force)
+    trained: dict[str, Any] = {}
+    if args.model:
+        encoder, content = Encoder.load(args.model), Path(args.model).read_bytes()
+        source = read_source(args.data, encoder.preprocessing, args.strict)
+    else:
+        source = read_source(args.data, _wanted(args) if args.whole else _for_patches(args), args.strict)
+        if args.whole or source.preprocessing is None:
+            model = learned = _fit(args, source)
+            encoder = model.encoder()
+        else:
+            model = encoder = _fit_image_encoder(args, source, given)
+            learned = encoder.model_
+        content = model.to_bytes()
+        # of an ImageEncoder's second autoencoder the figures are of training, which is with other k
+        trained = {"stopped": learned.stopped_, **(_last(learned) if learned is model else {})}
+    codes = codes_of(encoder, source.X)
+    library = CodeIndex(encoder.n_units, metric=args.metric or "cosine")
+    library.add(codes, source.ids)
+    files = None if source.stamps is None else with_hashes(source.root, source.stamps)
+    extra = extra_files(content, source.root, files)
+    library.save(target, overwrite=args.force, extra_files=extra)
+    report(args.json, {"index": str(target), **_summary(codes), **trained})
+    return INTERRUPTED if trained.get("stopped") == "interrupted" else 0
+
+
+def info(args: Namespace) -> int:
+    """``nsae info``: what a model file or an index says about itself."""
+    path = Path(args.file)
+    if path.is_dir():
+        library, _, root = open_index(path)
+        report(
+            args.json, {"kind": "index", "metric": library.metric, "root": root, **_summary(library.codes)}
+        )
+        return 0
+    header = Encoder.load(path).header
+    history = {f"last {name}": values[-1] for name, values in header.pop("history", {}).items() if values}
+    params = header.pop("params")
+    report(args.json, {**header, **params, **history})
+    return 0
+
+
+def download(args: Namespace) -> int:
+    """``nsae download``: fetch data sets and print where they are."""
+    from nsae.datasets.download import download
+
+    def progress(file: str, done: int, total: int | None) -> None:
+        of = f"of {total:,}" if total else "so far"
+        end = "\n" if done == total else ""
+        print(f"\r{file}: {done:,} {of} bytes", end=end, file=sys.stderr, flush=True)
+
+    for name in args.name:
+        options = {"folder": args.folder, "mirror": args.mirror, "force": args.force}
+        print(download(name, **options, progress=progress))
+    return 0
+
+
+def demo(args: Namespace) -> int:
+    """``nsae demo``: see ``nsae.cli.demo``."""
+    from nsae.cli.demo import run_demo
+
+    figures = run_demo(Path(args.target), overwrite=args.force, quiet=args.json)
+    if args.json:
+        print(as_json(figures))
+    return 0
+
+
+# ---- small steps
+
+
+def _options(args: Namespace) -> dict[str, Any]:
+    """The training options by name: those given, else the command's own."""
+    return {**args.training_defaults, **vars(args)}
+
+
+def _wanted(args: Namespace) -> dict[str, Any]:
+    options = _options(args)
+    return {"side": options["side"], "color": not options["grey"]}
+
+
+def _fit(args: Namespace, source: Source) -> SparseAutoencoder:
+    options = _options(args)
+    params = {name: options[name] for name in SparseAutoencoder().get_params() if name in options}
+    model = SparseAutoencoder(verbose=not args.json, **params).fit(source.X)
+    model.preprocessing_ = source.preprocessing
+    return model
+
+
+def _for_patches(args: Namespace) -> dict[str, Any]:
+    """How files become images for an ImageEncoder."""
+    return {"side": getattr(args, "side", PHOTO_SIDE), "color": "grey" not in args, "dtype": "uint8"}
+
+
+def _fit_image_encoder(args: Namespace, source: Source, given: list[str]) -> ImageEncoder:
+    others = [flag for name, flag in args.training_flags.items() if flag in given and name not in OF_PATCHES]
+    if others:
+        raise UsageError(
+            f"{', '.join(others)}: that is for one autoencoder on whole images. Add --whole, or leave it out."
+        )
+    options = {name: getattr(args, name) for name in ("n_units", "k", "epochs") if name in args}
+    options = {"random_state": getattr(args, "random_state", 0), **options}
+    return ImageEncoder(verbose=not args.json, **options).fit(source.images())
+
+
+def _last(model: SparseAutoencoder) -> dict[str, float]:
+    """The history's last entries; none where Ctrl-C came before the first."""
+    return {name: values[-1] for name, values in model.history_.items() if values}
+
+
+def _summary(codes: Codes) -> dict[str, Any]:
+    return {
+        "rows": len(codes),
+        "units": codes.n_units,
+        "active units a row": float(codes.counts.mean()) if len(codes) else 0.0,
+        "bytes": codes.nbytes,
+    }

@@ -1,0 +1,120 @@
+"""What the command line draws of an index: hits, reasons, units, and the page with all three."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nsae import plots
+from nsae.cli.index_files import Opened
+from nsae.cli.outputs import printable
+from nsae.cli.queries import Query, picture_of
+from nsae.codes import Codes
+from nsae.errors import ImageReadError
+from nsae.images import load_image
+from nsae.images.pictures.gallery import THUMBNAIL, write_gallery
+from nsae.images.pictures.montage import in_a_row
+from nsae.images.pictures.unit_pictures import unit_pictures
+from nsae.retrieval import Hits, unit_catalogue
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_DRAWN = 20  # hits a query, and queries, in one picture
+
+
+def write_page(
+    page: Path,
+    queries: list[Query],
+    codes: Codes,
+    hits: Hits,
+    opened: Opened,
+    **options: Any,
+) -> None:
+    """Write a gallery of queries and their hits; ``options`` are those of ``write_gallery``."""
+    single = [len(query.photos) == 1 for query in queries]
+    write_gallery(
+        page,
+        [q.plus[0] if one else picture_of(q, THUMBNAIL) for q, one in zip(queries, single, strict=True)],
+        hits,
+        index=opened.library,
+        codes=codes,
+        encoder=opened.encoder,
+        root=opened.root,
+        names=[None if one else q.name for q, one in zip(queries, single, strict=True)],
+        **options,
+    )
+
+
+def _few(items: list, what: str) -> list:
+    """As many as fit into a picture."""
+    if len(items) > MAX_DRAWN:
+        print(f"nsae: the picture shows {MAX_DRAWN} {what} of {len(items)}", file=sys.stderr)
+    return items[:MAX_DRAWN]
+
+
+def draw_units(numbers: list[int], opened: Opened) -> Figure:
+    """What these units stand for, a row for each; ValueError where there is nothing to show."""
+    library, encoder, root = opened
+    few = _few(numbers, "units")
+    pictures = unit_pictures(few, index=library, encoder=encoder, root=root, photos=8, height=144)
+    rows = {use.unit: use.rows for use in unit_catalogue(library, few, top=0)}
+    shown = [(f"unit {u}, in {rows[u]} of {len(library)}", pictures[u].image) for u in few if u in pictures]
+    if not shown:
+        raise ValueError(
+            "There is nothing to draw: no unit has a pattern, and no photo of theirs can be read."
+        )
+    return plots.strips(shown, title="What units stand for: the photos that have most of each")
+
+
+def draw_reasons(
+    query: Query,
+    id: int | str,
+    distance: float,
+    similarity: float,
+    shares: list[tuple[int, float]],
+    opened: Opened,
+) -> Figure:
+    """The query beside the hit, and the units that they share with their shares of the similarity."""
+    library, encoder, root = opened
+    pair = in_a_row([_thumbnail(query.plus[0], 144), _thumbnail(opened.path_of(id), 144)])
+    rows = [(f"the query and the hit: {library.metric} distance {distance:.4f}", pair)]
+    few = _few(shares, "units")
+    units = [unit for unit, _ in few]
+    pictures = unit_pictures(units, index=library, encoder=encoder, root=root, photos=6, height=144)
+    rows += [
+        (f"unit {unit}: {share / similarity:.1%} of what they share", pictures[unit].image)
+        for unit, share in few
+        if unit in pictures
+    ]
+    return plots.strips(rows)
+
+
+def draw_hits(queries: list[Query], hits: Hits, opened: Opened) -> Figure:
+    """A row a query: its photos, then its hits with their distances."""
+    few = _few(queries, "queries")
+    counts = np.minimum(hits.counts, MAX_DRAWN)  # (q,)
+    if hits.counts.max() > MAX_DRAWN:
+        print(f"nsae: the picture shows {MAX_DRAWN} hits a query", file=sys.stderr)
+    found = [hits.ids[q, : counts[q]] for q in range(len(few))]
+    return plots.search_results(
+        [_thumbnail(q.plus[0], 160) if len(q.photos) == 1 else picture_of(q, 160) for q in few],
+        [[_thumbnail(opened.path_of(id), 160) for id in ids] for ids in found],
+        [hits.distances[q, : counts[q]].tolist() for q in range(len(few))],
+        names=[[printable(Path(str(id)).name) for id in ids] for ids in found],
+        row_titles=[printable(q.plus[0].name if len(q.photos) == 1 else q.name) for q in few],
+        title="Each query and its nearest photos by sparse code, with their distances",
+    )
+
+
+def _thumbnail(path: Path | None, side: int) -> np.ndarray:
+    """A photo as uint8 (side, side, 3); a grey square if it was moved or deleted since it was indexed."""
+    try:
+        if path is not None:
+            return np.rint(load_image(path, side=side) * 255).astype(np.uint8)
+    except ImageReadError:
+        pass
+    return np.full((side, side, 3), 204, np.uint8)

@@ -1,0 +1,25 @@
+"""Data to learn from: built-in characters, and data sets that are read from files.
+
+``glyphs`` needs no download.  The others are read from :func:`data_folder`, where :func:`download` puts
+MNIST and Fashion-MNIST.
+"""
+
+from nsae.datasets.archives import CIFAR10, COREL1K, cifar10_jpeg, corel1k
+from nsae.datasets.download import download
+from nsae.datasets.folder import data_folder
+from nsae.datasets.glyphs import CHARACTERS, glyphs
+from nsae.datasets.mnist import fashion_mnist, mnist, read_idx
+
+__all__ = [
+    "CHARACTERS",
+    "CIFAR10",
+    "COREL1K",
+    "cifar10_jpeg",
+    "corel1k",
+    "data_folder",
+    "download",
+    "fashion_mnist",
+    "glyphs",
+    "mnist",
+    "read_idx",
+]

@@ -1,0 +1,121 @@
+"""The sparse autoencoder on one page: forward (1)–(3), loss (5)–(10), backward (11)–(15), in order.
+
+Nothing is kept on ``self`` between forward and backward: backward receives what forward returned.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsae.equations.activations import Activation, Sigmoid
+from nsae.equations.layers import Dense
+from nsae.equations.losses import cross_entropy, output_gradient, squared_error
+from nsae.equations.sparsity import kl_gradient, kl_penalty, l1_gradient, l1_penalty
+
+
+class Loss(NamedTuple):
+    """The parts of J, Eq. (10), each summed over features or units and averaged over the batch."""
+
+    reconstruction: float
+    l1: float
+    kl: float
+    weight_decay: float
+    auxiliary: float = 0.0  # (21), which a training step adds if asked to
+
+    @property
+    def total(self) -> float:
+        return sum(self)  # (10)
+
+
+class Autoencoder:
+    """``y = Wx + b``, ``z = g(y)``, ``u = Vz + c``, ``x̂ = o(u)``, with gradients by hand.
+
+    Parameters
+    ----------
+    encoder : Dense
+        W (h, d) and b (h,).
+    decoder : Dense
+        V (d, h) and c (d,).
+    g : Sigmoid, ReLU or KSparse
+    output : "linear" or "sigmoid"
+        o of Eq. (3).
+    loss : "squared" or "cross_entropy"
+        Eq. (5) or (6); the latter with the sigmoid output only.
+    l1, kl, rho : float
+        λ of Eq. (7), β and ρ of Eq. (8).
+    """
+
+    def __init__(
+        self,
+        encoder: Dense,
+        decoder: Dense,
+        g: Activation,
+        *,
+        output: str = "linear",
+        loss: str = "squared",
+        l1: float = 0.0,
+        kl: float = 0.0,
+        rho: float = 0.05,
+    ):
+        self.encoder = encoder
+        self.decoder = decoder
+        self.g = g
+        self.output = output
+        self.loss = loss
+        self.l1 = l1
+        self.kl = kl
+        self.rho = rho
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """The parameters themselves (not copies), under the keys that ``backward`` gives gradients."""
+        return {"W": self.encoder.W, "b": self.encoder.b, "V": self.decoder.W, "c": self.decoder.b}
+
+    def loss_and_grads(self, X: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
+        """J and its gradients at the batch X (B, d)."""
+        Z, U = self.forward(X)
+        return self.losses(X, Z, U).total, self.backward(X, Z, U)
+
+    def forward(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # X: (B, d)
+        """The code Z (B, h) and the decoder's pre-activation U (B, d)."""
+        Y = self.encoder.forward(X)  # (1) (B, h)
+        Z = self.g(Y)  # (2) (B, h)
+        U = self.decoder.forward(Z)  # (3) (B, d)
+        return Z, U
+
+    def reconstruct(self, U: np.ndarray) -> np.ndarray:
+        """x̂ = o(u)."""
+        return Sigmoid()(U) if self.output == "sigmoid" else U  # (3) (B, d)
+
+    def losses(self, X: np.ndarray, Z: np.ndarray, U: np.ndarray) -> Loss:
+        """The parts of J, Eqs. (5)–(10)."""
+        if self.loss == "squared":
+            reconstruction = squared_error(X, self.reconstruct(U))  # (5)
+        else:
+            reconstruction = cross_entropy(X, U)  # (6)
+        return Loss(
+            reconstruction,
+            l1_penalty(Z, self.l1) if self.l1 else 0.0,  # (7)
+            kl_penalty(Z, self.kl, self.rho) if self.kl else 0.0,  # (8)
+            self.encoder.penalty() + self.decoder.penalty(),  # (9)
+        )
+
+    def backward(self, X: np.ndarray, Z: np.ndarray, U: np.ndarray) -> dict[str, np.ndarray]:
+        """∂J/∂W, ∂J/∂b, ∂J/∂V, ∂J/∂c.  (∂J/∂X is never needed.)"""
+        dU = self._output_grad(X, U)  # (11) (B, d)
+        dV, dc = self.decoder.param_grads(dU, Z)  # (12) (d, h), (d,)
+        dZ = self.decoder.input_grad(dU) + self._sparsity_grad(Z)  # (13) (B, h)
+        dY = dZ * self.g.grad(Z)  # (14) (B, h)
+        dW, db = self.encoder.param_grads(dY, X)  # (15) (h, d), (h,)
+        return {"W": dW, "b": db, "V": dV, "c": dc}
+
+    def _output_grad(self, X: np.ndarray, U: np.ndarray) -> np.ndarray:
+        bent = self.output == "sigmoid" and self.loss == "squared"
+        return output_gradient(X, self.reconstruct(U), sigmoid_then_squared=bent)  # (11) (B, d)
+
+    def _sparsity_grad(self, Z: np.ndarray) -> np.ndarray | float:
+        l1 = l1_gradient(Z, self.l1) if self.l1 else 0.0  # (B, h)
+        kl = kl_gradient(Z, self.kl, self.rho) if self.kl else 0.0  # (h,)
+        return l1 + kl  # (13) (B, h), (h,) or 0

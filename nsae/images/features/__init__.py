@@ -1,0 +1,1 @@
+"""From an image to its pooled vector: patches, their codes, pooling, colours, principal components."""

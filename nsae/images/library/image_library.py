@@ -1,0 +1,400 @@
+"""ImageLibrary: an index that is kept in step with a folder of photos.
+
+``scan.py`` finds out what has changed there; here, what must be is encoded, and what is known is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nsae.codes import Codes
+from nsae.errors import ImageReadError, ModelFormatError
+from nsae.images.encode_photos import encode_photos, encode_pixels
+from nsae.images.files import id_of, load_images
+from nsae.images.library.library_folder import extra_files, read_shelf
+from nsae.images.library.near_duplicates import components, near_pairs
+from nsae.images.library.scan import Changes, Report, Stamp, compare, content_hash
+from nsae.models.encoder import Encoder
+from nsae.retrieval import CodeIndex, Hits
+from nsae.system.interrupts import held_back
+from nsae.system.progress import Progress
+
+if TYPE_CHECKING:
+    from nsae.images.encoder import ImageEncoder
+    from nsae.models.sparse_autoencoder import SparseAutoencoder
+
+BATCH = 64  # photos that are encoded at a time
+SAVE_SECONDS = 10.0  # of work that a crash may cost, or ten times what saving takes
+RADIUS = 0.03  # cosine; of photos saved again smaller, nine in ten are nearer, and hardly any others
+
+
+class ImageLibrary:
+    """The codes of a folder of photos, and what is needed to keep them in step with it.
+
+    Parameters
+    ----------
+    encoder : ImageEncoder, Encoder or SparseAutoencoder
+        Fitted, and knowing how files become its input (``preprocessing``).
+    root : str or PathLike
+        The folder.  A photo's id is its path below it, with "/".
+    metric : str
+        Of the index.
+    model : bytes, optional
+        The encoder's file, which ``save`` keeps beside the codes.  Needed for an ``Encoder`` alone, which
+        cannot write itself.
+
+    Attributes
+    ----------
+    index : CodeIndex
+    root : Path
+        Without links.
+    folder : Path or None
+        Where the library is kept: ``update`` saves there as it goes.  None before ``save``.
+
+    Raises
+    ------
+    ValueError
+        If the encoder was trained on rows of numbers.
+
+    Examples
+    --------
+    >>> library = ImageLibrary(encoder, "photos")  # doctest: +SKIP
+    >>> library.save("photos.nsae")  # doctest: +SKIP
+    >>> print(library.update())  # doctest: +SKIP
+    1000 added
+    """
+
+    def __init__(
+        self,
+        encoder: ImageEncoder | Encoder | SparseAutoencoder,
+        root: str | os.PathLike,
+        *,
+        metric: str = "cosine",
+        model: bytes | None = None,
+    ):
+        if model is None and hasattr(encoder, "to_bytes"):
+            model = encoder.to_bytes()
+        encoder = encoder.encoder() if hasattr(encoder, "encoder") else encoder
+        if encoder.preprocessing is None:
+            raise ValueError(
+                "The encoder was trained on rows of numbers and does not say how photos become such rows. "
+                "Use an ImageEncoder, or set preprocessing_ before it is saved."
+            )
+        self.encoder = encoder
+        self.root = Path(os.path.realpath(root))
+        self.index = CodeIndex(encoder.n_units, metric=metric)
+        self.folder: Path | None = None
+        self._files: dict[str, Stamp] = {}  # by id: photos of the index, and files that failed
+        self._model = model  # the encoder's file
+        self._unsaved = False
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __repr__(self) -> str:
+        return f"ImageLibrary({os.fspath(self.root)!r}) with {len(self)} photos"
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The files that are no images, by id, and why.  They are not tried again until they change."""
+        return {id: stamp.reason for id, stamp in self._files.items() if stamp.reason is not None}
+
+    # ---- in step with the folder
+
+    def update(self, *, prune: bool = True, verbose: bool = False) -> Report:
+        """Bring the index in step with the folder, and encode only what was never encoded.
+
+        Files are unchanged if size and modification time are.  Of the others the content decides: the same
+        under the same name was only touched, under another name moved or copied; none is encoded again.
+
+        A library that has a place on disk (``open``, ``save``) is saved there, also on the way: whatever
+        stops the process, at most some ten seconds of encoding are lost.
+
+        Parameters
+        ----------
+        prune : bool
+            Take photos whose files are gone out of the index.  With False they stay, and are missing again
+            next time.  Photos below a folder that cannot be listed are never taken out.
+        verbose : bool
+            Progress on stderr.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder does not exist, or holds none of the photos that are indexed: its drive may not be
+            there.  Nothing is changed then.
+        """
+        changes = compare(self.root, self._known())
+        if prune and len(self) and len(set(self.index.ids).intersection(changes.missing)) == len(self):
+            raise FileNotFoundError(
+                f"{self.root} holds none of the {len(self)} photos that are indexed, so they are kept. Is it the "
+                "right folder, and its drive there? If they are gone for good, index anew."
+            )
+        report = Report(
+            moved=[(old, new) for old, (new, stamp) in changes.moved.items() if stamp.reason is None],
+            missing=[id for id in changes.missing if id in self.index],
+            failed=list(changes.failed),
+        )
+        saved, cost = time.monotonic(), 0.0  # when it was last, and how long it took
+        self._settle(changes, prune)
+        todo = [*changes.changed.items(), *changes.new.items()]
+        twins = {stamp.hash: id for id, stamp in self._files.items()} if todo else {}  # by content
+        try:
+            with Progress("encoding photos", len(todo), enabled=verbose and len(todo) > BATCH) as progress:
+                for start in range(0, len(todo), BATCH):
+                    some = dict(todo[start : start + BATCH])
+                    self._take_in(some, twins, report)
+                    for _ in some:
+                        progress.update()
+                    if time.monotonic() - saved > max(SAVE_SECONDS, 10 * cost):
+                        before = time.monotonic()
+                        self._keep()
+                        saved = time.monotonic()
+                        cost = saved - before
+        finally:  # after Ctrl-C too
+            self._keep()
+        return report
+
+    def _known(self) -> dict[str, Stamp]:
+        """The table of files; a photo of an index without one is taken for changed."""
+        if len(self._files) >= len(self) and all(id in self._files for id in self.index.ids):
+            return self._files
+        return {**{str(id): Stamp(-1, -1) for id in self.index.ids}, **self._files}
+
+    def _settle(self, changes: Changes, prune: bool) -> None:
+        """Take over what needs no encoding."""
+        gone = [id for id in changes.missing if prune or id not in self.index]
+        if not (gone or changes.moved or changes.touched):
+            return
+        with held_back():
+            renamed = [old for old in changes.moved if old in self.index]
+            codes = self.index.codes[[self.index.row_of(old) for old in renamed]]
+            self.index.remove([id for id in chain(gone, renamed) if id in self.index])
+            self.index.add(codes, [changes.moved[old][0] for old in renamed])
+            for id in chain(gone, changes.moved):
+                self._files.pop(id, None)
+            self._files.update(changes.touched)
+            self._files.update(changes.moved.values())
+            self._unsaved = True
+
+    def _take_in(self, some: dict[str, Stamp], twins: dict[str | None, str], report: Report) -> None:
+        """Encode these files, or find their codes by their content."""
+        hashes: dict[str, str] = {}
+        for id, stamp in some.items():
+            try:
+                hashes[id] = stamp.hash or content_hash(self.root / id)
+            except FileNotFoundError:
+                continue  # removed meanwhile: the next update finds that
+            except OSError as error:
+                report.failed.append((id, f"cannot be opened ({error.strerror})"))
+        reused = {id: twin for id, hash in hashes.items() if (twin := self._id_with(hash, twins)) is not None}
+        first = {hash: id for id, hash in reversed(hashes.items()) if id not in reused}  # each content once
+        codes, encoded, failures = self._encode_files(list(first.values()))
+        row_of = {hashes[id]: row for row, id in enumerate(encoded)}
+        reason_of = {hashes[id]: reason for id, reason in failures.items()}
+
+        rows, ids, stamps = [], [], {}
+        codes = Codes.concatenate(
+            [codes, self.index.codes[[self.index.row_of(id) for id in reused.values()]]]
+        )
+        row_of_copy = dict(zip(reused, range(len(encoded), len(codes)), strict=True))
+        for id, hash in hashes.items():
+            row = row_of_copy.get(id, row_of.get(hash))
+            reason = None if row is not None else reason_of.get(hash)
+            if row is None and reason is None:
+                continue
+            stamps[id] = replace(some[id], hash=hash, reason=reason)
+            if row is None:
+                report.failed.append((id, str(reason)))
+                continue
+            rows.append(row)
+            ids.append(id)
+            (report.changed if id in self.index else report.added).append(id)
+        with held_back():
+            self.index.add(codes[rows], ids, on_duplicate="replace")
+            self.index.remove([id for id, stamp in stamps.items() if stamp.reason and id in self.index])
+            self._files.update(stamps)
+            self._unsaved = self._unsaved or bool(stamps)
+        twins.update((stamp.hash, id) for id, stamp in stamps.items())
+
+    def _id_with(self, hash: str, twins: dict[str | None, str]) -> str | None:
+        """A photo of the index with this content, if ``twins`` still tells the truth."""
+        id = twins.get(hash)
+        return id if id is not None and self._files[id].hash == hash and id in self.index else None
+
+    def _encode_files(self, ids: list[str]) -> tuple[Codes, list[str], dict[str, str]]:
+        """Codes of the files that could be read, their ids, and why the others could not."""
+        failures: dict[str, str] = {}
+
+        def failed(error: ImageReadError) -> None:
+            failures[Path(error.path).relative_to(self.root).as_posix()] = error.reason
+
+        how = self.encoder.preprocessing
+        images, kept = load_images(
+            [self.root / id for id in ids], side=how["side"], color=how["color"], on_error=failed
+        )
+        return (
+            encode_pixels(self.encoder, images),
+            [path.relative_to(self.root).as_posix() for path in kept],
+            failures,
+        )
+
+    # ---- asking
+
+    def encode(self, queries: Sequence[str | os.PathLike | np.ndarray]) -> Codes:
+        """The codes of photos: paths, or arrays (H, W) or (H, W, 3) of uint8 or of floats in [0, 1].
+
+        Raises ImageReadError for a file that cannot be read.
+        """
+        return encode_photos(self.encoder, queries)
+
+    def similar(self, query: str | os.PathLike | np.ndarray, k: int = 10, **options: Any) -> Hits:
+        """The k photos nearest to one, without itself.
+
+        Parameters
+        ----------
+        query : path, or array (H, W) or (H, W, 3)
+            Of uint8, or of floats in [0, 1].  It need not be in the library.
+        k : int
+        options
+            Of :meth:`CodeIndex.search`.
+
+        Returns
+        -------
+        Hits
+            Of one query.  ``root / id`` is a hit's file.
+
+        Raises ImageReadError if the file cannot be read, ValueError as ``CodeIndex.search`` does.
+        """
+        return self._search([query], self.encode([query]), k, options)
+
+    def duplicates(self, radius: float | None = None) -> list[list[str]]:
+        """Groups of photos that show the same.  Nothing is deleted, here or elsewhere.
+
+        Files of equal content are in one group, and so are photos whose codes lie within ``radius`` of each
+        other; whatever is connected by such pairs is one group, so its ends may be further apart.
+
+        Parameters
+        ----------
+        radius : float, optional
+            A distance in the index's metric; 0 finds equal codes.  For cosine, 0.03 by default.
+
+        Returns
+        -------
+        list of lists of ids
+            Two or more each, in the order of the index.
+
+        Raises ValueError if ``radius`` is not a number at least 0, or not given for another metric than cosine.
+        """
+        if radius is None and self.index.metric == "cosine":
+            radius = RADIUS
+        if radius is None or not radius >= 0:
+            raise ValueError(
+                f"radius={radius} is expected to be a {self.index.metric} distance of 0 or more: how far apart "
+                "the codes of near-duplicates may be."
+            )
+        ids = self.index.ids
+        by_content: dict[str | None, int] = {}
+        copies = [
+            (by_content.setdefault(stamp.hash, row), row)
+            for row, id in enumerate(ids)
+            if (stamp := self._files.get(str(id))) is not None and stamp.hash is not None
+        ]
+        pairs = chain(copies, near_pairs(self.index, radius).tolist())
+        return [[str(ids[row]) for row in group] for group in components(len(ids), pairs)]
+
+    def gallery(
+        self,
+        target: str | os.PathLike,
+        queries: Sequence[str | os.PathLike | np.ndarray],
+        k: int = 10,
+        *,
+        title: str | None = None,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Path:
+        """Write one HTML file that shows queries, what is similar to them, and why.
+
+        ``queries`` and ``options`` are as for :meth:`similar`; :func:`nsae.images.pictures.gallery.write_gallery`
+        writes it.
+        """
+        from nsae.images.pictures.gallery import write_gallery  # here: most libraries are never drawn
+
+        codes = self.encode(queries)
+        hits = self._search(queries, codes, k, options)
+        return write_gallery(
+            target,
+            queries,
+            hits,
+            index=self.index,
+            codes=codes,
+            encoder=self.encoder,
+            root=self.root,
+            keep=options.get("keep"),
+            title=title,
+            overwrite=overwrite,
+        )
+
+    def _search(
+        self, queries: Sequence[str | os.PathLike | np.ndarray], codes: Codes, k: int, options: dict[str, Any]
+    ) -> Hits:
+        own = [None if isinstance(query, np.ndarray) else id_of(query, self.root) for query in queries]
+        exclude = [id if id in self.index else None for id in own]  # a photo is no news to itself
+        return self.index.search(codes, k, **{"exclude": exclude, **options})
+
+    # ---- on disk
+
+    def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Keep the library in a folder, where ``update`` will save it from now on.
+
+        It is an index folder as ``nsae index`` writes it, with the encoder and a table of the files.  It is
+        replaced whole or not at all.  Two processes must not update the same one at a time: it would stay
+        readable, but one of the two would have worked in vain.
+
+        Raises FileExistsError if the folder exists and ``overwrite`` is False or it is no index, ValueError
+        if the encoder came without its file.
+        """
+        if self._model is None:
+            raise ValueError(
+                "This Encoder does not know its file, which belongs to the library. Make the library with the "
+                "ImageEncoder or SparseAutoencoder, or with model=Path(file).read_bytes()."
+            )
+        extra = extra_files(self._model, self.root, self._files)
+        with held_back():
+            self.index.save(folder, overwrite=overwrite, extra_files=extra)
+            self.folder, self._unsaved = Path(folder), False
+
+    def _keep(self) -> None:
+        if self.folder is not None and self._unsaved:
+            self.save(self.folder, overwrite=True)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike, *, root: str | os.PathLike | None = None) -> ImageLibrary:
+        """The library that ``save`` or ``nsae index`` wrote.
+
+        Parameters
+        ----------
+        folder : str or PathLike
+        root : str or PathLike, optional
+            Where the photos are now, if their folder as a whole has moved.
+
+        Raises ModelFormatError if the folder is damaged, or is no index of photos.
+        """
+        shelf = read_shelf(folder)
+        if shelf.encoder is None or shelf.root is None:
+            raise ModelFormatError(
+                f"{folder} is no library of photos, but an index of rows. Index a folder of photos: "
+                "nsae index PHOTOS -o LIBRARY."
+            )
+        library = cls(shelf.encoder, shelf.root if root is None else root, model=shelf.model)
+        library.index, library.folder, library._files = shelf.index, Path(folder), shelf.files
+        library._unsaved = library.root != shelf.root
+        return library

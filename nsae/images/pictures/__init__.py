@@ -1,0 +1,1 @@
+"""Pictures of hits and of units, and the page that shows both."""

@@ -1,0 +1,91 @@
+"""Ranking dense vectors: the baseline (raw pixels, pooled features) that codes are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nsae.retrieval.hits import Hits, collect
+from nsae.validation import one_of
+
+BLOCK = 1 << 24  # distances held at once: 64 MB in float32
+
+
+def rank_dense(
+    Q: np.ndarray, Z: np.ndarray, metric: str = "cosine", k: int = 10, *, exclude_self: bool = False
+) -> Hits:
+    """The k rows of ``Z`` nearest to each row of ``Q``, by matrix products over blocks of queries.
+
+    It computes in float32, or in float64 where that came.  A matrix product doesn't promise the same
+    rounding for equal rows, and ‖q‖² + ‖z‖² − 2q·z cancels where q is close to z, so ties and the
+    distance to oneself are exact up to rounding only.  That does for a baseline; ``CodeIndex`` is exact
+    on ties.
+
+    Parameters
+    ----------
+    Q : (q, d) array
+    Z : (n, d) array
+    metric : "cosine", "l2" or "dot", Eqs. (23)–(25)
+    k : int
+        Hits for each query; above n, they are padded.
+    exclude_self : bool
+        Query i is row i of ``Z`` (leave-one-out) and is left out of its own hits.
+
+    Returns
+    -------
+    Hits
+        ``ids`` are row numbers.
+
+    Raises
+    ------
+    ValueError
+        If the widths differ, values are not finite or above 1e19 / √d, the metric is unknown, k < 1,
+        or ``exclude_self`` is asked for with q ≠ n.
+    """
+    one_of("metric", metric, ("cosine", "l2", "dot"))
+    Q, Z = np.atleast_2d(Q), np.atleast_2d(Z)
+    if Q.ndim != 2 or Z.ndim != 2 or Q.shape[1] != Z.shape[1]:
+        raise ValueError(
+            f"Rows (q, d) and (n, d) of one width are expected, got {Q.shape} and {Z.shape}. "
+            "Flatten images with X.reshape(len(X), -1)."
+        )
+    if exclude_self and len(Q) != len(Z):
+        raise ValueError(f"exclude_self means query i is row i, but {len(Q)} queries and {len(Z)} rows came.")
+    dtype = np.float64 if np.float64 in (Q.dtype, Z.dtype) else np.float32
+    Q, Z = Q.astype(dtype, copy=False), Z.astype(dtype, copy=False)  # (q, d), (n, d)
+    limit = 1e19 / max(1, Q.shape[1]) ** 0.5  # norms up to 1e19, whose squares fit float32; NaN fails as well
+    if not ((np.abs(Q) <= limit).all() and (np.abs(Z) <= limit).all()):
+        raise ValueError(
+            f"Finite numbers up to {limit:.3g} are expected. Remove, fill or scale the rows first."
+        )
+    if metric == "cosine":
+        Q, Z = _unit_rows(Q), _unit_rows(Z)
+    return collect(_distances(Q, Z, metric, exclude_self), range(len(Z)), len(Q), k)
+
+
+def _distances(Q: np.ndarray, Z: np.ndarray, metric: str, exclude_self: bool) -> Iterator[np.ndarray]:
+    """The (n,) float32 distances of each query in turn."""
+    Z_squares = np.einsum("nd,nd->n", Z, Z)  # (n,)
+    step = max(1, BLOCK // max(1, len(Z)))
+    for start in range(0, len(Q), step):
+        block = Q[start : start + step]  # (b, d)
+        D = block @ Z.T  # (b, n)
+        if metric == "cosine":
+            D = np.maximum(1 - D, 0)  # (23); rows are of unit norm, or 0 and at distance 1
+        elif metric == "l2":
+            squares = np.einsum("bd,bd->b", block, block)[:, None] + Z_squares - 2 * D  # (b, n)
+            D = np.sqrt(np.maximum(squares, 0))  # (24)
+        else:
+            D = 0 - D  # (25)
+        D = D.astype(np.float32, copy=False)
+        if exclude_self:
+            here = np.arange(len(block))
+            D[here, start + here] = np.inf
+        yield from D
+
+
+def _unit_rows(X: np.ndarray) -> np.ndarray:
+    """X with rows of norm 1; a zero row stays."""
+    norms = np.linalg.norm(X, axis=1, keepdims=True)  # (n, 1)
+    return np.divide(X, norms, out=np.zeros_like(X), where=norms > 0)

@@ -1,0 +1,68 @@
+"""Why a row is a hit: the units that it shares with the query, and each one's share of the similarity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nsae.codes import Codes
+from nsae.retrieval.search.brute_force import squared_norms_of
+
+
+def explain(
+    code: Codes, row_code: Codes, top: int | None = 10, *, metric: str = "cosine"
+) -> list[tuple[int, float]]:
+    """The units active in both codes, and each one's share of their similarity, Eq. (26).
+
+    The shares add up to the similarity that belongs to the metric.  L2 and Hamming distances have no
+    largest value to subtract from; there it is how far the distance falls short of that of two codes as
+    large as these with nothing in common.
+
+    =======  =========================  ==================================
+    metric   unit j's share             all shares add up to
+    =======  =========================  ==================================
+    cosine   qⱼzⱼ / (‖q‖‖z‖)            1 − distance
+    dot      qⱼzⱼ                       −distance
+    l2       2 qⱼzⱼ / (‖q‖² + ‖z‖²)     1 − distance² / (‖q‖² + ‖z‖²)
+    jaccard  1 / |A∪B|                  1 − distance
+    hamming  2 / (|A| + |B|)            1 − distance / (|A| + |B|)
+    =======  =========================  ==================================
+
+    Parameters
+    ----------
+    code, row_code : Codes of one row
+    top : int or None
+        At most so many units; None for all.
+    metric : str
+
+    Returns
+    -------
+    list of (unit, share)
+        Largest share first, ties by lowest unit.
+
+    Raises
+    ------
+    ValueError
+        If top < 1, or not one code came.
+    """
+    if top is not None and top < 1:
+        raise ValueError(f"top={top} is expected to be at least 1: it is the number of units to name.")
+    for codes in (code, row_code):
+        if len(codes) != 1:
+            raise ValueError(
+                f"explain compares one code with one row, got {len(codes)} codes: call it for each."
+            )
+    units, here, there = np.intersect1d(
+        code.units, row_code.units, assume_unique=True, return_indices=True
+    )  # (m,)
+    if metric in ("jaccard", "hamming"):
+        sizes = len(code.units) + len(row_code.units)  # |A| + |B|
+        whole = sizes - len(units) if metric == "jaccard" else sizes / 2
+        shares = np.ones(len(units)) / (whole or 1)  # (26) (m,); 0 where both are empty
+    else:
+        q2, z2 = float(squared_norms_of(code)[0]), float(squared_norms_of(row_code)[0])
+        whole = {"cosine": np.sqrt(q2 * z2), "dot": 1.0, "l2": (q2 + z2) / 2}[metric]
+        shares = (
+            code.values[here].astype(np.float64) * row_code.values[there] / whole
+        )  # (26) (m,); whole > 0 if m > 0
+    order = np.argsort(-shares, kind="stable")[:top]
+    return list(zip(units[order].tolist(), shares[order].tolist(), strict=True))

@@ -1,0 +1,220 @@
+"""An index on disk: a folder of ``.npy`` files that can be mapped, and a manifest.
+
+=====================================  =============================================================
+``indptr.npy units.npy values.npy``    the codes; units are uint16 where that is wide enough
+``ids.npy``                            integer ids, int64
+``ids_utf8.npy ids_ends.npy``          ids that are strings
+``ids.json``                           ids of both kinds, or beyond int64
+``search_….npy``                       the search structure, which can be made again from the codes
+``manifest.json``                      sizes and checksums of all these, and what is said of the index
+=====================================  =============================================================
+
+``manifest.py`` tells how a folder is replaced, and what a reader may rely on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import mmap as mapping
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nsae.codes import Codes
+from nsae.errors import ModelFormatError
+from nsae.retrieval.ids import Ids, Texts
+from nsae.retrieval.on_disk.manifest import (
+    MANIFEST,
+    Contents,
+    index_file,
+    is_plain,
+    read_whole,
+    unusable,
+    write_files,
+)
+
+CODES = {"indptr.npy": (np.int64,), "units.npy": (np.int32, np.uint16), "values.npy": (np.float32,)}
+IDS = ("ids.npy", "ids_utf8.npy", "ids_ends.npy", "ids.json")
+SEARCH_PREFIX = "search_"
+SMALL = 1 << 16  # bytes; a file up to that is read and checked also where it could be mapped
+
+
+class Stored(NamedTuple):
+    """What an index folder holds."""
+
+    manifest: dict[str, Any]
+    codes: Codes
+    ids: Ids
+    search: dict[str, np.ndarray] | None  # None where it is missing, damaged, or of another version
+
+
+def write_folder(
+    path: str | os.PathLike,
+    codes: Codes,
+    ids: Ids,
+    header: Mapping[str, object],
+    *,
+    overwrite: bool,
+    extra_files: Mapping[str, bytes],
+    search: Mapping[str, np.ndarray] | None = None,
+    search_version: int | None = None,
+) -> None:
+    """Write codes, ids, the header's entries and any further files; see ``CodeIndex.save``."""
+    units = codes.units.astype(np.uint16, copy=False) if codes.n_units <= 1 << 16 else codes.units
+    contents: dict[str, np.ndarray | bytes] = {
+        **dict(zip(CODES, [codes.indptr, units, codes.values], strict=True)),
+        **_ids_files(ids),
+        **{f"{SEARCH_PREFIX}{name}.npy": array for name, array in (search or {}).items()},
+    }
+    for name, data in extra_files.items():
+        ours = name in (*contents, *IDS, MANIFEST) or name.startswith(SEARCH_PREFIX)
+        if not is_plain(name) or ours:
+            raise ValueError(f"extra_files: {name!r} is not a file name that is free here. Choose another.")
+        contents[name] = bytes(data)
+    header = {**header, "rows": len(codes), "search_version": search_version}
+    write_files(path, header, contents, overwrite=overwrite)
+
+
+def read_folder(
+    path: str | os.PathLike,
+    *,
+    mmap: bool,
+    search_version: int | None = None,
+    need_search: bool = False,
+) -> Stored:
+    """What ``write_folder`` wrote; else :class:`ModelFormatError`.
+
+    With ``mmap``, files above 64 KiB are mapped, and of them only the sizes are checked.  A search
+    structure that cannot be used is left out, or refused under ``need_search``.
+    """
+    folder = Path(path)
+
+    def read(manifest: dict[str, Any]) -> tuple[Codes, Ids, dict[str, np.ndarray] | None]:
+        derived = {name for name in manifest["files"] if name.startswith(SEARCH_PREFIX)}
+        files = {
+            name: _opened(index_file(folder, name, manifest), name, entry, mmap)
+            for name, entry in manifest["files"].items()
+            if name not in derived
+        }
+        codes, ids = _understood(folder, manifest, files)
+        try:
+            search = _read_search(folder, manifest, mmap, search_version)
+        except ModelFormatError:
+            if need_search:
+                raise
+            search = None
+        return codes, ids, search
+
+    manifest, content = read_whole(folder, read)
+    return Stored(manifest, *content)
+
+
+def _understood(
+    folder: Path, manifest: dict[str, Any], files: dict[str, Callable[[], np.ndarray | bytes]]
+) -> tuple[Codes, Ids]:
+    # Sizes or checksums match, so what is wrong from here on was written so.  A forged header can make NumPy
+    # raise nearly anything; all of it means that the file is not an index of ours.
+    try:
+        arrays = []
+        for name, dtypes in CODES.items():
+            array = files[name]()
+            if array.dtype not in dtypes:
+                raise ValueError(f"{name} is of {array.dtype}")
+            arrays.append(array)
+        codes, ids = Codes(*arrays, manifest["n_units"]), _read_ids(files)
+        if not len(codes) == len(ids) == manifest["rows"]:
+            raise ValueError(f"{len(codes)} codes, {len(ids)} ids and rows={manifest['rows']} differ")
+    except Exception as error:
+        raise unusable(folder, f"is not usable ({error})", "an index of codes with ids") from error
+    return codes, ids
+
+
+def _read_search(
+    folder: Path, manifest: dict[str, Any], mmap: bool, version: int | None
+) -> dict[str, np.ndarray] | None:
+    if version is None or manifest.get("search_version") != version:
+        return None
+    arrays = {}
+    for name, entry in manifest["files"].items():
+        if name.startswith(SEARCH_PREFIX):
+            path = index_file(folder, name, manifest)
+            try:
+                array = _opened(path, name, entry, mmap)()
+            except (ValueError, TypeError, KeyError) as error:  # among them ModelFormatError
+                raise unusable(
+                    path, f"is not usable ({error})", "an array of the search structure"
+                ) from error
+            arrays[name.removeprefix(SEARCH_PREFIX).removesuffix(".npy")] = array
+    return arrays or None
+
+
+def _opened(path: Path, name: str, entry: dict[str, Any], mmap: bool) -> Callable[[], Any]:
+    """A function that gives the file's array, or its bytes if it is no ``.npy``; the file is checked now."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if entry.get("bytes", size) != size:
+                raise unusable(path, "is truncated or altered", f"a file of {entry['bytes']} bytes")
+            if mmap and size > SMALL and "bytes" in entry:
+                if not name.endswith(".npy"):
+                    return lambda: path.read_bytes()
+                mapped = mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_READ)
+                return lambda: _mapped(mapped)
+            data = file.read()
+    except (OSError, ValueError) as error:  # a ValueError for a name that no file can have
+        if isinstance(error, ModelFormatError):
+            raise
+        raise unusable(path, f"cannot be read ({error})", "the saved file") from error
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise unusable(path, "is truncated or altered", f"a file with SHA-256 {entry['sha256']}")
+    return lambda: (
+        _one_column(np.load(io.BytesIO(data), allow_pickle=False)) if name.endswith(".npy") else data
+    )
+
+
+def _mapped(mapped: mapping.mmap) -> np.ndarray:
+    """The 1-D array of a mapped ``.npy`` file, which lives as long as the array does."""
+    header = io.BytesIO(mapped[:SMALL])
+    version = np.lib.format.read_magic(header)
+    read_header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read_header[version[0]](header)
+    if dtype.hasobject:
+        raise ValueError("an array of objects")
+    return _one_column(np.frombuffer(mapped, dtype, int(np.prod(shape)), header.tell()).reshape(shape))
+
+
+def _one_column(array: object) -> np.ndarray:
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        raise ValueError("a 1-D array was expected")
+    return array
+
+
+def _read_ids(files: dict[str, Callable[[], Any]]) -> Ids:
+    if "ids_utf8.npy" in files:
+        utf8, ends = files["ids_utf8.npy"](), files["ids_ends.npy"]()
+        if (utf8.dtype, ends.dtype) != (np.uint8, np.int64):
+            raise ValueError(f"ids of {utf8.dtype} and their ends of {ends.dtype}")
+        return Ids(Texts(utf8, ends))
+    if "ids.json" in files:
+        return Ids(json.loads(files["ids.json"]()))
+    ids = files["ids.npy"]()
+    return Ids(ids if ids.dtype == np.int64 else ids.tolist())  # version 1 has strings there, too
+
+
+def _ids_files(ids: Ids) -> Contents:
+    values = ids.tolist()
+    if values and all(type(id) is str for id in values):
+        texts = Texts.of(values)
+        return {"ids_utf8.npy": texts.utf8, "ids_ends.npy": texts.ends}
+    array = np.array(values) if all(type(id) is int for id in values) else np.array("")
+    if not values or array.dtype == np.int64:
+        return {"ids.npy": array.astype(np.int64)}
+    return {"ids.json": json.dumps(values).encode()}  # mixed, or numbers beyond int64
+
+
+__all__ = ["MANIFEST", "Stored", "index_file", "read_folder", "write_folder"]

@@ -1,0 +1,238 @@
+"""The manifest of an index folder, and how one generation of files takes the place of another.
+
+``manifest.json`` names every file of the index with its size and checksum, and carries a checksum of its
+own, so a flipped digit in ``n_units`` is found as well.  It is also the one switch between old and new:
+
+1. the new files are written beside the old ones, as ``units.npy.<generation>.part``;
+2. the new manifest, which holds that generation's name, takes the old one's place in one rename;
+3. the new files are renamed to their plain names, over the old ones.
+
+Whoever reads looks for a file under the generation's name first, then under the plain one.  So whenever a
+writer is killed, there is either the old manifest with all its files, or the new one with all of its.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+
+from nsae.errors import ModelFormatError
+from nsae.system.storage import locked, new_folder, refuse_existing, sync_folder
+
+FORMAT, VERSION = "nsae-index", 2
+MANIFEST = "manifest.json"
+STAGED = re.compile(r"\.[0-9a-f]{16}\.part$")
+TRIES = 20  # of reading while a writer keeps replacing
+
+T = TypeVar("T")
+Contents = Mapping[str, "np.ndarray | bytes"]
+
+
+def write_files(
+    path: str | os.PathLike, header: Mapping[str, object], contents: Contents, *, overwrite: bool
+) -> None:
+    """Write a folder with these files and a manifest with the header's entries, or replace one's content.
+
+    Raises FileExistsError where ``path`` is taken: by anything, or under ``overwrite`` by anything but an
+    index.  Files that the index did not list are left alone.
+    """
+    target = refuse_existing(path, overwrite)
+    if not os.path.lexists(target):
+        with new_folder(target) as folder:
+            files = {name: _write(folder / name, content) for name, content in contents.items()}
+            _write(folder / MANIFEST, _sealed(header, files, None))
+        return
+    if not (target / MANIFEST).is_file():
+        raise FileExistsError(
+            f"{target} exists and is not an index (it has no {MANIFEST}), so it is not replaced. "
+            "Choose another name."
+        )
+    with locked(target):
+        _replace(target, header, contents)
+
+
+def read_whole(folder: Path, read: Callable[[dict[str, Any]], T]) -> tuple[dict[str, Any], T]:
+    """The manifest and what ``read(manifest)`` returned, both of one generation, whoever writes meanwhile.
+
+    A writer changes the manifest before any plain name, so what was read between two equal manifests
+    belongs to them.
+
+    Raises ModelFormatError where ``read`` does, or the manifest is no index's.
+    """
+    for _ in range(TRIES):
+        manifest = read_manifest(folder)
+        try:
+            result = read(manifest)
+        except ModelFormatError:
+            if read_manifest(folder) == manifest:
+                raise
+            continue
+        if read_manifest(folder) == manifest:
+            return manifest, result
+    raise unusable(folder, f"was replaced {TRIES} times while it was read", "an index that rests")
+
+
+def index_file(folder: str | os.PathLike, name: str, manifest: dict[str, Any] | None = None) -> Path:
+    """Where a file of an index is: under its plain name, or still under its generation's.
+
+    Without ``manifest``, the folder's own is read: ModelFormatError where there is none.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder) if manifest is None else manifest
+    staged = _staged(folder / name, str(manifest.get("generation")))
+    return staged if staged.exists() else folder / name
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an index folder, of this version or an earlier one; else :class:`ModelFormatError`."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_bytes())
+    except OSError as error:
+        raise unusable(path, f"cannot be read ({error.strerror})", "the manifest of an index") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested without end
+        raise unusable(path, f"is not JSON ({error})", "the manifest of an index") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise unusable(path, "belongs to something else", f'a manifest with "format": "{FORMAT}"')
+    version = manifest.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise ModelFormatError(
+            f"{folder} has index version {version}; this nsae reads up to version {VERSION}. "
+            "Upgrade nsae, or index again with this one."
+        )
+    if manifest.pop("checksum", None) != _seal(manifest):
+        raise unusable(path, "is truncated or altered", "a manifest that matches its checksum")
+    files = manifest.get("files")
+    if version not in (1, VERSION) or not isinstance(files, dict) or not all(map(is_plain, files)):
+        raise unusable(path, "is not complete", f"version 1 to {VERSION} and a list of files")
+    if version == 1:  # checksums without sizes
+        manifest["files"] = files = {name: {"sha256": sha} for name, sha in files.items()}
+    if not all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in files.values()):
+        raise unusable(path, "is not complete", "a checksum for each file")
+    return manifest
+
+
+def unusable(path: Path, what: str, expected: str) -> ModelFormatError:
+    """The error for a file or folder that is not (any longer) an index's."""
+    return ModelFormatError(
+        f"{path} {what}; expected {expected}. Restore the folder from a copy, or index again."
+    )
+
+
+def is_plain(name: str) -> bool:
+    """A file of the folder itself: names come from outside, and must not lead elsewhere."""
+    return name not in ("", "..") and Path(name).name == name and not STAGED.search(name)
+
+
+# ---- inside
+
+
+def _replace(folder: Path, header: Mapping[str, object], contents: Contents) -> None:
+    old: dict[str, Any] = {"files": {}}
+    with suppress(ModelFormatError):  # a damaged index can be replaced
+        old = read_manifest(folder)
+        _settle(folder, old)  # what a writer that was killed left to do
+    generation = secrets.token_hex(8)
+    try:
+        files = {}
+        for name, content in contents.items():
+            same = _unchanged(folder / name, content, old["files"].get(name))
+            files[name] = same or _write(_staged(folder / name, generation), content)
+        manifest = _sealed(header, files, generation)
+        staged = _staged(folder / MANIFEST, generation)
+        _write(staged, manifest)
+        sync_folder(folder)  # the names of the new files are on the disk before the manifest relies on them
+        os.replace(staged, folder / MANIFEST)
+    except BaseException:
+        if not _is_current(folder, generation):  # Ctrl-C may come just after the rename
+            _remove(folder.glob(f"*.{generation}.part"))
+        raise
+    sync_folder(folder)
+    _settle(folder, {"files": files, "generation": generation})
+    _remove(folder / name for name in old["files"] if name not in files)
+
+
+def _is_current(folder: Path, generation: str) -> bool:
+    try:
+        return read_manifest(folder).get("generation") == generation
+    except ModelFormatError:
+        return False
+
+
+def _settle(folder: Path, manifest: dict[str, Any]) -> None:
+    """Give the current generation's files their plain names, and clear away what no manifest names."""
+    for name in manifest["files"]:
+        staged = _staged(folder / name, str(manifest.get("generation")))
+        if staged.exists():
+            with suppress(PermissionError):  # Windows, while someone has the old file mapped: next time
+                os.replace(staged, folder / name)
+    current = f".{manifest.get('generation')}.part"
+    strays = (file for file in folder.iterdir() if STAGED.search(file.name))
+    _remove(file for file in strays if not file.name.endswith(current))
+
+
+def _unchanged(
+    path: Path, content: np.ndarray | bytes, entry: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """``entry`` if it describes both ``content`` and the file that is there, else None."""
+    if entry is None or not isinstance(content, bytes) or entry.get("bytes") != len(content):
+        return None
+    with suppress(OSError):
+        if hashlib.sha256(content).hexdigest() == entry["sha256"] and path.read_bytes() == content:
+            return entry
+    return None
+
+
+def _write(path: Path, content: np.ndarray | bytes) -> dict[str, Any]:
+    """Write one file, down to the disk; its entry in the manifest."""
+    with open(path, "wb") as file:
+        summing = _Summing(file)
+        if isinstance(content, bytes):
+            summing.write(content)
+        else:
+            np.save(summing, content, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    return {"bytes": summing.n_bytes, "sha256": summing.sha256.hexdigest()}
+
+
+class _Summing:
+    """A file to write to that keeps count of size and checksum, so that large arrays are never copied."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.n_bytes, self.sha256 = file, 0, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        self.n_bytes += len(data)
+        return self.file.write(data)
+
+
+def _sealed(header: Mapping[str, object], files: Mapping[str, Any], generation: str | None) -> bytes:
+    manifest = {"format": FORMAT, "version": VERSION, **header, "generation": generation, "files": files}
+    manifest["checksum"] = _seal(manifest)
+    return (json.dumps(manifest, indent=2) + "\n").encode()
+
+
+def _seal(manifest: Mapping[str, object]) -> str:
+    """SHA-256 over the manifest's content, whatever its layout."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _staged(path: Path, generation: str) -> Path:
+    return path.with_name(f"{path.name}.{generation}.part")
+
+
+def _remove(files: Iterator[Path]) -> None:
+    for file in files:
+        with suppress(OSError):  # litter, not harm
+            file.unlink()

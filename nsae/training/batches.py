@@ -1,0 +1,78 @@
+"""Minibatches over any 2-D array, one batch copied at a time; from a file larger than memory, in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nsae.validation import release
+
+POOL_BYTES = 1 << 26  # a memory-mapped array larger than this is shuffled through a pool of this size
+
+
+def minibatches(
+    X: np.ndarray,
+    batch_size: int,
+    dtype: np.dtype | str,
+    rng: np.random.Generator | None,
+    buffer: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """Batches (B, d) that hold every row of X once: in random order, or as they stand if ``rng`` is None.
+
+    Each is copied into ``buffer`` (batch_size, d) if that is given: then a batch is gone when the next one
+    comes.  The last one holds what is left.
+    """
+    if rng is not None and isinstance(X, np.memmap) and X.nbytes > POOL_BYTES:
+        batches = _through_a_pool(X, batch_size, rng)
+    else:
+        batches = _rows_in_order(X, batch_size, rng)
+    for source, rows in batches:
+        if buffer is None:
+            yield np.asarray(source[rows], dtype)  # (B, d)
+        elif isinstance(rows, np.ndarray) and source.dtype == buffer.dtype:
+            batch = buffer[: len(rows)]  # (B, d)
+            np.take(source, rows, axis=0, out=batch, mode="clip")  # "raise" would make a copy first
+            yield batch
+        else:
+            batch = source[rows]  # (B, d)
+            buffer[: len(batch)] = batch
+            yield buffer[: len(batch)]
+
+
+Rows = slice | np.ndarray
+
+
+def _rows_in_order(
+    X: np.ndarray, batch_size: int, rng: np.random.Generator | None
+) -> Iterator[tuple[np.ndarray, Rows]]:
+    order = None if rng is None else rng.permutation(len(X))
+    for start in range(0, len(X), batch_size):
+        rows = slice(start, min(start + batch_size, len(X)))
+        yield X, rows if order is None else order[rows]
+
+
+def _through_a_pool(
+    X: np.memmap, batch_size: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read runs of ``batch_size`` rows in random order into a pool, and deal the shuffled pool out in batches.
+
+    A disk reads a run as fast as it can; a batch holds rows of every run in the pool, and each epoch
+    makes up other pools.
+    """
+    n, d = X.shape
+    runs = rng.permutation(n // batch_size) * batch_size  # first rows; a short run is left over at the end
+    per_pool = max(1, POOL_BYTES // (batch_size * X.itemsize * d))
+    pools = [runs[i : i + per_pool] for i in range(0, len(runs), per_pool)] or [runs]
+    left = n % batch_size
+    held = np.empty((min(n, per_pool * batch_size + left), d), X.dtype)  # (rows of the pool, d)
+    for number, pool in enumerate(pools):
+        rows = 0
+        for start in (*pool, *([n - left] if left and number == len(pools) - 1 else [])):
+            run = X[start : start + batch_size]
+            held[rows : rows + len(run)] = run
+            rows += len(run)
+            release(X)
+        order = rng.permutation(rows)
+        for start in range(0, rows, batch_size):
+            yield held, order[start : start + batch_size]

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("matplotlib")
+
+from nsae.cli import demo, main
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The demo on fewer glyphs and two epochs, so that the test is quick."""
+    glyphs, model, encoder = demo.glyphs, demo.SparseAutoencoder, demo.ImageEncoder
+    monkeypatch.setattr(demo, "N_QUERIES", 40)
+    monkeypatch.setattr(demo, "glyphs", lambda n, **options: glyphs(440, **options))
+    monkeypatch.setattr(demo, "SparseAutoencoder", lambda h, **options: model(h, **{**options, "epochs": 2}))
+    few = {"patch_units": 64, "n_patches": 5000, "epochs": 5, "patch_epochs": 1, "n_units": 128, "k": 16}
+    monkeypatch.setattr(demo, "ImageEncoder", lambda **options: encoder(**options, **few))
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_prints_a_table_and_draws_three_pictures(tmp_path, capsys):
+    assert main(["demo", "-o", str(tmp_path / "out")]) == 0
+    table = capsys.readouterr().out
+    for word in (
+        "raw pixels",
+        "L1",
+        "KL",
+        "k-sparse",
+        "ImageEncoder",
+        "L0",
+        "dead",
+        "prec@1",
+        "prec@10",
+        "mAP",
+    ):
+        assert word in table
+    pictures = sorted((tmp_path / "out").iterdir())
+    assert [picture.name for picture in pictures] == ["filters.png", "loss_curves.png", "search.png"]
+    for picture in pictures:
+        assert np.asarray(Image.open(picture).convert("L")).std() > 1  # not blank
+    assert main(["demo", "-o", str(tmp_path / "out")]) == 1  # not overwritten
+    assert "--force" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_figures(tmp_path):
+    results = demo.run_demo(tmp_path / "out", quiet=True)
+    assert list(results) == ["raw pixels", "L1", "KL", "k-sparse", "ImageEncoder"]
+    assert results["raw pixels"]["bytes"] == 784  # a byte a pixel, as they come
+    assert results["k-sparse"]["l0"] <= 32
+    assert results["ImageEncoder"]["map"] > results["raw pixels"]["map"]  # what patches are for
+    for figures in results.values():
+        assert 0 < figures["map"] < 1
+        assert 0 < figures["precision@10"] <= figures["precision@1"] <= 1
+
+
+@pytest.mark.usefixtures("small")
+def test_ctrl_c_stops_the_demo(tmp_path, monkeypatch, capsys):
+    model = demo.SparseAutoencoder
+
+    def interrupted(h, **options):
+        unfitted = model(h, **options)
+        fit = unfitted.fit
+
+        def stop(X):
+            fit(X).stopped_ = "interrupted"  # what Ctrl-C leaves
+            return unfitted
+
+        unfitted.fit = stop
+        return unfitted
+
+    monkeypatch.setattr(demo, "SparseAutoencoder", interrupted)
+    assert main(["demo", "-o", str(tmp_path / "out")]) == 130
+    assert "KL" not in capsys.readouterr().out  # the first model was the last
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_demo_finds_out_first_that_it_cannot_write(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "glyphs", lambda *_, **__: pytest.fail("work began"))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert main(["demo", "-o", str(tmp_path)]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+def test_units_that_are_active_most_often_come_first():
+    X = np.random.default_rng(0).random((50, 6), dtype=np.float32)
+    model = demo.SparseAutoencoder(8, k=2, random_state=0).fit(X)
+    often = (model.transform(X) > 0).sum(axis=0)
+    first = demo._most_active(model, X)[0]
+    np.testing.assert_array_equal(first, model.encoder().patterns()[often.argmax()])

@@ -1,0 +1,187 @@
+"""nsae index --update and nsae duplicates, as a user meets them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+Image = pytest.importorskip("PIL.Image")
+
+from nsae import CodeIndex, Encoder
+from nsae.cli import main
+from nsae.images.library import image_library as module
+
+FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--side", "8"]
+
+
+def put(path, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    (tmp_path / "photos/sub").mkdir(parents=True)
+    for i in range(5):
+        put(tmp_path / f"photos/{i}.png", i)
+        put(tmp_path / f"photos/sub/{i}.png", 10 + i)
+    (tmp_path / "photos/broken.png").write_bytes(b"no image")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def index(photos, tmp_path, capsys):
+    target = tmp_path / "photos.nsae"
+    assert main(["index", str(photos), "-o", str(target), *FAST]) == 0
+    capsys.readouterr()
+    return target
+
+
+def update(photos, index, *options):
+    return main(["index", str(photos), "-o", str(index), "--update", *options])
+
+
+def test_what_index_wrote_is_up_to_date(photos, index, capsys, monkeypatch):
+    def refused(*_, **__):
+        raise AssertionError("a file was read")
+
+    monkeypatch.setattr(module, "load_images", refused)
+    assert update(photos, index, "--json") == 0
+    said = capsys.readouterr()
+    nothing = {"added": [], "changed": [], "moved": [], "missing": [], "failed": []}
+    assert json.loads(said.out) == {"index": str(index), "rows": 10, **nothing}
+    assert said.err == ""
+
+
+def test_update_keeps_the_encoder(photos, index, capsys):
+    model = (index / "model.npz").read_bytes()
+    put(photos / "new.png", 20)
+    put(photos / "0.png", 21)
+    (photos / "1.png").unlink()
+    os.rename(photos / "2.png", photos / "sub/two.png")
+    (photos / "also broken.png").write_bytes(b"")
+    assert update(photos, index) == 0
+    said = capsys.readouterr()
+    rows = dict(line.rsplit(maxsplit=1) for line in said.out.splitlines())
+    assert {name.strip(): rows[name] for name in rows if name.strip() != "index"} == {
+        **{"rows": "10", "added": "1", "changed": "1", "moved": "1", "missing": "1", "failed": "1"}
+    }
+    assert "also broken.png: the file is empty" in said.err
+    assert (index / "model.npz").read_bytes() == model
+    library = CodeIndex.load(index)
+    assert "new.png" in library
+    assert "sub/two.png" in library
+    assert "1.png" not in library
+    expected = Encoder.load(index / "model.npz")
+    pixels = np.asarray(Image.open(photos / "0.png").resize((8, 8), Image.Resampling.BILINEAR), np.float32)
+    code = expected.encode(pixels.reshape(1, -1) / np.float32(255))
+    np.testing.assert_array_equal(library.codes[library.row_of("0.png")].units, code.units)
+    assert main(["similar", str(photos / "new.png"), "-i", str(index), "-k", "2"]) == 0
+
+
+def test_strict_updates_and_fails(photos, index, capsys):
+    (photos / "also broken.png").write_bytes(b"")
+    put(photos / "new.png", 20)
+    assert update(photos, index, "--strict") == 1
+    assert "1 images and folders could not be read" in capsys.readouterr().err
+    assert "new.png" in CodeIndex.load(index)
+
+
+@pytest.mark.parametrize(
+    "options", [["--model", "m.npz"], ["--metric", "l2"], ["--force"], ["--whole"], ["--units", "7"]]
+)
+def test_update_trains_nothing(photos, index, options, capsys):
+    assert update(photos, index, *options) == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_update_needs_an_index_and_its_folder(photos, index, tmp_path, capsys):
+    assert update(photos, tmp_path / "none.nsae") == 1
+    assert "Leave out --update" in capsys.readouterr().err
+    assert update(photos / "0.png", index) == 1
+    assert "folder of photos" in capsys.readouterr().err
+    assert update(tmp_path / "away", index) == 1
+    assert "does not exist" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert update(tmp_path / "empty", index) == 1
+    assert "none of the 10 photos" in capsys.readouterr().err
+    assert len(CodeIndex.load(index)) == 10
+
+
+def test_interrupted_keeps_what_is_finished(photos, index, monkeypatch, capsys):
+    put(photos / "a.png", 30)
+    put(photos / "b.png", 31)
+    monkeypatch.setattr(module, "BATCH", 1)
+    load, calls = module.load_images, []
+
+    def interrupted(paths, **options):
+        calls.append(paths)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return load(paths, **options)
+
+    monkeypatch.setattr(module, "load_images", interrupted)
+    assert update(photos, index) == 130
+    library = CodeIndex.load(index)
+    assert "a.png" in library
+    assert "b.png" not in library
+
+
+# ---- duplicates
+
+
+@pytest.fixture
+def twins(photos, index, capsys):
+    shutil.copyfile(photos / "0.png", photos / "sub/copy.png")
+    Image.open(photos / "3.png").save(photos / "three.bmp")
+    assert update(photos, index) == 0
+    capsys.readouterr()
+    return index
+
+
+GROUPS = [["0.png", "sub/copy.png"], ["3.png", "three.bmp"]]
+
+
+def test_duplicates_as_lines(photos, twins, capsys):
+    assert main(["duplicates", "-i", str(twins), "--radius", "1e-6"]) == 0
+    expected = "\n\n".join("\n".join(str(photos / id) for id in group) for group in GROUPS)
+    assert capsys.readouterr().out == expected + "\n"
+
+
+def test_duplicates_as_json(photos, twins, capsys):
+    assert main(["duplicates", "-i", str(twins), "--radius", "1e-6", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["metric"], answer["radius"]) == ("cosine", 1e-6)
+    assert [[photo["id"] for photo in group] for group in answer["groups"]] == GROUPS
+    assert all(os.path.exists(photo["path"]) for group in answer["groups"] for photo in group)
+    assert main(["duplicates", "-i", str(twins), "--json", "-0"]) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names as POSIX has them")
+def test_duplicates_end_in_nul(photos, twins):
+    odd = os.fsencode(photos) + b"/caf\xe9\n.png"
+    os.rename(photos / "sub/copy.png", odd)
+    assert update(photos, twins) == 0
+    command = [sys.executable, "-m", "nsae", "duplicates", "-i", str(twins), "--radius", "1e-6", "-0"]
+    out = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    *groups, rest = out.split(b"\0\0")
+    assert {frozenset(group.split(b"\0")) for group in groups} == {
+        frozenset([os.fsencode(photos / "0.png"), odd]),
+        frozenset([os.fsencode(photos / "3.png"), os.fsencode(photos / "three.bmp")]),
+    }
+    assert rest == b""
+
+
+def test_no_duplicates_print_nothing(index, capsys):
+    assert main(["duplicates", "-i", str(index), "--radius", "0"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_duplicates_of_rows_are_refused(tmp_path, capsys):
+    CodeIndex(4).save(tmp_path / "codes")
+    assert main(["duplicates", "-i", str(tmp_path / "codes")]) == 1
+    assert "no library of photos" in capsys.readouterr().err

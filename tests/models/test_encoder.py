@@ -1,0 +1,246 @@
+"""Encoder: the frozen model.  The same bits as the estimator's, and the same for a row alone."""
+
+import os
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from nsae import Codes, Encoder, SparseAutoencoder
+from nsae.equations.activations import KSparse, ReLU, Sigmoid
+from nsae.equations.layers import Dense
+from nsae.models.encoder import BLOCK_ROWS
+
+OPTIONS = [
+    {},
+    {"k": 3},
+    {"k": 3, "dtype": "float64"},
+    {"activation": "sigmoid", "output": "sigmoid"},
+    {"activation": "sigmoid", "output": "sigmoid", "dtype": "float64"},
+]
+DATA = np.random.default_rng(0).random((60, 7))
+
+
+def encoder(d, h, g, dtype="float64", output="linear", seed=0):
+    rng = np.random.default_rng(seed)
+    W, V = (rng.normal(size=shape).astype(dtype) for shape in ((h, d), (d, h)))
+    b, c = (rng.normal(size=n).astype(dtype) for n in (h, d))
+    return Encoder(Dense(W, b), Dense(V, c), g, output, {})
+
+
+def equal(a, b):
+    return all(getattr(a, n).tobytes() == getattr(b, n).tobytes() for n in ("indptr", "units", "values"))
+
+
+@pytest.fixture(params=OPTIONS, ids=str)
+def model(request):
+    return SparseAutoencoder(12, epochs=2, random_state=0, **request.param).fit(DATA)
+
+
+# ---- what it computes
+
+
+def test_the_same_bits_as_the_estimator_and_the_file(model, tmp_path):
+    model.save(tmp_path / "model.npz")
+    for other in (model.encoder(), Encoder.load(tmp_path / "model.npz")):
+        Z = model.transform(DATA)
+        assert other.transform(DATA).tobytes() == Z.tobytes()
+        assert equal(other.encode(DATA), model.encode(DATA))
+        assert other.inverse_transform(Z).tobytes() == model.inverse_transform(Z).tobytes()
+        assert (other.n_features, other.n_units) == (7, 12)
+        assert other.patterns().tobytes() == model.autoencoder_.decoder.W.T.tobytes()
+
+
+def test_it_computes_what_training_computes(model):
+    X = DATA.astype(model.dtype)
+    Z, U = model.autoencoder_.forward(X)
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if model.dtype == "float32" else {"rtol": 1e-12}
+    np.testing.assert_allclose(model.transform(X), Z, **tolerance)
+    np.testing.assert_allclose(model.inverse_transform(Z), model.autoencoder_.reconstruct(U), **tolerance)
+
+
+def test_dtypes_and_shapes(model):
+    Z = model.transform(DATA)
+    X_hat = model.inverse_transform(Z)
+    assert (Z.shape, Z.dtype, X_hat.shape, X_hat.dtype) == ((60, 12), model.dtype, (60, 7), model.dtype)
+    codes = model.encode(DATA)
+    assert (codes.shape, codes.values.dtype) == ((60, 12), model.dtype)
+    np.testing.assert_array_equal(codes.to_dense(), Z)
+    assert model.inverse_transform(codes).tobytes() == X_hat.tobytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        np.asfortranarray,
+        np.ndarray.tolist,
+        lambda X: np.repeat(X, 3, axis=1)[:, ::3],
+        lambda X: X.astype(">f8"),
+        lambda X: X[::-1][::-1],
+    ],
+)
+@pytest.mark.parametrize("n", [1, BLOCK_ROWS, 300])
+def test_the_layout_of_the_input_does_not_matter(change, n):
+    X = np.random.default_rng(0).random((n, 7))
+    enc = encoder(7, 12, KSparse(3))
+    assert equal(enc.encode(change(X)), enc.encode(X))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.float16])
+def test_the_numbers_may_be_of_any_kind(dtype):
+    X = np.random.default_rng(0).integers(0, 2, (40, 7)).astype(dtype)
+    enc = encoder(7, 12, KSparse(3))
+    assert equal(enc.encode(X), enc.encode(X.astype(float)))
+
+
+# ---- a row's code does not depend on the rows beside it
+
+
+def blas_sums_by_place():
+    """OpenBLAS's float32 kernel for AVX2 adds up in an order that depends on a row's place."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    return any(
+        info["user_api"] == "blas" and info.get("architecture") not in ("SkylakeX", "Cooperlake")
+        for info in threadpoolctl.threadpool_info()
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("g", [ReLU(), Sigmoid(), KSparse(3)], ids=lambda g: type(g).__name__)
+@pytest.mark.parametrize("h", [1, 2, 5, 16, 31, 64, 257])
+def test_rows_are_independent(g, h, dtype):
+    exact = dtype == "float64" or not blas_sums_by_place()
+    rng = np.random.default_rng(h)
+    for d in (1, 2, 3, 8, 33, 64, 257, 784):
+        X = rng.normal(size=(1100, d)).astype(dtype)
+        enc = encoder(d, h, g, dtype)
+        whole = enc.transform(X)
+        for start, n in (
+            (0, 1),
+            (1099, 1),
+            (BLOCK_ROWS - 1, 2),
+            (3, 31),
+            (1, 32),
+            (64, 65),
+            (7, 500),
+            (76, 1024),
+        ):
+            part, same = enc.transform(X[start : start + n]), whole[start : start + n]
+            if exact:
+                assert part.tobytes() == same.tobytes(), (d, start, n)
+            else:
+                np.testing.assert_allclose(part, same, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 127, 128, 129, 1023, 1024, 1025])
+def test_around_the_ends_of_blocks(n):
+    X = np.random.default_rng(0).normal(size=(n, 9))
+    enc = encoder(9, 20, KSparse(4))
+    codes, Z = enc.encode(X), enc.transform(X)
+    assert len(codes) == len(Z) == n
+    np.testing.assert_array_equal(codes.to_dense(), Z)
+    for i in {0, n // 2, n - 1}:
+        assert equal(codes[i], enc.encode(X[i : i + 1]))
+    np.testing.assert_allclose(Z, KSparse(4)(X @ enc._encoder.W.T + enc._encoder.b), rtol=1e-10, atol=1e-12)
+
+
+def peak(work):
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_is_bounded_by_a_block():
+    enc = encoder(8, 2000, KSparse(2), "float32")
+    dense = 12_288 * 2000 * 4
+    X = np.random.default_rng(0).random((12_288, 8))
+    codes = enc.encode(X)
+    assert peak(lambda: enc.encode(X)) < dense / 3
+    assert peak(lambda: enc.inverse_transform(codes)) < dense / 3
+    model = SparseAutoencoder(2000, k=2, epochs=1).fit(X[:10])
+    assert peak(lambda: model.score(X)) < dense / 3
+
+
+# ---- codes back to data
+
+
+def test_inverse_transform_by_hand():
+    enc = Encoder(
+        Dense(np.eye(2), np.zeros(2)), Dense(np.array([[1.0, 2], [3, 4]]), np.ones(2)), ReLU(), "linear", {}
+    )
+    np.testing.assert_array_equal(enc.inverse_transform([[1, 0], [1, 2]]), [[2, 4], [6, 12]])
+    enc._output = "sigmoid"
+    np.testing.assert_allclose(enc.inverse_transform([[1, 0]]), 1 / (1 + np.exp([[-2, -4]])))
+
+
+@pytest.mark.parametrize("n", [1, 128, 129, 300])
+def test_inverse_transform_of_codes_and_of_their_dense_form(n):
+    enc = encoder(5, 9, KSparse(2), output="sigmoid")
+    Z = enc.transform(np.random.default_rng(0).normal(size=(n, 5)))
+    codes = Codes.from_dense(Z)
+    assert enc.inverse_transform(codes).tobytes() == enc.inverse_transform(Z).tobytes()
+    expected = 1 / (1 + np.exp(-(Z @ enc._decoder.W.T + enc._decoder.b)))
+    np.testing.assert_allclose(enc.inverse_transform(codes), expected, rtol=1e-12)
+
+
+def test_widths_are_checked():
+    enc = encoder(5, 9, ReLU())
+    for use in (enc.encode, enc.transform):
+        with pytest.raises(ValueError, match="X has 9 features, but Encoder is expecting 5"):
+            use(np.zeros((2, 9)))
+    with pytest.raises(ValueError, match="X has 5 features, but inverse_transform is expecting 9"):
+        enc.inverse_transform(np.zeros((2, 5)))
+    with pytest.raises(ValueError, match="5 units, and this model has 9"):
+        enc.inverse_transform(Codes.from_dense(np.ones((2, 5))))
+
+
+def test_using_it_changes_nothing(model):
+    X = DATA.copy()
+    X.flags.writeable = False
+    before = {name: value.tobytes() for name, value in model.autoencoder_.params.items()}
+    Z = model.transform(X)
+    Z[...] = -1
+    model.encoder().patterns()[...] = -1
+    assert {name: value.tobytes() for name, value in model.autoencoder_.params.items()} == before
+
+
+# ---- NumPy alone
+
+
+def test_load_and_encode_with_numpy_alone(tmp_path):
+    model = SparseAutoencoder(12, k=3, epochs=1, random_state=0).fit(DATA)
+    model.save(tmp_path / "model.npz")
+    np.save(tmp_path / "x.npy", DATA)
+    script = (
+        "import sys\n"
+        "for name in 'numba PIL matplotlib tqdm scipy sklearn'.split(): sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from nsae import Encoder\n"
+        "enc, X = Encoder.load('model.npz'), np.load('x.npy')\n"
+        "np.save('z.npy', enc.transform(X)); np.save('u.npy', enc.encode(X).units)\n"
+    )
+    path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, check=True
+    )
+    assert np.load(tmp_path / "z.npy").tobytes() == model.transform(DATA).tobytes()
+    np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), model.encode(DATA).units)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_selection_gives_the_same_bits(rng, dtype):
+    pytest.importorskip("numba")
+    X = rng.random((300, 12))
+    X[5] = X.mean(axis=0)  # hardly a unit is positive at the mean
+    encoder = SparseAutoencoder(200, k=7, epochs=1, dtype=dtype, random_state=0).fit(X).encoder()
+    plain, compiled = encoder.encode(X, backend="numpy"), encoder.encode(X, backend="numba")
+    for name in ("indptr", "units", "values"):
+        ours, theirs = getattr(compiled, name), getattr(plain, name)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(compiled.to_dense(), encoder.transform(X))

@@ -1,0 +1,195 @@
+"""SparseAutoencoder as an object: its parameters, its words, its score, its names, and its pickles."""
+
+import copy
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+
+from nsae import Autoencoder, NotFittedError, SparseAutoencoder
+from nsae.equations.activations import ReLU
+from nsae.equations.layers import Dense
+
+DATA = np.random.default_rng(0).random((60, 6))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return SparseAutoencoder(8, k=3, epochs=2, random_state=0).fit(DATA)
+
+
+def perfect(d):
+    """An estimator whose reconstructions of data ≥ 0 are exact: W = V = I."""
+    model = SparseAutoencoder(d, dtype="float64", epochs=1).fit(np.random.default_rng(0).random((9, d)))
+    model.autoencoder_ = Autoencoder(
+        Dense(np.eye(d), np.zeros(d)), Dense(np.eye(d), np.zeros(d)), ReLU(), output="linear"
+    )
+    return model
+
+
+# ---- parameters
+
+
+def test_init_stores_its_arguments_and_does_nothing_else():
+    names = list(inspect.signature(SparseAutoencoder).parameters)
+    marks = {name: object() for name in names}
+    model = SparseAutoencoder(**marks)
+    assert vars(model) == marks
+    assert model.get_params() == marks
+    assert list(model.get_params()) == names
+
+
+def test_set_params():
+    model = SparseAutoencoder(8)
+    assert model.set_params(k=3, l1=0.5) is model
+    assert (model.k, model.l1, model.n_units) == (3, 0.5, 8)
+    assert model.set_params() is model
+
+
+def test_set_params_refuses_a_name_before_it_changes_anything():
+    model = SparseAutoencoder(8)
+    with pytest.raises(ValueError, match=r"'units'.*n_units, activation"):
+        model.set_params(k=3, units=9)
+    assert model.k is None
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        (SparseAutoencoder(), "SparseAutoencoder()"),
+        (SparseAutoencoder(8, k=3), "SparseAutoencoder(n_units=8, k=3)"),
+        (SparseAutoencoder(l1=0, dtype="float64"), "SparseAutoencoder(l1=0, dtype='float64')"),
+        (SparseAutoencoder(l1=float("nan")), "SparseAutoencoder(l1=nan)"),
+    ],
+)
+def test_repr_shows_what_is_not_default(model, shown):
+    assert repr(model) == shown
+
+
+# ---- fitting and using
+
+
+def test_methods_before_fit():
+    model = SparseAutoencoder(8)
+    for use in (model.transform, model.encode, model.inverse_transform, model.score, model.save):
+        with pytest.raises(NotFittedError, match=r"not fitted yet. Call fit\(X\), partial_fit\(X\) or load"):
+            use(DATA)
+    for use in (model.encoder, model.to_bytes, model.get_feature_names_out):
+        with pytest.raises(NotFittedError):
+            use()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fitted_attributes(dtype):
+    model = SparseAutoencoder(8, epochs=3, dtype=dtype)
+    assert model.fit(DATA, y="ignored") is model
+    assert {name for name in vars(model) if name.endswith("_")} == {
+        "autoencoder_", "history_", "stopped_", "n_iter_", "n_features_in_", "preprocessing_"
+    }  # fmt: skip
+    assert (model.n_features_in_, model.n_iter_, model.stopped_) == (6, 3, "epochs")
+    assert {value.dtype for value in model.autoencoder_.params.values()} == {np.dtype(dtype)}
+
+
+def test_fit_begins_anew():
+    model = SparseAutoencoder(8, epochs=2, random_state=0)
+    first = model.fit(DATA[:, :4]).fit(DATA).transform(DATA)
+    np.testing.assert_array_equal(first, SparseAutoencoder(8, epochs=2, random_state=0).fit_transform(DATA))
+    assert model.n_iter_ == 2
+
+
+def test_numpy_numbers_are_as_good_as_pythons():
+    plain = {"l1": 0.125, "weight_decay": 0.25, "learning_rate": 0.001}
+    numpy = {name: np.float64(value) for name, value in plain.items()}
+    a, b = (SparseAutoencoder(8, random_state=0, epochs=2, **options).fit(DATA) for options in (plain, numpy))
+    assert a.transform(DATA).tobytes() == b.transform(DATA).tobytes()
+
+
+@pytest.mark.parametrize("learn", ["fit", "partial_fit"])
+def test_input_is_never_written_to(learn):
+    X = DATA.astype(np.float32)
+    X.flags.writeable = False
+    model = getattr(SparseAutoencoder(8), learn)(X)
+    model.score(X)
+    model.encode(X)
+
+
+def test_core_for_is_what_fit_would_start_from(fitted):
+    assert fitted.core_for(DATA) is fitted.autoencoder_
+    model = SparseAutoencoder(8, k=3, epochs=1, learning_rate=0, random_state=0)
+    start = model.core_for(DATA).params
+    assert not model.__sklearn_is_fitted__()
+    for name, value in model.fit(DATA).autoencoder_.params.items():
+        np.testing.assert_array_equal(value, start[name])
+
+
+def test_feature_names(fitted):
+    names = fitted.get_feature_names_out()
+    assert names.tolist() == [f"sparseautoencoder{j}" for j in range(8)]
+    assert names.dtype == object
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_pickles_and_copies_go_on_as_the_original(fitted, duplicate):
+    original, other = copy.deepcopy(fitted), duplicate(fitted)
+    assert other.transform(DATA).tobytes() == original.transform(DATA).tobytes()
+    for model in (original, other):
+        model.partial_fit(DATA)
+    assert other.transform(DATA).tobytes() == original.transform(DATA).tobytes()
+
+
+# ---- score
+
+
+def test_score_of_a_perfect_model_is_one():
+    assert perfect(5).score(DATA[:, :5]) == 1.0
+
+
+@pytest.mark.parametrize("n", [2, 60, 128, 1000])
+@pytest.mark.parametrize("offset", [0, 1e5])
+def test_score_is_explained_variance(n, offset):
+    r2_score = pytest.importorskip("sklearn.metrics").r2_score
+    model = SparseAutoencoder(8, epochs=3, dtype="float64", random_state=0).fit(DATA)
+    X = np.random.default_rng(1).random((n, 6)) * [1, 2, 3, 4, 5, 6] + offset
+    X_hat = model.inverse_transform(model.transform(X))
+    assert model.score(X) == pytest.approx(r2_score(X, X_hat, multioutput="variance_weighted"), rel=1e-8)
+
+
+def test_score_of_the_mean_is_zero():
+    model = perfect(3)
+    X = np.random.default_rng(0).random((500, 3))
+    model.autoencoder_.decoder.W[...] = 0
+    model.autoencoder_.decoder.b[...] = X.mean(0)
+    assert model.score(X) == pytest.approx(0, abs=1e-12)
+
+
+def test_score_of_data_without_variance():
+    model = perfect(3)
+    X = np.full((500, 3), 0.1)
+    assert model.score(X) == 1
+    model.autoencoder_.decoder.b[...] = 1
+    assert model.score(X) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, np.float16, ">f4"])
+def test_score_of_any_kind_of_number(fitted, dtype):
+    X = (DATA > 0.5).astype(dtype)
+    assert fitted.score(X) == pytest.approx(fitted.score(X.astype(float)), rel=1e-12)
+
+
+def test_the_last_epoch_of_history_is_the_score_when_nothing_moves():
+    model = SparseAutoencoder(8, epochs=1, learning_rate=0, dtype="float64").fit(DATA)
+    assert model.history_["explained_variance"][0] == pytest.approx(model.score(DATA), rel=1e-10)
+
+
+def test_partial_fit_goes_on_with_what_set_params_has_said(rng):
+    X = rng.random((60, 6))
+    model = SparseAutoencoder(8, epochs=2, random_state=0).fit(X)
+    model.set_params(l1=0.5, learning_rate=0.01).partial_fit(X)
+    assert model.autoencoder_.l1 == 0.5
+    assert model._optimizer.learning_rate == 0.01
+    assert model.history_["l1"][-1] > 0 == model.history_["l1"][0]
+    before = model.transform(X)
+    with pytest.raises(ValueError, match="n_units=9"):
+        model.set_params(n_units=9).partial_fit(X)
+    np.testing.assert_array_equal(model.transform(X), before)

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from nsae import SparseAutoencoder
+from nsae.training import loop
+from nsae.training.schedules import annealed_k, rate_factor
+
+
+def test_the_learning_rate_rises_and_falls():
+    factors = [rate_factor(n, 100, 10, "none") for n in range(100)]
+    np.testing.assert_allclose(factors[:10], np.arange(1, 11) / 10)
+    assert set(factors[10:]) == {1}
+    for decay in ("linear", "cosine"):
+        falling = [rate_factor(n, 100, 0, decay) for n in range(100)]
+        assert falling[0] == 1
+        assert (np.diff(falling) < 0).all()
+        assert falling[-1] < 0.011
+    assert rate_factor(50, 100, 0, "cosine") == pytest.approx(0.5)
+
+
+def test_k_falls_to_its_value_and_stays():
+    ks = [annealed_k(n, 100, 40, 10) for n in range(100)]
+    assert ks[0] == 40
+    assert ks[30] == 25
+    assert set(ks[60:]) == {10}
+    assert (np.diff(ks) <= 0).all()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "auto"])
+def test_training_follows_the_schedule(monkeypatch, rng, backend):
+    X, seen, real = rng.random((60, 6)), [], loop.Tally.add
+
+    def add(self, report, B):
+        real(self, report, B)
+        seen.append((model_g[0].k, optimizers[0].learning_rate, report.active / B))
+
+    model = SparseAutoencoder(
+        20, k=2, k_start=10, epochs=10, batch_size=20, warmup=3, decay="linear", backend=backend
+    )
+    model_g, optimizers, make = [], [], loop.make_step
+
+    def make_step(core, optimizer, *args, **kwargs):
+        model_g.append(core.g)
+        optimizers.append(optimizer)
+        return make(core, optimizer, *args, **kwargs)
+
+    monkeypatch.setattr(loop, "make_step", make_step)
+    monkeypatch.setattr(loop.Tally, "add", add)
+    model.fit(X)
+    ks, rates, active = zip(*seen, strict=True)
+    assert ks[0] == 10
+    assert set(ks[18:]) == {2}
+    assert all(a <= k for a, k in zip(active, ks, strict=True))
+    np.testing.assert_allclose(rates, [1e-3 * rate_factor(n, 30, 3, "linear") for n in range(30)])
+    # afterwards all is as it was set
+    assert model.autoencoder_.g.k == 2
+    assert model._optimizer.learning_rate == 1e-3
+    assert model.encode(X).counts.max() <= 2
+
+
+def test_an_interrupted_annealing_leaves_k_as_asked_for(monkeypatch, rng):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Tally, "add", interrupted)
+    model = SparseAutoencoder(20, k=2, k_start=10).fit(rng.random((60, 6)))
+    assert model.stopped_ == "interrupted"
+    assert model.autoencoder_.g.k == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"k_start": 5}, "k=None"),
+        ({"k": 4, "k_start": 3}, "k_start=3"),
+        ({"k": 4, "k_start": 500}, "n_units"),
+        ({"warmup": -1}, "warmup"),
+        ({"decay": "steep"}, "'linear'"),
+    ],
+)
+def test_nonsense_is_refused(rng, options, words):
+    with pytest.raises(ValueError, match=words):
+        SparseAutoencoder(8, **options).fit(rng.random((20, 4)))
