@@ -63,7 +63,9 @@ def imported_modules(source: Path) -> Iterator[str]:
 
 def module_graph() -> dict[str, set[str]]:
     """module -> the modules that it imports."""
-    return {module_name(source): set(imported_modules(source)) - {module_name(source)} for source in sources()}
+    return {
+        module_name(source): set(imported_modules(source)) - {module_name(source)} for source in sources()
+    }
 
 
 def room_graph() -> dict[str, set[str]]:
@@ -140,7 +142,11 @@ def _lines_of_code(tree: ast.Module, source: Path) -> set[int]:
     text = source.read_text(encoding="utf-8").splitlines()
     lines = {n for n, line in enumerate(text, start=1) if line.strip() and not line.lstrip().startswith("#")}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines
 
@@ -161,7 +167,9 @@ def main() -> None:
         f"{len(circles(modules))} circles of files"
     )
     largest = max(sources(), key=code_lines)
-    length, name, where = max((n, name, source.name) for source in sources() for name, _, n in functions(source))
+    length, name, where = max(
+        (n, name, source.name) for source in sources() for name, _, n in functions(source)
+    )
     print(f"largest file: {largest.relative_to(PACKAGE.parent)}, {code_lines(largest)} lines of code")
     print(f"largest function: {name} in {where}, {length} lines of code")
 

@@ -1,128 +1,104 @@
-"""The rules of the house: numbered equations, one-way imports, small files, NumPy alone."""
+"""The rules of the house: its plan, numbered equations, small files and functions, docstrings that tell the truth."""
 
 import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
+import house
 import pytest
+from house import PACKAGE
 
 import nsae
 
-PACKAGE = Path(nsae.__file__).parent
-TESTS = Path(__file__).parent
-SOURCES = sorted(PACKAGE.rglob("*.py"))
-NUMBERS = re.findall(
-    r"^### \((\d+)\)", (PACKAGE / "equations" / "README.md").read_text(encoding="utf-8"), re.M
-)
+ROOT = PACKAGE.parent
+SOURCES = house.sources()
+EQUATIONS = (PACKAGE / "equations" / "README.md").read_text(encoding="utf-8")
+NUMBERS = re.findall(r"^### \((\d+)\)", EQUATIONS, re.M)
 
-# Who may import whom: a module imports only from its own layer's list.
-TOPICS = {"activations", "layers", "losses", "sparsity", "optimizers"}
-BASE = {"errors", "header", "storage", "progress", "validation", "codes", "modelfile"}
-MAY_IMPORT = {
-    **{topic: set() for topic in TOPICS},
-    "errors": set(),
-    "backends": {"errors"},
-    "storage": set(),
-    "progress": set(),
-    "codes": set(),
-    "validation": {"batches"},
-    "batches": set(),
-    "header": {"activations"},
-    "modelfile": {"errors", "storage"},
-    "autoencoder": TOPICS,
-    "gradcheck": {"validation"},
-    "auxiliary": {"activations", "autoencoder"},
-    "resampling": {"autoencoder", "optimizers"},
-    "deadunits": {"auxiliary", "resampling"},
-    "schedules": {"autoencoder", "optimizers"},
-    "steps": {"activations", "autoencoder", "backends", "deadunits", "fast_dense", "fast_ksparse", "layers"}
-    | {"optimizers"},
-    "state": {"autoencoder", "optimizers"},
-    "blas": set(),
-    "interrupts": set(),
-    "threads": {"blas"},
-    "kernels": set(),
-    "fast_dense": TOPICS | {"autoencoder", "auxiliary", "deadunits", "kernels", "state", "steps", "threads"},
-    "fast_ksparse": TOPICS | {"autoencoder", "deadunits", "kernels", "state", "steps", "threads"},
-    "history": {"autoencoder", "steps"},
-    "training": {
-        "backends",
-        "batches",
-        "autoencoder",
-        "deadunits",
-        "history",
-        "interrupts",
-        "layers",
-        "optimizers",
-        "progress",
-        "schedules",
-        "steps",
-    },
-    "hyperparameters": {"backends", "errors", "schedules"},
-    "parameters": set(),
-    # images: Encoder.load hands the file of an ImageEncoder on
-    "encoder": TOPICS | BASE | {"backends", "images", "kernels", "threads"},
-    "initial": {"autoencoder", "batches", "layers"},
-    "estimator": TOPICS
-    | BASE
-    | {
-        "autoencoder",
-        "auxiliary",
-        "deadunits",
-        "encoder",
-        "fitted",
-        "history",
-        "hyperparameters",
-        "initial",
-        "parameters",
-        "resampling",
-        "training",
-    },
-    "fitted": BASE | {"encoder", "history", "hyperparameters"},
-    "retrieval": {"backends", "codes", "errors", "kernels", "storage", "threads"},
-    "images": BASE
-    | {
-        "activations",
-        "backends",
-        "encoder",
-        "estimator",
-        "hyperparameters",
-        "interrupts",
-        "kernels",
-        "layers",
-        "parameters",
-    }
-    | {"retrieval", "threads"},
-    "download": {"errors", "storage", "datasets"},
-    "datasets": {"errors", "storage"},
-    "archives": {"datasets", "errors"},
-    "outputs": {"errors", "retrieval", "storage"},
-    "indexfiles": {"codes", "encoder", "errors", "images", "retrieval", "sources"},
-    "drawing": {"codes", "errors", "images", "indexfiles", "outputs", "plots", "queries", "retrieval"},
-    "queries": {"codes", "errors", "images", "indexfiles", "retrieval", "sources"},
-    "sources": {"datasets", "errors", "images", "outputs", "progress"},
-}
+LINES_OF_A_FILE = 280  # of code: docstrings and comments do not count, they are what the files are for
+LINES_OF_A_FUNCTION = 50
+PARAMETERS = 8
+
+every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))
 
 
-def imports_of(source):
-    """The nsae modules (first part of their name) that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module] if node.module != "nsae" else [f"nsae.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            if name.startswith("nsae."):
-                yield name.split(".")[1]
+# ---- the plan
+
+
+def test_every_room_stands_on_a_floor():
+    assert {house.room_of(house.module_name(source)) for source in SOURCES} == set(house.FLOOR_OF)
+
+
+def test_imports_point_down():
+    assert house.upward_arrows() == []
+
+
+def test_there_is_no_circle():
+    assert house.circles(house.room_graph()) == []
+    assert house.circles(house.module_graph()) == []
+
+
+def test_the_plan_sees_imports_wherever_they_stand(tmp_path, monkeypatch):
+    package = tmp_path / "nsae"
+    (package / "equations").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "errors.py").write_text("def f():\n    from nsae.equations import layers\n")
+    (package / "equations/__init__.py").write_text("")
+    (package / "equations/layers.py").write_text("if TYPE_CHECKING:\n    import nsae.errors\n")
+    monkeypatch.setattr(house, "PACKAGE", package)
+    assert house.upward_arrows() == [("nsae.errors", "nsae.equations.layers")]
+    assert house.circles(house.room_graph()) == [["equations", "errors"]]
+    assert house.circles(house.module_graph()) == [["nsae.equations.layers", "nsae.errors"]]
+
+
+def test_retrieval_knows_no_model_and_the_equations_only_numpy():
+    outside = {"equations": {"numpy"}, "errors": set(), "kernels": {"numpy", "numba"}}
+    for source in SOURCES:
+        allowed = outside.get(house.room_of(house.module_name(source)))
+        if allowed is not None:
+            tree = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+            names = {alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names}
+            tree = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+            names |= {node.module for node in tree if isinstance(node, ast.ImportFrom) and node.module}
+            roots = {name.partition(".")[0] for name in names}
+            assert roots <= allowed | {"nsae"} | set(sys.stdlib_module_names), source
+    assert house.room_graph()["retrieval"].isdisjoint({"models", "images", "training", "equations"})
+    assert house.room_graph()["equations"] <= {"errors", "validation"}
+    assert house.room_graph()["kernels"] == set()
+
+
+# ---- sizes
+
+
+@every_source
+def test_files_are_small(source):
+    assert house.code_lines(source) <= LINES_OF_A_FILE
+
+
+@every_source
+def test_functions_are_short_and_take_few_things(source):
+    estimators = _estimators()
+    for name, function, lines in house.functions(source):
+        if name.removesuffix(".__init__") in estimators:
+            continue  # a list of hyperparameters
+        assert lines <= LINES_OF_A_FUNCTION, f"{name}: {lines} lines of code"
+        parameters = _parameters(function)
+        assert len(parameters) <= PARAMETERS, f"{name}: {len(parameters)} parameters"
+
+
+def test_the_math_can_be_read_in_one_sitting():
+    files = [*(PACKAGE / "equations").glob("*.py"), PACKAGE / "training" / "loop.py"]
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 850
+
+
+# ---- equations
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_each_equation_has_code_docstring_and_test(number):
     code = "\n".join(source.read_text(encoding="utf-8") for source in SOURCES)
-    tests = "\n".join(test.read_text(encoding="utf-8") for test in TESTS.rglob("test_*.py"))
+    tests = "\n".join(test.read_text(encoding="utf-8") for test in ROOT.glob("tests/**/test_*.py"))
     assert re.search(rf"#[^\n]*\({number}\)", code), f"no line of code carries # ({number})"
     cited = set()
     for first, last in re.findall(r"Eqs?\. \((\d+)\)(?:(?:–| and )\((\d+)\))?", code):
@@ -137,40 +113,92 @@ def test_no_equation_number_is_given_twice_and_none_is_made_up():
     assert len(NUMBERS) == len(set(NUMBERS))
     for source in SOURCES:
         for number in re.findall(r"Eqs?\. \((\d+)\)", source.read_text(encoding="utf-8")):
-            assert number in NUMBERS, (
-                f"{source.name} cites Eq. ({number}), which equations/README.md does not give"
-            )
+            assert number in NUMBERS, f"{source.name} cites Eq. ({number}), which the equations do not give"
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))
-def test_imports_point_one_way(source):
-    module = source.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if module in MAY_IMPORT:
-        assert set(imports_of(source)) <= MAY_IMPORT[module] | {module}
+def test_the_index_of_equations_has_all_numbers_in_order():
+    index = EQUATIONS[: EQUATIONS.index("## Conventions")]
+    assert re.findall(r"^\| \[\((\d+)\)\]\(#", index, re.M) == sorted(NUMBERS, key=int)
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))
-def test_files_are_small(source):
-    assert len(source.read_text(encoding="utf-8").splitlines()) <= 400
+# ---- docstrings
 
 
-def test_the_math_can_be_read_in_one_sitting():
-    files = [*sorted(TOPICS), "autoencoder", "gradcheck", "training"]
-    lines = sum(len((PACKAGE / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in files)
-    assert lines <= 750
-
-
-@pytest.mark.parametrize("source", SOURCES, ids=lambda s: str(s.relative_to(PACKAGE)))
+@every_source
 def test_everything_public_is_documented(source):
     tree = ast.parse(source.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree) is not None
+    for name, node in _public(tree):
+        assert ast.get_docstring(node), f"{name} has no docstring"
+
+
+@every_source
+def test_docstrings_name_the_parameters_that_there_are(source):
+    """Each parameter by its name, in whatever sentence; and under "Parameters" none that is not there."""
+    wrong = []
+    for name, node in _public(ast.parse(source.read_text(encoding="utf-8"))):
+        function, text = node, ast.get_docstring(node) or ""
+        if isinstance(node, ast.ClassDef):
+            inits = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
+            if not inits:
+                continue
+            function = inits[0]
+        parameters = _parameters(function)
+        wrong += [
+            f"{name}: {p} is not named" for p in parameters if not re.search(rf"(?<!\w){p}(?!\w)", text)
+        ]
+        wrong += [f"{name}: {p} is no parameter" for p in _listed(text) if p not in parameters]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_check_of_docstrings_finds_what_it_should():
+    text = "Do it.\n\nParameters\n----------\nX : (n, d) array\n    Data.\n*more\nk, l : int\n\nReturns\n-------\nint\n"
+    assert _listed(text) == ["X", "more", "k", "l"]
+    (function,) = ast.parse("def f(self, X, *more, k, l=1, **rest): pass").body
+    assert _parameters(function) == ["X", "more", "k", "l", "rest"]
+
+
+def _public(tree):
+    """(name, node) of the functions and classes of a module that anyone may use, and their methods."""
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            assert ast.get_docstring(node), f"{node.name} has no docstring"
+            yield node.name, node
+            for inner in node.body if isinstance(node, ast.ClassDef) else ():
+                decorators = [ast.unparse(d) for d in getattr(inner, "decorator_list", ())]
+                method = isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_")
+                if method and "overload" not in decorators and "property" not in decorators:
+                    yield f"{node.name}.{inner.name}", inner
+
+
+def _parameters(function):
+    """The names of a function's parameters, without self and cls."""
+    given = function.args
+    named = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
+    names = [argument.arg for argument in named if argument is not None]
+    return [name for i, name in enumerate(names) if not (i == 0 and name in ("self", "cls"))]
+
+
+def _listed(text):
+    """The names that stand under "Parameters" in a docstring."""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-{3,}|\Z)", text, re.M | re.S)
+    if section is None:
+        return []
+    heads = re.findall(r"^(\S[^:\n]*?)(?: :.*)?$", section[1], re.M)
+    return [name.strip().lstrip("*") for head in heads for name in head.split(",")]
+
+
+def _estimators():
+    from nsae.models.sklearn_contract import Parameters
+
+    nsae.SparseAutoencoder, nsae.ImageEncoder  # noqa: B018  imports both
+    return {cls.__name__ for cls in Parameters.__subclasses__()}
+
+
+# ---- the front door
 
 
 def test_importing_nsae_loads_numpy_and_nothing_else():
-    heavy = ["numba", "PIL", "matplotlib", "tqdm", "scipy", "sklearn", "pandas", "torch"]
+    heavy = ["numba", "PIL", "matplotlib", "tqdm", "scipy", "sklearn", "pandas", "torch", "threadpoolctl"]
     code = f"import sys, nsae; print([m for m in {heavy} if m in sys.modules], 'numpy' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split("\n")[0] == "[] True"
@@ -185,6 +213,6 @@ def test_every_public_name_is_there_when_asked_for():
 
 
 def test_version_is_the_same_everywhere():
-    setup = (PACKAGE.parent / "setup.py").read_text(encoding="utf-8")
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     assert f'VERSION = "{nsae.__version__}"' in setup
-    assert f"## {nsae.__version__}" in (PACKAGE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {nsae.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
