@@ -34,9 +34,9 @@ class Autoencoder:
 
     Parameters
     ----------
-    encoder : Dense
+    encoder_layer : Dense
         W (h, d) and b (h,).
-    decoder : Dense
+    decoder_layer : Dense
         V (d, h) and c (d,).
     g : Sigmoid, ReLU or KSparse
     output : "linear" or "sigmoid"
@@ -49,8 +49,8 @@ class Autoencoder:
 
     def __init__(
         self,
-        encoder: Dense,
-        decoder: Dense,
+        encoder_layer: Dense,
+        decoder_layer: Dense,
         g: Activation,
         *,
         output: str = "linear",
@@ -59,8 +59,8 @@ class Autoencoder:
         kl: float = 0.0,
         rho: float = 0.05,
     ):
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder_layer = encoder_layer
+        self.decoder_layer = decoder_layer
         self.g = g
         self.output = output
         self.loss = loss
@@ -71,7 +71,12 @@ class Autoencoder:
     @property
     def params(self) -> dict[str, np.ndarray]:
         """The parameters themselves (not copies), under the keys that ``backward`` gives gradients."""
-        return {"W": self.encoder.W, "b": self.encoder.b, "V": self.decoder.W, "c": self.decoder.b}
+        return {
+            "W": self.encoder_layer.W,
+            "b": self.encoder_layer.b,
+            "V": self.decoder_layer.W,
+            "c": self.decoder_layer.b,
+        }
 
     def loss_and_grads(self, X: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
         """J and its gradients at the batch X (B, d)."""
@@ -80,9 +85,9 @@ class Autoencoder:
 
     def forward(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # X: (B, d)
         """The code Z (B, h) and the decoder's pre-activation U (B, d)."""
-        Y = self.encoder.forward(X)  # (1) (B, h)
+        Y = self.encoder_layer.forward(X)  # (1) (B, h)
         Z = self.g(Y)  # (2) (B, h)
-        U = self.decoder.forward(Z)  # (3) (B, d)
+        U = self.decoder_layer.forward(Z)  # (3) (B, d)
         return Z, U
 
     def reconstruct(self, U: np.ndarray) -> np.ndarray:
@@ -99,16 +104,16 @@ class Autoencoder:
             reconstruction,
             l1_penalty(Z, self.l1) if self.l1 else 0.0,  # (7)
             kl_penalty(Z, self.kl, self.rho) if self.kl else 0.0,  # (8)
-            self.encoder.penalty() + self.decoder.penalty(),  # (9)
+            self.encoder_layer.penalty() + self.decoder_layer.penalty(),  # (9)
         )
 
     def backward(self, X: np.ndarray, Z: np.ndarray, U: np.ndarray) -> dict[str, np.ndarray]:
         """∂J/∂W, ∂J/∂b, ∂J/∂V, ∂J/∂c.  (∂J/∂X is never needed.)"""
         dU = self._output_grad(X, U)  # (11) (B, d)
-        dV, dc = self.decoder.param_grads(dU, Z)  # (12) (d, h), (d,)
-        dZ = self.decoder.input_grad(dU) + self._sparsity_grad(Z)  # (13) (B, h)
+        dV, dc = self.decoder_layer.param_grads(dU, Z)  # (12) (d, h), (d,)
+        dZ = self.decoder_layer.input_grad(dU) + self._sparsity_grad(Z)  # (13) (B, h)
         dY = dZ * self.g.grad(Z)  # (14) (B, h)
-        dW, db = self.encoder.param_grads(dY, X)  # (15) (h, d), (h,)
+        dW, db = self.encoder_layer.param_grads(dY, X)  # (15) (h, d), (h,)
         return {"W": dW, "b": db, "V": dV, "c": dc}
 
     def _output_grad(self, X: np.ndarray, U: np.ndarray) -> np.ndarray:

@@ -142,9 +142,9 @@ def check_gradients(
         step had to be made smaller because of one, and around 1 where a term has the wrong sign.
     """
     core = copy.deepcopy(model.core_for(X) if hasattr(model, "core_for") else model)
-    for layer in (core.encoder, core.decoder):
+    for layer in (core.encoder_layer, core.decoder_layer):
         layer.W, layer.b = layer.W.astype(np.float64), layer.b.astype(np.float64)
-    X = check_data(X, owner="check_gradients", n_features=core.encoder.W.shape[1]).astype(np.float64)
+    X = check_data(X, owner="check_gradients", n_features=core.encoder_layer.W.shape[1]).astype(np.float64)
     grads = core.loss_and_grads(X)[1]
     return compare(
         lambda: core.losses(X, *core.forward(X)).total,

@@ -85,12 +85,12 @@ def read_model(
 def header_of(model: Any) -> dict[str, Any]:
     """The header of a fitted SparseAutoencoder: hyperparameters, shapes, preprocessing, history."""
     core = model.autoencoder_
-    h, d = core.encoder.W.shape
+    h, d = core.encoder_layer.W.shape
     params = model.get_params()
     # what was fitted, whatever set_params has said since
-    params.update(n_units=h, dtype=core.encoder.W.dtype.name, output=core.output, loss=core.loss)
+    params.update(n_units=h, dtype=core.encoder_layer.W.dtype.name, output=core.output, loss=core.loss)
     params.update(activation="sigmoid" if isinstance(core.g, Sigmoid) else "relu")
-    params.update(k=getattr(core.g, "k", None), weight_decay=core.encoder.weight_decay)
+    params.update(k=getattr(core.g, "k", None), weight_decay=core.encoder_layer.weight_decay)
     params.update(l1=core.l1, kl=core.kl, rho=core.rho)
     if not isinstance(params["random_state"], (numbers.Integral, type(None))):
         params["random_state"] = None  # a generator's state is spent; it cannot be given again

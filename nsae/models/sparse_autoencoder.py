@@ -216,15 +216,17 @@ class SparseAutoencoder(Parameters):
             X = self._check(X, n_features=self.n_features_in_)
             # on copies: if the loss diverges, and for every encoder() handed out, the old model stays
             core, optimizer, history = copy.deepcopy((self.autoencoder_, self._optimizer, self.history_))
-            h, dtype = core.encoder.W.shape[0], core.encoder.W.dtype
+            h, dtype = core.encoder_layer.W.shape[0], core.encoder_layer.W.dtype
             if self.n_units != h or np.dtype(self.dtype) != dtype:
                 raise ValueError(
                     f"n_units={self.n_units} and dtype={self.dtype!r} are set, but the fitted model has {h} units "
                     f"in {dtype}. Call fit to start anew."
                 )
             if self.unit_norm:
-                normalise_columns(core.decoder.W)  # (20), if it was not on before
-            core = self._assemble(core.encoder, core.decoder)  # with what set_params has said since
+                normalise_columns(core.decoder_layer.W)  # (20), if it was not on before
+            core = self._assemble(
+                core.encoder_layer, core.decoder_layer
+            )  # with what set_params has said since
             fresh = self._new_optimizer()
             optimizer.learning_rate, optimizer.clip = fresh.learning_rate, fresh.clip
         stopped = self._train(core, optimizer, history, X, 1, None)
@@ -275,7 +277,7 @@ class SparseAutoencoder(Parameters):
                 "This SparseAutoencoder is not fitted yet. Call fit(X), partial_fit(X) or load(path) first."
             )
         core = self.autoencoder_
-        return Encoder(core.encoder, core.decoder, core.g, core.output, header_of(self))
+        return Encoder(core.encoder_layer, core.decoder_layer, core.g, core.output, header_of(self))
 
     # ---- files
 
@@ -418,7 +420,7 @@ class SparseAutoencoder(Parameters):
         self.history_ = history
         self.stopped_ = stopped
         self.n_iter_ = len(history.get("loss", ()))
-        self.n_features_in_ = core.encoder.W.shape[1]
+        self.n_features_in_ = core.encoder_layer.W.shape[1]
         if not hasattr(self, "preprocessing_"):
             self.preprocessing_ = None
 

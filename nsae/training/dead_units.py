@@ -96,7 +96,7 @@ class AuxiliaryLoss:
 
         The bias c has no part in ê: it is busy with the mean of the data.
         """
-        encoder, decoder, B = self.model.encoder, self.model.decoder, len(X)
+        encoder, decoder, B = self.model.encoder_layer, self.model.decoder_layer, len(X)
         W, b, Vt = encoder.W[dead], encoder.b[dead], decoder.W.T[dead]  # (m, d), (m,), (m, d)
         Z = KSparse(min(self.k_aux, len(dead)))(X @ W.T + b)  # (1) (2) (B, m)
         off = Z @ Vt - error  # ê − e, (B, d)
@@ -124,7 +124,7 @@ class Resampling:
 
     def __call__(self, X: np.ndarray, error: np.ndarray, dead: np.ndarray) -> np.ndarray:
         """Start some of the dead units (m,) anew; which.  X (B, d) is the batch, and e = x − x̂ (B, d)."""
-        encoder, decoder = self.model.encoder, self.model.decoder
+        encoder, decoder = self.model.encoder_layer, self.model.decoder_layer
         squares = np.square(error, dtype=np.float64).sum(axis=1)  # (B,)
         total = squares.sum()
         if not (np.isfinite(total) and total > 0):

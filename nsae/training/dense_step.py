@@ -39,8 +39,8 @@ class DenseStep:
         self.threads = Threads(n_threads)
         h, d = self.state.shape
         dtype = self.state.theta.dtype
-        self.W, self.b, self.c = model.encoder.W, model.encoder.b, model.decoder.b
-        self.Vt = model.decoder.W.T  # (h, d), a run of memory for each unit
+        self.W, self.b, self.c = model.encoder_layer.W, model.encoder_layer.b, model.decoder_layer.b
+        self.Vt = model.decoder_layer.W.T  # (h, d), a run of memory for each unit
         self.grad = np.empty_like(self.state.theta)
         grads = self.state.views(self.grad)
         self.dW, self.dVt, self.db, self.dc = grads["W"], grads["V"].T, grads["b"], grads["c"]
@@ -167,7 +167,7 @@ class DenseStep:
             reconstruction,
             model.l1 * float(total.sum()) / B if model.l1 else 0.0,  # (7): z is never negative
             0.0 if rho_hat is None else model.kl * divergence(rho_hat, model.rho),  # (8)
-            model.encoder.penalty() + model.decoder.penalty(),  # (9)
+            model.encoder_layer.penalty() + model.decoder_layer.penalty(),  # (9)
         )
 
     def _error(self, X: np.ndarray) -> np.ndarray:
@@ -178,7 +178,7 @@ class DenseStep:
     def _runs(self, lo: int, hi: int) -> list[tuple[int, int, float]]:
         """(start, stop, γ) of what these units own in the flat arrays: rows of W and of Vᵀ, and b."""
         h, d = self.W.shape
-        decay = self.model.decoder.weight_decay
+        decay = self.model.decoder_layer.weight_decay
         of_V = 0.0 if self.unit_norm else decay  # γV lies along V's columns: (20) takes it away again
         V, b = h * d, 2 * h * d
         return [(lo * d, hi * d, decay), (V + lo * d, V + hi * d, of_V), (b + lo, b + hi, 0.0)]

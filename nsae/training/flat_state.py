@@ -21,7 +21,7 @@ class FlatState:
     """
 
     def __init__(self, model: Autoencoder, optimizer: Adam):
-        self.shape = model.encoder.W.shape  # (h, d)
+        self.shape = model.encoder_layer.W.shape  # (h, d)
         h, d = self.shape
         self.optimizer = optimizer
         params = model.params
@@ -33,8 +33,8 @@ class FlatState:
                 if name in source:
                     view[...] = source[name]
         views = self.views(self.theta)
-        model.encoder.W, model.encoder.b = views["W"], views["b"]
-        model.decoder.W, model.decoder.b = views["V"], views["c"]
+        model.encoder_layer.W, model.encoder_layer.b = views["W"], views["b"]
+        model.decoder_layer.W, model.decoder_layer.b = views["V"], views["c"]
         optimizer.m1, optimizer.m2 = self.views(self.m1), self.views(self.m2)
 
     def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:

@@ -59,15 +59,15 @@ def scale_encoder(core: Autoencoder, X: np.ndarray) -> None:
     is not done unasked.)
     """
     some = X[:: max(1, len(X) // SCALE_ROWS)][:SCALE_ROWS]  # from all over: X may be sorted
-    rows = np.asarray(some, core.encoder.W.dtype)  # (rows, d)
-    Z = core.g(core.encoder.forward(rows))  # (1) (2) (rows, h)
-    U = Z @ core.decoder.W.T  # (rows, d), (3) less c
+    rows = np.asarray(some, core.encoder_layer.W.dtype)  # (rows, d)
+    Z = core.g(core.encoder_layer.forward(rows))  # (1) (2) (rows, h)
+    U = Z @ core.decoder_layer.W.T  # (rows, d), (3) less c
     square = float(np.vdot(U, U))
     if square > 0:
-        scale = core.encoder.W.dtype.type(abs(np.vdot(rows - core.decoder.b, U)) / square)
+        scale = core.encoder_layer.W.dtype.type(abs(np.vdot(rows - core.decoder_layer.b, U)) / square)
         if scale > 0:
-            core.encoder.W *= scale
-            core.encoder.b *= scale
+            core.encoder_layer.W *= scale
+            core.encoder_layer.b *= scale
 
 
 def sample_mean(X: np.ndarray) -> np.ndarray:

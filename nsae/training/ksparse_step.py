@@ -36,8 +36,8 @@ class KSparseStep:
         self.model, self.unit_norm, self.dead_units = model, unit_norm, dead_units
         self.state = state = FlatState(model, optimizer)
         self.threads = Threads(n_threads)
-        self.W, self.b, self.c = model.encoder.W, model.encoder.b, model.decoder.b
-        self.Vt = model.decoder.W.T  # (h, d), a run of memory for each unit
+        self.W, self.b, self.c = model.encoder_layer.W, model.encoder_layer.b, model.decoder_layer.b
+        self.Vt = model.decoder_layer.W.T  # (h, d), a run of memory for each unit
         h, d = state.shape
         k, dtype, n = model.g.k, state.theta.dtype, self.threads.n
 
@@ -54,7 +54,7 @@ class KSparseStep:
         self.extra_row = np.full(h, -1)  # of (21): see kernels.update_units
         self.no_extra = (self.extra_row, np.empty((0, d), dtype), np.empty(0, dtype), np.empty((0, d), dtype))
         m1, m2 = state.views(state.m1), state.views(state.m2)
-        self.decay = dtype.type(model.decoder.weight_decay)
+        self.decay = dtype.type(model.decoder_layer.weight_decay)
         self.moments = (m1["W"], m2["W"], m1["b"], m2["b"], m1["V"].T, m2["V"].T)
 
     def __call__(self, X: np.ndarray) -> Report:
@@ -131,7 +131,7 @@ class KSparseStep:
             0.5 * error / B,  # (5)
             model.l1 * float(values.sum()) / B if model.l1 else 0.0,  # (7)
             0.0,
-            model.encoder.penalty() + model.decoder.penalty(),  # (9)
+            model.encoder_layer.penalty() + model.decoder_layer.penalty(),  # (9)
         )
         return Report(loss, np.diff(self.start) > 0, int(self.start[-1]), error)
 

@@ -57,8 +57,8 @@ def train(
         The loss or a weight became NaN or infinite.
     """
     best, waited = math.inf, 0
-    h, d = model.encoder.W.shape
-    dtype = model.encoder.W.dtype
+    h, d = model.encoder_layer.W.shape
+    dtype = model.encoder_layer.W.dtype
     batch_size, epochs = int(batch_size), int(epochs)  # a NumPy integer may be too small to count with
     steps = epochs * -(-len(X) // batch_size)
     backend = resolve_backend(backend, epochs * len(X) * h * d)
@@ -102,7 +102,7 @@ def train(
         if tally is not None and tally.n and epoch == _recorded(history):
             _record(history, tally, spread, started)
         if unit_norm:
-            normalise_columns(model.decoder.W)  # (20)
+            normalise_columns(model.decoder_layer.W)  # (20)
         return "interrupted"
     return "epochs"
 

@@ -76,10 +76,10 @@ class PlainStep:
                 grads["b"][extra.units] += extra.db
                 grads["V"].T[extra.units] += extra.dVt
         if self.unit_norm:
-            grads["V"] = tangent(grads["V"], model.decoder.W)  # (20) before the step
+            grads["V"] = tangent(grads["V"], model.decoder_layer.W)  # (20) before the step
         self.optimizer.step(model.params, grads)
         if self.unit_norm:
-            normalise_columns(model.decoder.W)  # (20) after the step
+            normalise_columns(model.decoder_layer.W)  # (20) after the step
         if self.dead_units is not None:
             self.dead_units.renew(X, error)
         return report

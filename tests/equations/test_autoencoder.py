@@ -12,8 +12,8 @@ def test_eq02_code(build, rng):
     for g in (Sigmoid(), ReLU(), KSparse(3)):
         model = build(g)
         Z, U = model.forward(X)
-        np.testing.assert_array_equal(Z, g(model.encoder.forward(X)))
-        np.testing.assert_array_equal(U, model.decoder.forward(Z))
+        np.testing.assert_array_equal(Z, g(model.encoder_layer.forward(X)))
+        np.testing.assert_array_equal(U, model.decoder_layer.forward(Z))
 
 
 @pytest.mark.parametrize(("g", "options"), COMBINATIONS)
@@ -33,14 +33,14 @@ def test_eq13_code_gradient(build, rng):
     X = rng.random((6, 5))
     model = build(Sigmoid(), l1=0.1, kl=0.2)
     Z, U = model.forward(X)
-    dZ = model.decoder.input_grad(model._output_grad(X, U)) + model._sparsity_grad(Z)
+    dZ = model.decoder_layer.input_grad(model._output_grad(X, U)) + model._sparsity_grad(Z)
     eps = 1e-6
     for i, j in np.ndindex(Z.shape):
         moved = Z.copy()
         moved[i, j] += eps
-        J_plus = model.losses(X, moved, model.decoder.forward(moved)).total
+        J_plus = model.losses(X, moved, model.decoder_layer.forward(moved)).total
         moved[i, j] -= 2 * eps
-        J_minus = model.losses(X, moved, model.decoder.forward(moved)).total
+        J_minus = model.losses(X, moved, model.decoder_layer.forward(moved)).total
         assert dZ[i, j] == pytest.approx((J_plus - J_minus) / (2 * eps), abs=1e-8)
 
 
@@ -49,9 +49,9 @@ def test_eq15_encoder_gradients(build, rng):
     model = build(ReLU(), weight_decay=0.05)
     Z, U = model.forward(X)
     grads = model.backward(X, Z, U)
-    dY = (model._output_grad(X, U) @ model.decoder.W) * (Z > 0)
+    dY = (model._output_grad(X, U) @ model.decoder_layer.W) * (Z > 0)
     np.testing.assert_allclose(
-        grads["W"], sum(np.outer(dY[i], X[i]) for i in range(6)) + 0.05 * model.encoder.W
+        grads["W"], sum(np.outer(dY[i], X[i]) for i in range(6)) + 0.05 * model.encoder_layer.W
     )
     np.testing.assert_allclose(grads["b"], dY.sum(axis=0))
 
@@ -85,6 +85,6 @@ def test_float32_stays_float32(build, rng):
     X = rng.random((6, 5)).astype(np.float32)
     for g, options in COMBINATIONS:
         model = build(g, **options)
-        for layer in (model.encoder, model.decoder):
+        for layer in (model.encoder_layer, model.decoder_layer):
             layer.W, layer.b = layer.W.astype(np.float32), layer.b.astype(np.float32)
         assert {grad.dtype.name for grad in model.loss_and_grads(X)[1].values()} == {"float32"}

@@ -20,7 +20,7 @@ def model():
 
 def test_forward(model):
     Z, U = model.forward(X)
-    np.testing.assert_allclose(model.encoder.forward(X), [[1], [-0.25]])
+    np.testing.assert_allclose(model.encoder_layer.forward(X), [[1], [-0.25]])
     np.testing.assert_allclose(Z, [[1], [0]])
     np.testing.assert_allclose(U, [[1.25, 1], [0.25, 0]])
 

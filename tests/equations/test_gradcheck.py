@@ -45,7 +45,7 @@ MUTATIONS = {
         Dense, "param_grads", "+ self.weight_decay", "- self.weight_decay", ReLU(), {"weight_decay": 0.05}),
     "dense, input gradient sign": (Dense, "input_grad", "dY @ self.W", "-dY @ self.W", ReLU(), {}),
     "code gradient, missing decoder term": (
-        Autoencoder, "backward", "self.decoder.input_grad(dU) + ", "0 * Z + ", Sigmoid(), {"l1": 0.1}),
+        Autoencoder, "backward", "self.decoder_layer.input_grad(dU) + ", "0 * Z + ", Sigmoid(), {"l1": 0.1}),
     "code gradient, missing penalties": (
         Autoencoder, "backward", " + self._sparsity_grad(Z)", "", Sigmoid(), {"kl": 0.2}),
     "gate, missing": (Autoencoder, "backward", "dZ * self.g.grad(Z)", "dZ", ReLU(), {}),
@@ -150,7 +150,7 @@ def test_estimators_can_be_checked_fitted_or_not(rng):
     X = rng.random((8, 6))
     model = SparseAutoencoder(5, k=2, random_state=0, epochs=2)
     assert check_gradients(model, X).max_error < 1e-8
-    W = model.fit(X).autoencoder_.encoder.W.copy()
+    W = model.fit(X).autoencoder_.encoder_layer.W.copy()
     assert check_gradients(model, X).max_error < 1e-8
-    np.testing.assert_array_equal(model.autoencoder_.encoder.W, W)
+    np.testing.assert_array_equal(model.autoencoder_.encoder_layer.W, W)
     assert W.dtype == np.float32  # the check ran on a copy in float64

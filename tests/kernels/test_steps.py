@@ -106,7 +106,7 @@ def test_the_model_is_usable_between_steps(build, rng):
         assert step(X).loss.total == pytest.approx(first)
         assert first < J
     assert adam.t == 2
-    assert adam.m1["V"].shape == model.decoder.W.shape
+    assert adam.m1["V"].shape == model.decoder_layer.W.shape
     adam.step(model.params, model.loss_and_grads(X)[1])  # and the plain optimizer can go on
     assert adam.t == 3
 

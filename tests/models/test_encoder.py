@@ -50,7 +50,7 @@ def test_the_same_bits_as_the_estimator_and_the_file(model, tmp_path):
         assert equal(other.encode(DATA), model.encode(DATA))
         assert other.inverse_transform(Z).tobytes() == model.inverse_transform(Z).tobytes()
         assert (other.n_features, other.n_units) == (7, 12)
-        assert other.patterns().tobytes() == model.autoencoder_.decoder.W.T.tobytes()
+        assert other.patterns().tobytes() == model.autoencoder_.decoder_layer.W.T.tobytes()
 
 
 def test_it_computes_what_training_computes(model):

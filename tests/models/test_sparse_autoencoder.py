@@ -158,8 +158,8 @@ def test_score_is_explained_variance(n, offset):
 def test_score_of_the_mean_is_zero():
     model = perfect(3)
     X = np.random.default_rng(0).random((500, 3))
-    model.autoencoder_.decoder.W[...] = 0
-    model.autoencoder_.decoder.b[...] = X.mean(0)
+    model.autoencoder_.decoder_layer.W[...] = 0
+    model.autoencoder_.decoder_layer.b[...] = X.mean(0)
     assert model.score(X) == pytest.approx(0, abs=1e-12)
 
 
@@ -167,7 +167,7 @@ def test_score_of_data_without_variance():
     model = perfect(3)
     X = np.full((500, 3), 0.1)
     assert model.score(X) == 1
-    model.autoencoder_.decoder.b[...] = 1
+    model.autoencoder_.decoder_layer.b[...] = 1
     assert model.score(X) == 0
 
 

@@ -11,9 +11,9 @@ def value_of(model, X, error, dead, alpha, k_aux):
     """(21) as its words say it, one sample at a time."""
     total = 0.0
     for x, e in zip(X, error, strict=True):
-        y = {j: model.encoder.W[j] @ x + model.encoder.b[j] for j in dead}
+        y = {j: model.encoder_layer.W[j] @ x + model.encoder_layer.b[j] for j in dead}
         best = sorted(dead, key=lambda j: -y[j])[:k_aux]
-        e_hat = sum(max(y[j], 0) * model.decoder.W[:, j] for j in best)  # no bias c
+        e_hat = sum(max(y[j], 0) * model.decoder_layer.W[:, j] for j in best)  # no bias c
         total += 0.5 * alpha * float(np.sum((e - e_hat) ** 2)) / len(X)
     return total
 
@@ -57,8 +57,8 @@ def test_it_brings_units_back(rng):
     def dead_half(**options):
         model = SparseAutoencoder(32, k=4, epochs=150, batch_size=50, random_state=0, **options)
         core = model.core_for(X)
-        core.encoder.W[:16] *= 0.02
-        core.encoder.b[:16] *= 0.02
+        core.encoder_layer.W[:16] *= 0.02
+        core.encoder_layer.b[:16] *= 0.02
         model._initial = lambda *_: core
         model.fit(X)
         return model.history_["dead"][-1], model.history_["explained_variance"][-1]

@@ -39,16 +39,16 @@ def test_a_newcomer_is_its_samples_largest_unit(stepped, rng, unit_norm):
     units = Resampling(model, adam, unit_norm, rng)(X, error, dead)
     assert len(units) == 2
     assert set(units) < set(dead)
-    Z = model.g(model.encoder.forward(X[[10, 60]]))
+    Z = model.g(model.encoder_layer.forward(X[[10, 60]]))
     assert set(Z.argmax(axis=1)) <= set(units)
-    norms = np.linalg.norm(model.decoder.W[:, units], axis=0)
+    norms = np.linalg.norm(model.decoder_layer.W[:, units], axis=0)
     np.testing.assert_allclose(norms, 1 if unit_norm else 0)
     for name, moments in (("m1", adam.m1), ("m2", adam.m2)):
         for rows in (moments["W"][units], moments["b"][units], moments["V"].T[units]):
             assert not rows.any() if name == "m1" else rows.all(), name
     others = np.setdiff1d(np.arange(12), units)
-    np.testing.assert_array_equal(model.encoder.W[others], before["W"][others])
-    np.testing.assert_array_equal(model.decoder.W[:, others], before["V"][:, others])
+    np.testing.assert_array_equal(model.encoder_layer.W[others], before["W"][others])
+    np.testing.assert_array_equal(model.decoder_layer.W[:, others], before["V"][:, others])
 
 
 def test_nothing_to_explain_and_nothing_finite_start_nobody(stepped, rng):

@@ -52,8 +52,8 @@ def test_units_from_samples_start_at_the_right_scale(rng):
     X = np.sort(rng.random((500, 20)).astype(np.float32), axis=0)  # sorted: the first rows are not typical
     model = SparseAutoencoder(100, k=10, init="scaled samples", random_state=0)
     core = model.core_for(X)
-    rows = X - core.decoder.b
-    U = core.reconstruct(core.forward(X)[1]) - core.decoder.b
+    rows = X - core.decoder_layer.b
+    U = core.reconstruct(core.forward(X)[1]) - core.decoder_layer.b
     assert np.vdot(rows, U) / np.vdot(U, U) == pytest.approx(1, abs=0.02)  # no other length is nearer
     assert np.square(rows - U).sum() < 0.5 * np.square(rows).sum()
-    np.testing.assert_allclose(np.linalg.norm(core.decoder.W, axis=0), 1, rtol=1e-5)  # V stays
+    np.testing.assert_allclose(np.linalg.norm(core.decoder_layer.W, axis=0), 1, rtol=1e-5)  # V stays

@@ -257,7 +257,7 @@ def test_ctrl_c_returns_the_model(monkeypatch, moment, at):
         model.n_iter_ == math.ceil((at - 1) / 3) == len(model.history_.get("loss", []))
     )  # whole steps count
     assert np.isfinite(model.score(DATA))
-    np.testing.assert_allclose(np.linalg.norm(model.autoencoder_.decoder.W, axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(model.autoencoder_.decoder_layer.W, axis=0), 1, rtol=1e-5)
     model.partial_fit(DATA)
     assert model.stopped_ == "epochs"
 
@@ -313,7 +313,7 @@ def test_columns_have_norm_one_after_every_step(monkeypatch, backend, k):
 
     def add(self, report, B):  # called after each step
         real(self, report, B)
-        norms.append(np.linalg.norm(core.decoder.W, axis=0))
+        norms.append(np.linalg.norm(core.decoder_layer.W, axis=0))
 
     monkeypatch.setattr(loop.Tally, "add", add)
     options = {"unit_norm": True, "learning_rate": 0.1, "k": k, "backend": backend}

@@ -99,7 +99,7 @@ class PatchFeatures:
     @classmethod
     def of(cls, geometry: Geometry, model: SparseAutoencoder, whitening: Whitening) -> PatchFeatures:
         """The first layer as it was learned, from now on with the whitening in its weights."""
-        encoder = model.autoencoder_.encoder
+        encoder = model.autoencoder_.encoder_layer
         return cls(geometry, *fold(encoder.W, encoder.b, whitening), model.autoencoder_.g.k)
 
     @property

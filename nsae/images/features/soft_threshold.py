@@ -23,4 +23,4 @@ def shrink(model: SparseAutoencoder, T: np.ndarray, share: float) -> None:
         return
     largest = model.encode(T).keep(1).values  # one for each row that a unit is active in
     if len(largest):
-        model.autoencoder_.encoder.b -= np.float32(share * np.median(largest))  # (36)
+        model.autoencoder_.encoder_layer.b -= np.float32(share * np.median(largest))  # (36)

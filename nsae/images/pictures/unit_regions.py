@@ -35,7 +35,7 @@ class Regions:
 
     def __init__(self, encoder: ImageEncoder):
         self.geometry, self._features = encoder.geometry_, encoder._features
-        features, second = self._features, encoder.model_.autoencoder_.encoder
+        features, second = self._features, encoder.model_.autoencoder_.encoder_layer
         self._patch_layer = Encoder(
             Dense(features.W, features.b), Dense(features.W.T, features.b), KSparse(features.k), "linear", {}
         )

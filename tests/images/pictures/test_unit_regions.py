@@ -25,7 +25,7 @@ def test_the_parts_add_up_to_the_pre_activation(encoder, rng, dtype):
     assert pixels.shape == (3, 24, 24)
     assert pixels.any() == (encoder.colors > 0)
     f = encoder.pooled(image[None])[0].astype(float)  # (n_features,)
-    W, A = encoder.model_.autoencoder_.encoder.W.astype(float), encoder.components_.A.astype(float)
+    W, A = encoder.model_.autoencoder_.encoder_layer.W.astype(float), encoder.components_.A.astype(float)
     total = patches.sum(axis=(1, 2)) + pixels.sum(axis=(1, 2))
     np.testing.assert_allclose(total, W[units] @ (A @ f), rtol=1e-4, atol=1e-5)
 
@@ -60,5 +60,5 @@ def test_a_grey_encoder(rng):
     model.set_params(patch_epochs=1, n_patches=2000, random_state=0).fit(images)
     patches, pixels = Regions(model).parts(images[0], [1])
     f = model.pooled(images[:1])[0]
-    expected = model.model_.autoencoder_.encoder.W[1] @ (model.components_.A @ f)
+    expected = model.model_.autoencoder_.encoder_layer.W[1] @ (model.components_.A @ f)
     assert patches.sum() + pixels.sum() == pytest.approx(expected, rel=1e-4, abs=1e-5)
