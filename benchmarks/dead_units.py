@@ -21,7 +21,7 @@ from nsae import SparseAutoencoder, datasets
 SIZES = [(2048, 8), (4096, 16)]  # (h, k)
 REMEDIES = {
     "nothing": {},
-    "auxiliary loss": {"auxiliary": 1.0},
+    "auxiliary loss": {"aux_weight": 1.0},
     "k from 8 k down": {"k_start": 8},  # times k
     "resampling": {"resample": True, "dead_after": 60_000},
     "start from samples": {"init": "samples"},

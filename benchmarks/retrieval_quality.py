@@ -211,7 +211,7 @@ def other_sparsities(
         best = None
         for options in tries[-1:] if quick else tries:
             model = SparseAutoencoder(
-                encoder.n_units, epochs=encoder.epochs, decay="linear", random_state=0, **options
+                encoder.n_units, epochs=encoder.epochs, lr_schedule="linear", random_state=0, **options
             ).fit(some)
             figure = quality(trial, *(model.transform(A) for A in (trial.database, trial.queries)))[criterion]
             if best is None or figure.mean() > best[0]:

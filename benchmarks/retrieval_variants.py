@@ -105,7 +105,7 @@ def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int)
         k=encoder.k_fit,
         init="scaled samples",
         epochs=encoder.epochs,
-        decay="linear",
+        lr_schedule="linear",
         random_state=seed,
     ).fit(T)
     shrink(model, T, settled["shrink"])

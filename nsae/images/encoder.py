@@ -348,7 +348,7 @@ class ImageEncoder(Parameters):
             k=k,
             init="scaled samples",
             epochs=epochs,
-            decay="linear",
+            lr_schedule="linear",
             random_state=int(rng.integers(2**31)),
             backend=self.backend,
             n_threads=self.n_threads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nsae.system.backends import BACKENDS
-from nsae.training.schedules import DECAYS
+from nsae.training.schedules import LR_SCHEDULES
 from nsae.validation import at_least, one_of
 
 
@@ -17,13 +17,13 @@ def check_hyperparameters(model: Any) -> None:
     one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
     one_of("backend", model.backend, BACKENDS)
     one_of("init", model.init, ("random", "samples", "scaled samples"))
-    one_of("decay", model.decay, DECAYS)
-    at_least("warmup", model.warmup, 0, whole=True)
+    one_of("lr_schedule", model.lr_schedule, LR_SCHEDULES)
+    at_least("warmup_steps", model.warmup_steps, 0, whole=True)
     if model.n_threads is not None:
         at_least("n_threads", model.n_threads, 1, whole=True)
     for name in ("n_units", "epochs", "batch_size", "patience", "dead_after"):
         at_least(name, getattr(model, name), 1, whole=True)
-    for name in ("l1", "kl", "weight_decay", "auxiliary", "learning_rate", "tol"):
+    for name in ("l1", "kl", "weight_decay", "aux_weight", "learning_rate", "tol"):
         at_least(name, getattr(model, name), 0)
     if model.loss == "cross_entropy" and model.output != "sigmoid":
         raise ValueError("loss='cross_entropy' needs x̂ in (0, 1): use it with output='sigmoid'.")
@@ -43,15 +43,15 @@ def check_hyperparameters(model: Any) -> None:
                 f"k_start={model.k_start} is where k={model.k} is to come down from: it is expected from k to "
                 f"n_units={model.n_units}, and k to be given."
             )
-    if model.clip is not None:
-        at_least("clip", model.clip, 0)
-        if model.clip == 0:
+    if model.max_grad_norm is not None:
+        at_least("max_grad_norm", model.max_grad_norm, 0)
+        if model.max_grad_norm == 0:
             raise ValueError(
-                "clip=0 would leave nothing of the gradient. Give the longest one to allow, or None."
+                "max_grad_norm=0 would leave nothing of the gradient. Give the longest one to allow, or None."
             )
     if model.k_aux is not None:
         at_least("k_aux", model.k_aux, 1, whole=True)
-    for name in ("auxiliary", "resample"):
+    for name in ("aux_weight", "resample"):
         if getattr(model, name) and model.activation == "sigmoid":
             raise ValueError(
                 f"{name}={getattr(model, name)} is for units that can be exactly 0, and a sigmoid never is. "

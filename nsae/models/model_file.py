@@ -15,8 +15,15 @@ from nsae.errors import ModelFormatError
 from nsae.system.storage import atomic_file
 
 FORMAT = "nsae-model"
-VERSION = 1
+VERSION = 2
 KIND = "sparse_autoencoder"
+# Hyperparameters of SparseAutoencoder that had other names in files of version 1.
+RENAMED = {
+    "auxiliary": "aux_weight",
+    "decay": "lr_schedule",
+    "clip": "max_grad_norm",
+    "warmup": "warmup_steps",
+}
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -69,6 +76,8 @@ def read_model(
                 )
             if header["kind"] != kind:
                 raise ModelFormatError(f"{path} holds a model of kind {header['kind']!r}, not {kind!r}.")
+            if kind == KIND and header["version"] == 1:
+                header["params"] = {RENAMED.get(n, n): v for n, v in header["params"].items()}
             # members that a newer writer of the same version added are left alone
             return header, {name: stored[name] for name in names if name in stored.files}
     except ModelFormatError:

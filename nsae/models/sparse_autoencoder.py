@@ -57,7 +57,7 @@ class SparseAutoencoder(Parameters):
         Where units start that are k-sparse or have ``unit_norm``: in random directions, or each in the
         direction of a sample, which leaves far fewer of them dead; "scaled" so that reconstructions start
         at the right length, which needs the linear output.
-    auxiliary, k_aux : float, int
+    aux_weight, k_aux : float, int
         α of Eq. (21): dead units learn from what the others leave over, ``k_aux`` of them a sample (by
         default 4 k, or 64).  Needs relu or k.
     resample : bool
@@ -66,10 +66,10 @@ class SparseAutoencoder(Parameters):
         A unit is dead when so many samples in a row have not activated it.
     epochs, batch_size, learning_rate
         Passes over the data, samples a step, Adam's α (Eq. (19)).
-    warmup, decay : int, str
+    warmup_steps, lr_schedule : int, str
         Steps in which the learning rate rises from 0, and how it falls to 0 by the end: "none", "linear",
         "cosine".
-    clip : float, optional
+    max_grad_norm : float, optional
         τ of Eq. (34): a longer gradient, over all parameters together, is shortened to it.
     k_start : int, optional
         Start with so many active units and come down to ``k`` in three fifths of the steps.
@@ -127,16 +127,16 @@ class SparseAutoencoder(Parameters):
         weight_decay: float = 0.0,
         unit_norm: bool = False,
         init: str = "random",
-        auxiliary: float = 0.0,
+        aux_weight: float = 0.0,
         k_aux: int | None = None,
         resample: bool = False,
         dead_after: int = 10_000,
         epochs: int = 20,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
-        warmup: int = 0,
-        decay: str = "none",
-        clip: float | None = None,
+        warmup_steps: int = 0,
+        lr_schedule: str = "none",
+        max_grad_norm: float | None = None,
         k_start: int | None = None,
         tol: float = 0.0,
         patience: int = 5,
@@ -157,16 +157,16 @@ class SparseAutoencoder(Parameters):
         self.weight_decay = weight_decay
         self.unit_norm = unit_norm
         self.init = init
-        self.auxiliary = auxiliary
+        self.aux_weight = aux_weight
         self.k_aux = k_aux
         self.resample = resample
         self.dead_after = dead_after
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.warmup = warmup
-        self.decay = decay
-        self.clip = clip
+        self.warmup_steps = warmup_steps
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
         self.k_start = k_start
         self.tol = tol
         self.patience = patience
@@ -356,7 +356,9 @@ class SparseAutoencoder(Parameters):
         return core
 
     def _new_optimizer(self) -> Adam:
-        return Adam(float(self.learning_rate), clip=None if self.clip is None else float(self.clip))
+        return Adam(
+            float(self.learning_rate), clip=None if self.max_grad_norm is None else float(self.max_grad_norm)
+        )
 
     def _assemble(self, encoder: Dense, decoder: Dense) -> Autoencoder:
         # plain floats: a NumPy float64, as np.logspace gives, would turn float32 gradients into float64
@@ -382,7 +384,7 @@ class SparseAutoencoder(Parameters):
         rng: np.random.Generator | None,
         k_start: int | None = None,
     ) -> str:
-        names = "batch_size unit_norm warmup decay tol patience verbose backend n_threads".split()
+        names = "batch_size unit_norm warmup_steps lr_schedule tol patience verbose backend n_threads".split()
         options = {name: getattr(self, name) for name in names}
         return train(
             core,
@@ -400,14 +402,14 @@ class SparseAutoencoder(Parameters):
         self, core: Autoencoder, optimizer: Adam, rng: np.random.Generator | None
     ) -> DeadUnits | None:
         """What is to be done about dead units, if anything."""
-        if not (self.auxiliary or self.resample):
+        if not (self.aux_weight or self.resample):
             return None
         if optimizer.t == 0 or not hasattr(self, "_idle"):
             self._idle = np.zeros(self.n_units, np.int64)  # (h,)
         auxiliary = resampling = None
-        if self.auxiliary:
+        if self.aux_weight:
             k_aux = self.k_aux or (64 if self.k is None else 4 * self.k)
-            auxiliary = AuxiliaryLoss(core, float(self.auxiliary), k_aux)
+            auxiliary = AuxiliaryLoss(core, float(self.aux_weight), k_aux)
         if self.resample:
             seed = optimizer.t if rng is None else rng.integers(2**63)
             resampling = Resampling(core, optimizer, self.unit_norm, generator(seed))

@@ -32,8 +32,8 @@ def train(
     rng: np.random.Generator | None,
     unit_norm: bool,
     dead_units: DeadUnits | None,
-    warmup: int,
-    decay: str,
+    warmup_steps: int,
+    lr_schedule: str,
     k_start: int | None,
     tol: float,
     patience: int,
@@ -69,7 +69,14 @@ def train(
     )
     try:
         with (
-            Schedule(model, optimizer, steps, warmup=warmup, decay=decay, k_start=k_start) as schedule,
+            Schedule(
+                model,
+                optimizer,
+                steps,
+                warmup_steps=warmup_steps,
+                lr_schedule=lr_schedule,
+                k_start=k_start,
+            ) as schedule,
             make(model, optimizer, len(buffer)) as step,
             Progress("training", epochs, enabled=verbose) as progress,
         ):

@@ -7,18 +7,18 @@ import math
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.optimizers import Adam
 
-DECAYS = ("none", "linear", "cosine")
+LR_SCHEDULES = ("none", "linear", "cosine")
 ANNEALING = 0.6  # of all steps, over which k falls; then it stays
 
 
-def rate_factor(n: int, steps: int, warmup: int, decay: str) -> float:
+def rate_factor(n: int, steps: int, warmup_steps: int, lr_schedule: str) -> float:
     """What Adam's α of step n (from 0) of ``steps`` is multiplied by.
 
-    It rises in ``warmup`` even steps to 1; "linear" and "cosine" lead to 0 at the end.
+    It rises in ``warmup_steps`` even steps to 1; "linear" and "cosine" lead to 0 at the end.
     """
-    rise = min(1.0, (n + 1) / warmup) if warmup else 1.0
+    rise = min(1.0, (n + 1) / warmup_steps) if warmup_steps else 1.0
     done = n / steps
-    fall = {"none": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[decay]
+    fall = {"none": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[lr_schedule]
     return rise * fall
 
 
@@ -35,10 +35,17 @@ class Schedule:
     """Sets the learning rate and k before each step; a context manager that puts back what it found."""
 
     def __init__(
-        self, model: Autoencoder, optimizer: Adam, steps: int, *, warmup: int, decay: str, k_start: int | None
+        self,
+        model: Autoencoder,
+        optimizer: Adam,
+        steps: int,
+        *,
+        warmup_steps: int,
+        lr_schedule: str,
+        k_start: int | None,
     ):
         self.model, self.optimizer, self.steps = model, optimizer, steps
-        self.warmup, self.decay, self.k_start = warmup, decay, k_start
+        self.warmup_steps, self.lr_schedule, self.k_start = warmup_steps, lr_schedule, k_start
         self.n = 0
 
     def __enter__(self) -> Schedule:
@@ -50,7 +57,7 @@ class Schedule:
 
     def advance(self) -> None:
         """Set what the next step needs."""
-        factor = rate_factor(self.n, self.steps, self.warmup, self.decay)
+        factor = rate_factor(self.n, self.steps, self.warmup_steps, self.lr_schedule)
         self.optimizer.learning_rate = self.learning_rate * factor
         if self.k_start is not None:
             self.model.g.k = annealed_k(self.n, self.steps, self.k_start, self.k)

@@ -18,7 +18,7 @@ COMBINATIONS = [
     for penalty in ({}, {"l1": 0.01}, {"kl": 0.1}, {"weight_decay": 0.01}, {"unit_norm": True, "weight_decay": 0.01})
     if not ("kl" in penalty and activation == "relu")
 ] + [
-    {**shape, "clip": 0.05, **penalty}
+    {**shape, "max_grad_norm": 0.05, **penalty}
     for shape in ({}, {"activation": "sigmoid"}, {"k": 6})
     for penalty in ({"weight_decay": 0.01}, {"unit_norm": True, "weight_decay": 0.01})
 ] + [

@@ -53,7 +53,7 @@ def test_the_file_is_plain(model, path):
     with np.load(path, allow_pickle=False) as stored:
         assert set(stored.files) == {"header", "W", "b", "V", "c"}
         header = json.loads(stored["header"].tobytes())
-    assert (header["format"], header["version"], header["kind"]) == ("nsae-model", 1, "sparse_autoencoder")
+    assert (header["format"], header["version"], header["kind"]) == ("nsae-model", 2, "sparse_autoencoder")
     assert header["params"] == model.get_params()
     assert (header["n_units"], header["n_features"], header["dtype"]) == (4, 3, "float32")
 
@@ -232,8 +232,22 @@ def test_rewritten_as_it_was(model, path):
 
 
 def test_a_newer_version(model, path):
-    rewritten(model, path, {"version": 2})
-    refused(path, "format 2", "reads up to 1", "Upgrade nsae")
+    rewritten(model, path, {"version": 3})
+    refused(path, "format 3", "reads up to 2", "Upgrade nsae")
+
+
+def test_a_file_of_version_1_with_the_names_of_then(model, path):
+    names = {
+        "aux_weight": "auxiliary",
+        "lr_schedule": "decay",
+        "max_grad_norm": "clip",
+        "warmup_steps": "warmup",
+    }
+    model.set_params(lr_schedule="cosine", warmup_steps=7, max_grad_norm=0.5)
+    header, _ = model._content(False)
+    params = {names.get(name, name): value for name, value in header["params"].items()}
+    rewritten(model, path, {"version": 1, "params": params})
+    assert SparseAutoencoder.load(path).get_params() == model.get_params()
 
 
 def test_another_kind(model, path):

@@ -32,7 +32,7 @@ def test_eq21_auxiliary(build, rng):
     assert check.max_error < 1e-8
 
 
-OPTIONS = {"auxiliary": 0.5, "dead_after": 40, "epochs": 20, "batch_size": 32, "random_state": 0}
+OPTIONS = {"aux_weight": 0.5, "dead_after": 40, "epochs": 20, "batch_size": 32, "random_state": 0}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_it_brings_units_back(rng):
         return model.history_["dead"][-1], model.history_["explained_variance"][-1]
 
     dead, explained = dead_half()
-    dead_then, explained_then = dead_half(auxiliary=1 / 32, dead_after=400)
+    dead_then, explained_then = dead_half(aux_weight=1 / 32, dead_after=400)
     assert dead > 0.3
     assert dead_then < 0.15
     assert explained_then > explained

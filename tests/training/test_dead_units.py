@@ -65,7 +65,7 @@ OPTIONS = {"k": 3, "dead_after": 100, "epochs": 15, "batch_size": 50, "random_st
     [
         {},
         {"unit_norm": True},
-        {"auxiliary": 0.5},
+        {"aux_weight": 0.5},
         {"k": None, "l1": 3.0, "unit_norm": True, "learning_rate": 0.01},
     ],
 )
@@ -114,7 +114,7 @@ def test_idle_counts_go_on_from_one_partial_fit_to_the_next(rng):
     assert model._idle.max() == 300
 
 
-@pytest.mark.parametrize("option", [{"auxiliary": 1.0}, {"resample": True}])
+@pytest.mark.parametrize("option", [{"aux_weight": 1.0}, {"resample": True}])
 def test_both_are_refused_for_sigmoid_units(rng, option):
     with pytest.raises(ValueError, match="is for units that can be exactly 0"):
         SparseAutoencoder(8, activation="sigmoid", **option).fit(rng.random((20, 4)))

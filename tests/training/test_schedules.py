@@ -35,7 +35,7 @@ def test_training_follows_the_schedule(monkeypatch, rng, backend):
         seen.append((model_g[0].k, optimizers[0].learning_rate, report.active / B))
 
     model = SparseAutoencoder(
-        20, k=2, k_start=10, epochs=10, batch_size=20, warmup=3, decay="linear", backend=backend
+        20, k=2, k_start=10, epochs=10, batch_size=20, warmup_steps=3, lr_schedule="linear", backend=backend
     )
     model_g, optimizers, make = [], [], loop.make_step
 
@@ -74,8 +74,8 @@ def test_an_interrupted_annealing_leaves_k_as_asked_for(monkeypatch, rng):
         ({"k_start": 5}, "k=None"),
         ({"k": 4, "k_start": 3}, "k_start=3"),
         ({"k": 4, "k_start": 500}, "n_units"),
-        ({"warmup": -1}, "warmup"),
-        ({"decay": "steep"}, "'linear'"),
+        ({"warmup_steps": -1}, "warmup_steps"),
+        ({"lr_schedule": "steep"}, "'linear'"),
     ],
 )
 def test_nonsense_is_refused(rng, options, words):
