@@ -159,7 +159,7 @@ def pooled(geometry: Geometry, W: np.ndarray, b: np.ndarray, code: Callable, gri
                 F[i] = root_and_norm((member @ Z).reshape(1, -1))[0]
 
         with Threads(None) as threads:
-            threads.over(len(images), 1 << 40, some)
+            threads.parallel_for(len(images), some, always=True)
         return F
 
     return encode

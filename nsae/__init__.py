@@ -12,7 +12,7 @@ from nsae.equations.autoencoder import Autoencoder
 from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, NotFittedError
 
 if TYPE_CHECKING:
-    from nsae.equations.gradcheck import check_gradients
+    from nsae.equations.gradcheck import check_gradients, compare_gradients
     from nsae.images import ImageEncoder, ImageLibrary
     from nsae.models.encoder import Encoder
     from nsae.models.sparse_autoencoder import SparseAutoencoder
@@ -34,6 +34,7 @@ __all__ = [
     "NotFittedError",
     "SparseAutoencoder",
     "check_gradients",
+    "compare_gradients",
     "evaluate",
 ]
 
@@ -45,6 +46,7 @@ _WHERE = {
     "ImageLibrary": "nsae.images",
     "SparseAutoencoder": "nsae.models.sparse_autoencoder",
     "check_gradients": "nsae.equations.gradcheck",
+    "compare_gradients": "nsae.equations.gradcheck",
     "evaluate": "nsae.retrieval",
 }
 

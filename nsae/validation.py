@@ -72,7 +72,7 @@ def row_blocks(X: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     step = max(1, BLOCK_BYTES // max(1, X.shape[1] * X.dtype.itemsize))
     for start in range(0, len(X), step):
         yield start, X[start : start + step]
-        release(X)
+        drop_pages(X)
 
 
 def _as_array(X: object) -> np.ndarray:
@@ -132,7 +132,7 @@ def _shown(value: np.floating) -> str:
     return "infinity" if value > 0 else "-infinity"
 
 
-def release(X: np.ndarray) -> None:
+def drop_pages(X: np.ndarray) -> None:
     """Give the pages of a memory-mapped array back: they count as this process's memory once they are read."""
     mapping = getattr(X, "_mmap", None)
     if mapping is not None and getattr(X, "mode", "c") in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):

@@ -117,8 +117,8 @@ class Autoencoder:
         return {"W": dW, "b": db, "V": dV, "c": dc}
 
     def _output_grad(self, X: np.ndarray, U: np.ndarray) -> np.ndarray:
-        bent = self.output == "sigmoid" and self.loss == "squared"
-        return output_gradient(X, self.reconstruct(U), sigmoid_then_squared=bent)  # (11) (B, d)
+        keep_slope = self.output == "sigmoid" and self.loss == "squared"
+        return output_gradient(X, self.reconstruct(U), sigmoid_then_squared=keep_slope)  # (11) (B, d)
 
     def _sparsity_grad(self, Z: np.ndarray) -> np.ndarray | float:
         l1 = l1_gradient(Z, self.l1) if self.l1 else 0.0  # (B, h)

@@ -1,6 +1,6 @@
 """The gradient check, Eq. (22): is ∂J by hand the derivative of J?
 
-For any loss and any parameter: :func:`compare` takes a function and a dict of arrays.
+For any loss and any parameter: :func:`compare_gradients` takes a function and a dict of arrays.
 :func:`check_gradients` applies it to an autoencoder.
 """
 
@@ -43,7 +43,7 @@ class GradientCheck(NamedTuple):
         return float(np.max(list(self.errors.values())))
 
 
-def compare(
+def compare_gradients(
     loss: Callable[[], float],
     params: Arrays,
     grads: Arrays,
@@ -133,7 +133,7 @@ def check_gradients(
     X : (n, d) array
         The batch.
     eps, directions, random_state
-        As in :func:`compare`.  ``directions=20`` makes the check of a large model cheap.
+        As in :func:`compare_gradients`.  ``directions=20`` makes the check of a large model cheap.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def check_gradients(
         layer.W, layer.b = layer.W.astype(np.float64), layer.b.astype(np.float64)
     X = check_data(X, owner="check_gradients", n_features=core.encoder_layer.W.shape[1]).astype(np.float64)
     grads = core.loss_and_grads(X)[1]
-    return compare(
+    return compare_gradients(
         lambda: core.losses(X, *core.forward(X)).total,
         core.params,
         grads,

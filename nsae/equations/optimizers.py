@@ -19,8 +19,8 @@ class Adam:
     ----------
     learning_rate, beta1, beta2, eps : float
         α, β₁, β₂ and ε of the paper, with its defaults.
-    clip : float, optional
-        τ of Eq. (34): the longest gradient that goes in as it is.
+    max_grad_norm : float, optional
+        τ of Eq. (34): a longer gradient is scaled to this length.
 
     Attributes
     ----------
@@ -37,13 +37,13 @@ class Adam:
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
-        clip: float | None = None,
+        max_grad_norm: float | None = None,
     ):
         self.learning_rate = learning_rate
         self.beta1 = beta1
         self.beta2 = beta2
         self.eps = eps
-        self.clip = clip
+        self.max_grad_norm = max_grad_norm
         self.t = 0
         self.m1: Arrays = {}
         self.m2: Arrays = {}
@@ -51,9 +51,11 @@ class Adam:
     def step(self, params: Arrays, grads: Arrays) -> None:
         """Move every parameter, in place, one step against its gradient (same keys and shapes)."""
         self.t += 1
-        shrink = 1.0 if self.clip is None else self.shrink(sum(float(np.vdot(g, g)) for g in grads.values()))
+        factor = 1.0
+        if self.max_grad_norm is not None:
+            factor = self.clip_factor(sum(float(np.vdot(g, g)) for g in grads.values()))  # (34)
         for name, theta in params.items():
-            g = grads[name] if shrink == 1 else grads[name] * shrink  # (34)
+            g = grads[name] if factor == 1 else grads[name] * factor  # (34)
             m1 = self.m1.setdefault(name, np.zeros_like(theta))
             m2 = self.m2.setdefault(name, np.zeros_like(theta))
             m1 += (1 - self.beta1) * (g - m1)  # (16) = β₁ m1 + (1 − β₁) g
@@ -62,7 +64,9 @@ class Adam:
             m2_hat = m2 / (1 - self.beta2**self.t)  # (18) without this, early steps are biased to it
             theta -= self.learning_rate * m1_hat / (np.sqrt(m2_hat) + self.eps)  # (19)
 
-    def shrink(self, square: float) -> float:
-        """The factor min(1, τ/‖∇J‖) of Eq. (34), for ‖∇J‖² over all parameters together."""
+    def clip_factor(self, square: float) -> float:
+        """Return min(1, τ/‖∇J‖), Eq. (34), from ``square`` = ‖∇J‖² over all parameters together."""
+        if self.max_grad_norm is None:
+            return 1.0
         norm = math.sqrt(square)
-        return self.clip / norm if self.clip is not None and norm > self.clip else 1.0  # (34)
+        return self.max_grad_norm / norm if norm > self.max_grad_norm else 1.0  # (34)

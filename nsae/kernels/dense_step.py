@@ -48,10 +48,10 @@ def sigmoid_units(Y, E, above, total, active, lo, hi):
 
 
 @njit(**KERNEL)
-def sigmoid_output(U, E, L, X, scale, bent, dc, squares, entropy, lo, hi):
+def sigmoid_output(U, E, L, X, scale, keep_slope, dc, squares, entropy, lo, hi):
     """U ← dU, (3) (11), for x̂ = sigmoid(u), from E = e^−|u| and L = log(1 + E).
 
-    ``bent`` is 1 where the sigmoid's slope stays, (sigmoid, squared), else 0.  Adds Σ dU to ``dc``,
+    ``keep_slope`` is 1 where the sigmoid's slope stays, (sigmoid, squared), else 0.  Adds Σ dU to ``dc``,
     Σ(x̂ − x)² to ``squares`` and the terms of (6) to ``entropy``, (d,).
     """
     U, E, L, X = U[lo:hi], E[lo:hi], L[lo:hi], X[lo:hi]
@@ -62,7 +62,7 @@ def sigmoid_output(U, E, L, X, scale, bent, dc, squares, entropy, lo, hi):
             error = x_hat - x[j]
             squares[j] += error * error
             entropy[j] += max(u[j], u[j] * 0) - u[j] * x[j] + log[j]  # (6)
-            slope = x_hat * (1 - x_hat) if bent else x_hat * 0 + 1
+            slope = x_hat * (1 - x_hat) if keep_slope else x_hat * 0 + 1
             u[j] = error * scale * slope
             dc[j] += u[j]
 

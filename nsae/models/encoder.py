@@ -168,7 +168,7 @@ class Encoder:
                 take(rows, np.add(Yt.T, b, out=Y)[:n])  # (1)
 
         with Threads() as threads:
-            threads.over(-(-len(X) // BLOCK_ROWS), len(X) * self.n_units, blocks)
+            threads.parallel_for(-(-len(X) // BLOCK_ROWS), blocks, work=len(X) * self.n_units)
 
     def _k_sparse_codes(self, X: np.ndarray) -> Codes:
         """``encode`` with the compiled selection: no dense code is made."""

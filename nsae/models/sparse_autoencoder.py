@@ -228,7 +228,7 @@ class SparseAutoencoder(Parameters):
                 core.encoder_layer, core.decoder_layer
             )  # with what set_params has said since
             fresh = self._new_optimizer()
-            optimizer.learning_rate, optimizer.clip = fresh.learning_rate, fresh.clip
+            optimizer.learning_rate, optimizer.max_grad_norm = fresh.learning_rate, fresh.max_grad_norm
         stopped = self._train(core, optimizer, history, X, 1, None)
         self._adopt(core, optimizer, history, stopped)
         return self
@@ -357,7 +357,8 @@ class SparseAutoencoder(Parameters):
 
     def _new_optimizer(self) -> Adam:
         return Adam(
-            float(self.learning_rate), clip=None if self.max_grad_norm is None else float(self.max_grad_norm)
+            float(self.learning_rate),
+            max_grad_norm=None if self.max_grad_norm is None else float(self.max_grad_norm),
         )
 
     def _assemble(self, encoder: Dense, decoder: Dense) -> Autoencoder:

@@ -19,7 +19,7 @@ _threads_before: int | None = None
 
 
 @cache
-def can_hold() -> bool:
+def can_limit() -> bool:
     """Whether threadpoolctl is installed, which knows how to ask each BLAS."""
     return importlib.util.find_spec("threadpoolctl") is not None
 
@@ -41,8 +41,8 @@ def _n_threads() -> int | None:
     return max((library["num_threads"] for library in _libraries().info()), default=None)
 
 
-def hold() -> None:
-    """One thread a product, from now until :func:`release` has been called as often as this."""
+def limit_to_one_thread() -> None:
+    """One thread a product, from now until :func:`restore_threads` has been called as often as this."""
     global _held, _limiter, _threads_before
     with _lock:
         if not _held:
@@ -51,8 +51,8 @@ def hold() -> None:
         _held += 1
 
 
-def release() -> None:
-    """Undo one :func:`hold`."""
+def restore_threads() -> None:
+    """Undo one :func:`limit_to_one_thread`."""
     global _held
     with _lock:
         _held -= 1

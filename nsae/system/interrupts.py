@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Within this block Ctrl-C waits for its end, and is raised there.
 
     Numba, interrupted while it compiles, takes the KeyboardInterrupt for an error in the types of what it

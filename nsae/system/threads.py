@@ -29,7 +29,7 @@ class Threads:
     """
 
     def __init__(self, n: int | None = None):
-        self._hold = blas.can_hold()
+        self._hold = blas.can_limit()
         if not self._hold:
             n = 1
         elif n is None:
@@ -37,12 +37,31 @@ class Threads:
         self.n = n
         self._pool = None
 
-    def over(self, n: int, work: int, loop: Callable[..., None], *args: object) -> None:
-        """Call ``loop(part, lo, hi, *args)`` for ranges lo:hi that cover 0:n, side by side.
+    def parallel_for(
+        self, n: int, loop: Callable[..., None], *args: object, work: int = 0, always: bool = False
+    ) -> None:
+        """Call ``loop(part, lo, hi, *args)`` for ranges lo:hi that together cover 0:n, one on each thread.
 
-        Part p of at most ``self.n`` has range p.  If the whole is only ``work`` numbers, there is one part.
+        Parameters
+        ----------
+        n : int
+            How many rows or units there are.
+        loop : callable
+            Called once for each part; ``part`` counts from 0 and stays below ``self.n``.
+        *args
+            Passed on to ``loop``.
+        work : int
+            How many numbers the whole loop computes.  With fewer than ``MIN_WORK``, the loop runs as one
+            part on the calling thread.
+        always : bool
+            Use all threads, whatever ``work`` is.
+
+        Raises
+        ------
+        BaseException
+            Whatever ``loop`` raises in any of the threads, after all of them have ended.
         """
-        parts = min(self.n, n) if work >= MIN_WORK else 1
+        parts = min(self.n, n) if always or work >= MIN_WORK else 1
         if parts == 1:
             loop(0, 0, n, *args)
             return
@@ -60,7 +79,7 @@ class Threads:
         from concurrent.futures import ThreadPoolExecutor  # here, for it costs an import some milliseconds
 
         if self._hold:
-            blas.hold()
+            blas.limit_to_one_thread()
         self._pool = ThreadPoolExecutor(self.n - 1) if self.n > 1 else None
         return self
 
@@ -68,4 +87,4 @@ class Threads:
         if self._pool is not None:
             self._pool.shutdown()
         if self._hold:
-            blas.release()
+            blas.restore_threads()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nsae.validation import release
+from nsae.validation import drop_pages
 
 POOL_BYTES = 1 << 26  # a memory-mapped array larger than this is shuffled through a pool of this size
 
@@ -72,7 +72,7 @@ def _through_a_pool(
             run = X[start : start + batch_size]
             held[rows : rows + len(run)] = run
             rows += len(run)
-            release(X)
+            drop_pages(X)
         order = rng.permutation(rows)
         for start in range(0, rows, batch_size):
             yield held, order[start : start + batch_size]

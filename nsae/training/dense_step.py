@@ -57,15 +57,15 @@ class DenseStep:
 
     def __call__(self, X: np.ndarray) -> Report:
         B, h = len(X), len(self.b)
-        over, work = self.threads.over, B * h
+        parallel_for, work = self.threads.parallel_for, B * h
         real = self.state.theta.dtype.type
         self.unit_sums[:] = 0
         self.feature_sums[:] = 0
 
-        over(B, work, self._forward, X, real(1 / B))  # (1) to (11)
+        parallel_for(B, self._forward, X, real(1 / B), work=work)  # (1) to (11)
         total = self.unit_sums[0].sum(axis=0)  # (h,)
         rho_hat = within_unit_interval(total / B) if self.model.kl else None  # (8) (h,)
-        over(B, work, self._backward, self._push(B, rho_hat))  # (13) (14)
+        parallel_for(B, self._backward, self._push(B, rho_hat), work=work)  # (13) (14)
         self.unit_sums[2].sum(axis=0, out=self.db)  # (15)
         self.feature_sums[0].sum(axis=0, out=self.dc)  # (12)
 
@@ -76,13 +76,13 @@ class DenseStep:
         if self.dead_units is not None:
             error = self._error(X)
             extra = self.dead_units.gradients(X, error, report.on)  # (21)
-        if self.state.optimizer.clip is None:
+        if self.state.optimizer.max_grad_norm is None:
             rates = self.state.next_rates()
-            over(h, work, self._update, X, extra, rates)  # (12) (15) (16)–(20)
+            parallel_for(h, self._update, X, extra, rates, work=work)  # (12) (15) (16)–(20)
         else:
-            over(h, work, self._gradients, X, extra)  # (12) (15)
+            parallel_for(h, self._gradients, X, extra, work=work)  # (12) (15)
             rates = self.state.next_rates(self._square())  # (34) needs them all
-            over(h, work, self._move, rates)  # (16)–(20)
+            parallel_for(h, self._move, rates, work=work)  # (16)–(20)
         self._adam(len(self.grad) - len(self.c), len(self.grad), 0.0, rates)  # c
         if self.dead_units is not None:
             self.dead_units.renew(X, error)
@@ -147,8 +147,8 @@ class DenseStep:
         kernels.bias_exponent(self.U, self.c, self.E_d, lo, hi)
         np.exp(E, out=E)
         np.log1p(E, out=L)
-        bent = self.model.loss == "squared"
-        kernels.sigmoid_output(self.U, self.E_d, self.L_d, X, scale, bent, dc, squares, entropy, lo, hi)
+        keep_slope = self.model.loss == "squared"
+        kernels.sigmoid_output(self.U, self.E_d, self.L_d, X, scale, keep_slope, dc, squares, entropy, lo, hi)
 
     def _push(self, B: int, rho_hat: np.ndarray | None) -> np.ndarray:
         """The penalties' part of (13), (h,): the same for every sample, where the gate lets it through."""
@@ -172,8 +172,10 @@ class DenseStep:
 
     def _error(self, X: np.ndarray) -> np.ndarray:
         """e = x − x̂ (B, d).  Where the output bends, dU is no multiple of it, and it is made anew."""
-        bent = self.sigmoid_output and self.model.loss == "squared"
-        return X - self.model.reconstruct(self.model.forward(X)[1]) if bent else self.U[: len(X)] * -len(X)
+        keep_slope = self.sigmoid_output and self.model.loss == "squared"
+        return (
+            X - self.model.reconstruct(self.model.forward(X)[1]) if keep_slope else self.U[: len(X)] * -len(X)
+        )
 
     def _runs(self, lo: int, hi: int) -> list[tuple[int, int, float]]:
         """(start, stop, γ) of what these units own in the flat arrays: rows of W and of Vᵀ, and b."""

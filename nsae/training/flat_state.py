@@ -49,4 +49,4 @@ class FlatState:
         adam.t += 1
         correct1, correct2 = 1 / (1 - adam.beta1**adam.t), 1 / (1 - adam.beta2**adam.t)
         rates = (adam.learning_rate, 1 - adam.beta1, 1 - adam.beta2, adam.eps, correct1, correct2)
-        return tuple(map(self.theta.dtype.type, (*rates, adam.shrink(square))))
+        return tuple(map(self.theta.dtype.type, (*rates, adam.clip_factor(square))))

@@ -6,7 +6,7 @@ import numpy as np
 
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense, normalise_columns
-from nsae.validation import release
+from nsae.validation import drop_pages
 
 MEAN_RUNS, RUN_ROWS = 40, 256  # some 10,000 rows are enough to start the biases from
 SCALE_ROWS = 1024  # and so many for one number
@@ -81,5 +81,5 @@ def sample_mean(X: np.ndarray) -> np.ndarray:
     for run in range(MEAN_RUNS):
         start = run * len(X) // MEAN_RUNS
         total += X[start : start + RUN_ROWS].sum(axis=0, dtype=np.float64)
-        release(X)
+        drop_pages(X)
     return total / (MEAN_RUNS * RUN_ROWS)

@@ -63,7 +63,7 @@ class KSparseStep:
         real = self.state.theta.dtype.type
         self.sums[:] = 0
         scale, l1 = real(1 / B), real(self.model.l1 / B)
-        self.threads.over(B, B * h, self._samples, X, units, values, scale, l1, dU, dY)
+        self.threads.parallel_for(B, self._samples, X, units, values, scale, l1, dU, dY, work=B * h)
         kernels.unit_lists(units, values, self.start, self.entry)
 
         report = self._report(B, values)
@@ -78,9 +78,9 @@ class KSparseStep:
                 extra = (self.extra_row, dead.dW, dead.db, dead.dVt)
         batch = (self.start, self.entry, values, dY, X, dU, extra)
         dc = self.sums[0].sum(axis=0)  # (12) (d,)
-        square = self._square(batch, dc) if self.state.optimizer.clip is not None else 0.0  # (34)
+        square = self._square(batch, dc) if self.state.optimizer.max_grad_norm is not None else 0.0  # (34)
         rates = self.state.next_rates(square)
-        self.threads.over(h, self.W.size, self._update, batch, rates)
+        self.threads.parallel_for(h, self._update, batch, rates, work=self.W.size)
         self._update_c(dc, rates)
         if self.dead_units is not None:
             self.dead_units.renew(X, error)
@@ -116,7 +116,7 @@ class KSparseStep:
     def _square(self, batch: tuple, dc: np.ndarray) -> float:
         """‖∇J‖², for (34)."""
         self.squares[:] = 0
-        self.threads.over(len(self.b), self.W.size, self._unit_squares, batch)
+        self.threads.parallel_for(len(self.b), self._unit_squares, batch, work=self.W.size)
         return float(self.squares.sum() + np.vdot(dc, dc))
 
     def _unit_squares(self, part, lo, hi, batch) -> None:

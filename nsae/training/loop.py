@@ -13,7 +13,7 @@ from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import normalise_columns
 from nsae.equations.optimizers import Adam
 from nsae.system.backends import resolve_backend
-from nsae.system.interrupts import held_back
+from nsae.system.interrupts import defer_interrupts
 from nsae.system.progress import Progress
 from nsae.training.batches import minibatches
 from nsae.training.dead_units import DeadUnits
@@ -86,7 +86,7 @@ def train(
                     if spread.n < len(X):  # it is of the data alone: the first epoch tells
                         spread.add(batch)
                     schedule.advance()
-                    with held_back() if compiles else nullcontext():
+                    with defer_interrupts() if compiles else nullcontext():
                         report = step(batch)
                     tally.add(report, len(batch))
                     compiles = False

@@ -11,7 +11,7 @@ from nsae import SparseAutoencoder, check_gradients
 from nsae.equations import activations, losses, sparsity
 from nsae.equations.activations import KSparse, ReLU, Sigmoid
 from nsae.equations.autoencoder import Autoencoder
-from nsae.equations.gradcheck import compare
+from nsae.equations.gradcheck import compare_gradients
 from nsae.equations.layers import Dense
 
 
@@ -140,9 +140,9 @@ def test_nonsense_is_refused(rng):
 def test_compare_any_loss_and_any_parameter():
     theta = {"a": np.array([0.3, -0.7])}
     right = {"a": np.cos(theta["a"])}
-    assert compare(lambda: float(np.sin(theta["a"]).sum()), theta, right).max_error < 1e-8
+    assert compare_gradients(lambda: float(np.sin(theta["a"]).sum()), theta, right).max_error < 1e-8
     wrong = {"a": -right["a"]}
-    assert compare(lambda: float(np.sin(theta["a"]).sum()), theta, wrong).max_error > 1
+    assert compare_gradients(lambda: float(np.sin(theta["a"]).sum()), theta, wrong).max_error > 1
     np.testing.assert_array_equal(theta["a"], [0.3, -0.7])  # put back
 
 

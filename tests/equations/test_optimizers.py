@@ -66,10 +66,10 @@ def test_eq34_clip():
     """A gradient longer than τ goes in at length τ, all parameters by one factor; a shorter one as it is."""
     params = {"a": np.zeros(2), "b": np.zeros(1)}
     for grads, factor in (({"a": [3.0, 0.0], "b": [4.0]}, 0.4), ({"a": [0.3, 0.0], "b": [0.4]}, 1.0)):
-        adam = Adam(clip=2.0)
+        adam = Adam(max_grad_norm=2.0)
         grads = {name: np.array(g) for name, g in grads.items()}
         adam.step(params, grads)
         for name, g in grads.items():
             np.testing.assert_allclose(adam.m1[name], 0.1 * factor * g, rtol=1e-12)
-    assert Adam(clip=2.0).shrink(0.0) == 1
-    assert Adam().shrink(1e9) == 1
+    assert Adam(max_grad_norm=2.0).clip_factor(0.0) == 1
+    assert Adam().clip_factor(1e9) == 1

@@ -65,16 +65,16 @@ def test_squared_output(rng, dtype):
     close(squares, (error**2).sum(axis=0), dtype)
 
 
-@pytest.mark.parametrize("bent", [False, True])
-def test_sigmoid_output(rng, dtype, bent):
+@pytest.mark.parametrize("keep_slope", [False, True])
+def test_sigmoid_output(rng, dtype, keep_slope):
     U, X, c = 3 * rng.normal(size=(B, D)), rng.random((B, D)), rng.normal(size=D)
     U, X, c = U.astype(dtype), X.astype(dtype), c.astype(dtype)
     X_hat = Sigmoid()(U + c)
-    dU, J = output_gradient(X, X_hat, sigmoid_then_squared=bent), cross_entropy(X, U + c)
+    dU, J = output_gradient(X, X_hat, sigmoid_then_squared=keep_slope), cross_entropy(X, U + c)
     E, (dc, squares, entropy) = np.empty_like(U), np.zeros((3, D), dtype)
     halves(kernels.bias_exponent, B, U, c, E)
     np.exp(E, out=E)
-    halves(kernels.sigmoid_output, B, U, E, np.log1p(E), X, dtype(1 / B), bent, dc, squares, entropy)
+    halves(kernels.sigmoid_output, B, U, E, np.log1p(E), X, dtype(1 / B), keep_slope, dc, squares, entropy)
     close(U, dU, dtype)
     close(dc, dU.sum(axis=0), dtype)
     close(squares, ((X_hat - X) ** 2).sum(axis=0), dtype)
@@ -111,14 +111,14 @@ def test_adam(rng, dtype, decay):
     adam = Adam(0.01)
     for t in range(1, 6):
         g = rng.normal(size=50).astype(dtype)
-        adam.clip = None if t < 3 else 5.0
+        adam.max_grad_norm = None if t < 3 else 5.0
         whole = g + dtype(decay) * theta["a"]
         square = kernels.squares(ours, g, dtype(decay), 0, 20) + kernels.squares(
             ours, g, dtype(decay), 20, 50
         )
         close(square, np.sum(whole.astype(float) ** 2), dtype)
         adam.step(theta, {"a": whole})
-        rates = (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9**t), 1 / (1 - 0.999**t), adam.shrink(square))
+        rates = (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9**t), 1 / (1 - 0.999**t), adam.clip_factor(square))
         halves(kernels.adam, 50, ours, g, m1, m2, dtype(decay), tuple(map(dtype, rates)))
     close(ours, theta["a"], dtype)
     close(m1, adam.m1["a"], dtype)

@@ -5,14 +5,14 @@ import threading
 
 import pytest
 
-from nsae.system.interrupts import held_back
+from nsae.system.interrupts import defer_interrupts
 
 
 def test_it_waits_for_the_end_of_the_block():
     done = []
 
     def block():
-        with held_back():
+        with defer_interrupts():
             signal.raise_signal(signal.SIGINT)
             done.append("the rest of the block")
 
@@ -24,7 +24,7 @@ def test_it_waits_for_the_end_of_the_block():
 
 
 def test_without_it_nothing_happens():
-    with held_back():
+    with defer_interrupts():
         pass
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -33,7 +33,7 @@ def test_other_threads_are_let_through():
     ran = []
 
     def work():
-        with held_back():
+        with defer_interrupts():
             ran.append(True)
 
     thread = threading.Thread(target=work)
@@ -43,6 +43,6 @@ def test_other_threads_are_let_through():
 
 
 def test_errors_come_through_and_the_handler_is_put_back():
-    with pytest.raises(ZeroDivisionError), held_back():
+    with pytest.raises(ZeroDivisionError), defer_interrupts():
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

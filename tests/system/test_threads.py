@@ -26,7 +26,7 @@ def test_ranges_cover_everything_once(many, n, n_threads):
         parts.append(part)
 
     with Threads(n_threads) as pool:
-        pool.over(n, 1, loop, 2)
+        pool.parallel_for(n, loop, 2)
     assert (seen == 2).all()
     assert sorted(parts) == list(range(len(parts)))
     assert len(parts) <= pool.n
@@ -39,14 +39,22 @@ def test_an_error_in_any_thread_is_raised(many):
 
     pytest.importorskip("threadpoolctl")
     with Threads(2) as pool, pytest.raises(ZeroDivisionError, match="here"):
-        pool.over(2, 1, loop)
+        pool.parallel_for(2, loop)
 
 
 def test_little_work_stays_on_one_thread():
     names = []
     with Threads(4) as pool:
-        pool.over(100, 100, lambda *_: names.append(threading.current_thread()))
+        pool.parallel_for(100, lambda *_: names.append(threading.current_thread()), work=100)
     assert names == [threading.main_thread()]
+
+
+def test_always_takes_all_threads_for_little_work():
+    pytest.importorskip("threadpoolctl")
+    parts = []
+    with Threads(3) as pool:
+        pool.parallel_for(3, lambda part, lo, hi: parts.append(part), always=True)
+    assert sorted(parts) == [0, 1, 2]
 
 
 def blas_threads():
@@ -81,8 +89,8 @@ def test_no_more_threads_than_blas_was_given():
 
 
 def test_without_threadpoolctl_blas_has_its_threads_and_we_have_one(monkeypatch, many):
-    monkeypatch.setattr(blas, "can_hold", lambda: False)
-    monkeypatch.setattr(blas, "hold", lambda: pytest.fail("nobody can hold it"))
+    monkeypatch.setattr(blas, "can_limit", lambda: False)
+    monkeypatch.setattr(blas, "limit_to_one_thread", lambda: pytest.fail("nobody can hold it"))
     with Threads(2) as pool:
         assert pool.n == 1
-        pool.over(3, 1, lambda part, lo, hi: None)
+        pool.parallel_for(3, lambda part, lo, hi: None)

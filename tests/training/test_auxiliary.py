@@ -3,7 +3,7 @@ import pytest
 
 from nsae import SparseAutoencoder
 from nsae.equations.activations import KSparse
-from nsae.equations.gradcheck import compare
+from nsae.equations.gradcheck import compare_gradients
 from nsae.training.dead_units import AuxiliaryLoss
 
 
@@ -28,7 +28,7 @@ def test_eq21_auxiliary(build, rng):
     # the error is data: it stays while the weights are moved
     grads = {name: np.zeros_like(theta) for name, theta in model.params.items()}
     grads["W"][dead], grads["b"][dead], grads["V"].T[dead] = found.dW, found.db, found.dVt
-    check = compare(lambda: auxiliary(X, error, dead).value, model.params, grads)
+    check = compare_gradients(lambda: auxiliary(X, error, dead).value, model.params, grads)
     assert check.max_error < 1e-8
 
 

@@ -73,11 +73,11 @@ def test_releasing_pages_keeps_what_was_written(tmp_path):
     np.save(tmp_path / "rows.npy", np.zeros((4, 2)))
     X = np.load(tmp_path / "rows.npy", mmap_mode="c")
     X[1] = 7
-    batches.release(X)
+    batches.drop_pages(X)
     np.testing.assert_array_equal(X[1], 7)
-    batches.release(np.zeros(3))  # and an array that is not mapped is no error
+    batches.drop_pages(np.zeros(3))  # and an array that is not mapped is no error
 
 
 def test_validation_leaves_a_mapped_array_mapped(mapped):
-    """Else neither the pool nor ``release`` would know it for one."""
+    """Else neither the pool nor ``drop_pages`` would know it for one."""
     assert isinstance(check_data(mapped), np.memmap)

@@ -142,7 +142,7 @@ class PatchFeatures:
                 else:
                     F[first : first + len(here)] = f
 
-        threads.over(len(images), len(images) * P * h, some)
+        threads.parallel_for(len(images), some, work=len(images) * P * h)
         return F
 
     def _add(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:

@@ -24,7 +24,7 @@ from nsae.images.library.near_duplicates import components, near_pairs
 from nsae.images.library.scan import Changes, Report, Stamp, compare, content_hash
 from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, Hits
-from nsae.system.interrupts import held_back
+from nsae.system.interrupts import defer_interrupts
 from nsae.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class ImageLibrary:
         gone = [id for id in changes.missing if prune or id not in self.index]
         if not (gone or changes.moved or changes.touched):
             return
-        with held_back():
+        with defer_interrupts():
             renamed = [old for old in changes.moved if old in self.index]
             codes = self.index.codes[[self.index.row_of(old) for old in renamed]]
             self.index.remove([id for id in chain(gone, renamed) if id in self.index])
@@ -218,7 +218,7 @@ class ImageLibrary:
             rows.append(row)
             ids.append(id)
             (report.changed if id in self.index else report.added).append(id)
-        with held_back():
+        with defer_interrupts():
             self.index.add(codes[rows], ids, on_duplicate="replace")
             self.index.remove([id for id, stamp in stamps.items() if stamp.reason and id in self.index])
             self._files.update(stamps)
@@ -368,7 +368,7 @@ class ImageLibrary:
                 "ImageEncoder or SparseAutoencoder, or with model=Path(file).read_bytes()."
             )
         extra = extra_files(self._model, self.root, self._files)
-        with held_back():
+        with defer_interrupts():
             self.index.save(folder, overwrite=overwrite, extra_files=extra)
             self.folder, self._unsaved = Path(folder), False
 

@@ -23,7 +23,7 @@ from nsae.retrieval.hits import nearest
 from nsae.retrieval.search.brute_force import BINARY, METRICS, BruteForce, factors_of, squared_norms_of
 from nsae.retrieval.search.postings import WINDOW, Postings
 from nsae.system.backends import resolve_backend
-from nsae.system.threads import MIN_WORK, Threads
+from nsae.system.threads import Threads
 
 FEW = 64  # rows that are looked for first within a radius
 QUERIES = 1024  # that go through the postings together; between blocks, Ctrl-C is heard
@@ -100,7 +100,7 @@ class Searcher:
             return distances, rows
         self.postings  # noqa: B018  made before the threads start
         with Threads(n_threads) as threads:
-            threads.over(len(queries), max(MIN_WORK, 2), lambda _, lo, hi: part(lo, hi))
+            threads.parallel_for(len(queries), lambda _, lo, hi: part(lo, hi), always=True)
         return distances, rows
 
     def within(
