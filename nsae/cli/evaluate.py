@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nsae.cli.index_files import Opened, open_index
 from nsae.cli.inputs import NothingWorked, read_images
 from nsae.cli.outputs import as_json
+from nsae.images.library.library_folder import LibraryFolder, read_library_folder
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.metrics import average_precision, precision_at, recall_at
 
@@ -24,22 +24,22 @@ SHORT = 1000  # depth of the second mAP
 
 def evaluate_index(args: Namespace) -> int:
     """``nsae evaluate``: every photo of an index is a query against all the others."""
-    opened = open_index(args.index)
-    library = opened.library
-    labels = [label_of(str(id), args.labels) for id in library.ids]
+    opened = read_library_folder(args.index, mmap=True)
+    index = opened.index
+    labels = [label_of(str(id), args.labels) for id in index.ids]
     if len(set(labels)) < 2:
         raise ValueError(
             f"--labels {args.labels} gives every image the same label, {labels[:1]}. At least two classes are "
             "needed: use 'folder', 'name', or a regular expression with one group."
         )
-    depths = [k for k in args.k if k < len(library)]
-    figures = leave_one_out(by_codes(library), labels, depths)
-    columns = {"codes": {**figures, "bytes": bytes_of(library)}}
+    depths = [k for k in args.k if k < len(index)]
+    figures = leave_one_out(by_codes(index), labels, depths)
+    columns = {"codes": {**figures, "bytes": bytes_of(index)}}
     pixels = None if args.no_pixels else pixels_of(opened)
     if pixels is not None:
         figures = leave_one_out(by_pixels(pixels), labels, depths)
         columns["raw pixels"] = {**figures, "bytes": float(pixels.shape[1])}
-    counts = {"images": len(library), "classes": len(set(labels))}
+    counts = {"images": len(index), "classes": len(set(labels))}
     if args.json:
         raw = {"raw": columns["raw pixels"]} if pixels is not None else {}
         print(as_json({**counts, **columns["codes"], **raw}))
@@ -67,10 +67,10 @@ def label_of(id: str, rule: str) -> str:
 # ---- rankings of all others, for the rows of a slice
 
 
-def by_codes(library: CodeIndex) -> Callable[[slice], np.ndarray]:
+def by_codes(index: CodeIndex) -> Callable[[slice], np.ndarray]:
     """A function from a slice of rows to the other rows (q, n − 1), nearest first."""
-    ids, n = library.ids, len(library)
-    return lambda rows: library.search(library.codes[rows], n - 1, exclude=ids[rows]).rows
+    ids, n = index.ids, len(index)
+    return lambda rows: index.search(index.codes[rows], n - 1, exclude=ids[rows]).rows
 
 
 def by_pixels(X: np.ndarray) -> Callable[[slice], np.ndarray]:
@@ -126,17 +126,17 @@ def leave_one_out(
 # ---- what is compared, and how it is shown
 
 
-def bytes_of(library: CodeIndex) -> float:
+def bytes_of(index: CodeIndex) -> float:
     """Of a code, on average: 4 for a value, and 2 for the number of its unit, or 4 where that needs them."""
-    return float(library.codes.counts.mean()) * (4 + (2 if library.n_units <= 1 << 16 else 4))
+    return float(index.codes.counts.mean()) * (4 + (2 if index.n_units <= 1 << 16 else 4))
 
 
-def pixels_of(opened: Opened) -> np.ndarray | None:
+def pixels_of(opened: LibraryFolder) -> np.ndarray | None:
     """The photos as the encoder sees them, (n, d); None, with a reason on stderr, where they can't be had."""
     encoder, root = opened.encoder, opened.root
     if encoder is None or encoder.preprocessing is None or root is None:
         return None  # there are no photos
-    paths = [root / str(id) for id in opened.library.ids]
+    paths = [root / str(id) for id in opened.index.ids]
     side, color = encoder.preprocessing["side"], encoder.preprocessing["color"]
     needed = len(paths) * side * side * (3 if color else 1) * 4
     gone = sum(not path.is_file() for path in paths)

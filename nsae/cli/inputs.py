@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nsae.cli.outputs import printable
+from nsae.codes import Codes
 from nsae.errors import ImageReadError
+from nsae.images import ImageEncoder
 from nsae.images.library.scan import Stamp, stamp_of
+from nsae.models.encoder import Encoder
 from nsae.system.progress import Progress
 
 DATASETS = ("glyphs", "mnist", "fashion-mnist")
@@ -41,6 +44,13 @@ def images_of(X: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
     """Rows X (n, d) of pixels as images (n, side, side[, 3])."""
     side = preprocessing["side"]
     return X.reshape((-1, side, side, 3) if preprocessing["color"] else (-1, side, side))
+
+
+def codes_of(encoder: Encoder | ImageEncoder, X: np.ndarray) -> Codes:
+    """The codes of the rows X (n, d); an ImageEncoder takes them as images."""
+    if isinstance(encoder, ImageEncoder):
+        return encoder.encode(images_of(X, encoder.preprocessing))
+    return encoder.encode(X)
 
 
 def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Source:

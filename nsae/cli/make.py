@@ -11,15 +11,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from nsae.cli.index_files import codes_of, open_index
-from nsae.cli.inputs import Source, read_source
+from nsae.cli.inputs import Source, codes_of, read_source
 from nsae.cli.library import update_library
 from nsae.cli.outputs import as_json, check_file, check_index, check_picture, report, save_picture
 from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images import ImageEncoder
 from nsae.images.defaults import PHOTO_SIDE
-from nsae.images.library.library_folder import extra_files
+from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.library.scan import with_hashes
 from nsae.models.encoder import Encoder
 from nsae.models.sparse_autoencoder import SparseAutoencoder
@@ -56,9 +55,9 @@ def encode(args: Namespace) -> int:
     encoder = Encoder.load(args.model)
     source = read_source(args.data, encoder.preprocessing, args.strict)
     codes = codes_of(encoder, source.X)
-    library = CodeIndex(encoder.n_units)
-    library.add(codes, source.ids)
-    library.save(target, overwrite=args.force)
+    coded = CodeIndex(encoder.n_units)
+    coded.add(codes, source.ids)
+    coded.save(target, overwrite=args.force)
     report(args.json, {"codes": str(target), **_summary(codes)})
     return 0
 
@@ -89,11 +88,10 @@ def index(args: Namespace) -> int:
         # of an ImageEncoder's second autoencoder the figures are of training, which is with other k
         trained = {"stopped": learned.stopped_, **(_last(learned) if learned is model else {})}
     codes = codes_of(encoder, source.X)
-    library = CodeIndex(encoder.n_units, metric=args.metric or "cosine")
-    library.add(codes, source.ids)
+    coded = CodeIndex(encoder.n_units, metric=args.metric or "cosine")
+    coded.add(codes, source.ids)
     files = None if source.stamps is None else with_hashes(source.root, source.stamps)
-    extra = extra_files(content, source.root, files)
-    library.save(target, overwrite=args.force, extra_files=extra)
+    write_library_folder(target, coded, content, source.root, files, overwrite=args.force)
     report(args.json, {"index": str(target), **_summary(codes), **trained})
     return INTERRUPTED if trained.get("stopped") == "interrupted" else 0
 
@@ -102,10 +100,9 @@ def info(args: Namespace) -> int:
     """``nsae info``: what a model file or an index says about itself."""
     path = Path(args.file)
     if path.is_dir():
-        library, _, root = open_index(path)
-        report(
-            args.json, {"kind": "index", "metric": library.metric, "root": root, **_summary(library.codes)}
-        )
+        opened = read_library_folder(path, mmap=True)
+        figures = {"kind": "index", "metric": opened.index.metric, "root": opened.root}
+        report(args.json, {**figures, **_summary(opened.index.codes)})
         return 0
     header = Encoder.load(path).header
     history = {f"last {name}": values[-1] for name, values in header.pop("history", {}).items() if values}

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsae import plots
-from nsae.cli.index_files import Opened
 from nsae.cli.outputs import printable
 from nsae.cli.queries import Query, picture_of
 from nsae.codes import Codes
 from nsae.errors import ImageReadError
 from nsae.images import load_image
+from nsae.images.library.library_folder import LibraryFolder
 from nsae.images.pictures.gallery import THUMBNAIL, write_gallery
 from nsae.images.pictures.montage import in_a_row
 from nsae.images.pictures.unit_pictures import unit_pictures
@@ -31,7 +31,7 @@ def write_page(
     queries: list[Query],
     codes: Codes,
     hits: Hits,
-    opened: Opened,
+    opened: LibraryFolder,
     **options: Any,
 ) -> None:
     """Write a gallery of queries and their hits; ``options`` are those of ``write_gallery``."""
@@ -40,7 +40,7 @@ def write_page(
         page,
         [q.plus[0] if one else picture_of(q, THUMBNAIL) for q, one in zip(queries, single, strict=True)],
         hits,
-        index=opened.library,
+        index=opened.index,
         codes=codes,
         encoder=opened.encoder,
         root=opened.root,
@@ -56,13 +56,13 @@ def _few(items: list, what: str) -> list:
     return items[:MAX_DRAWN]
 
 
-def draw_units(numbers: list[int], opened: Opened) -> Figure:
+def draw_units(numbers: list[int], opened: LibraryFolder) -> Figure:
     """What these units stand for, a row for each; ValueError where there is nothing to show."""
-    library, encoder, root = opened
+    index, encoder, root = opened.index, opened.encoder, opened.root
     few = _few(numbers, "units")
-    pictures = unit_pictures(few, index=library, encoder=encoder, root=root, photos=8, height=144)
-    rows = {use.unit: use.rows for use in unit_catalogue(library, few, top=0)}
-    shown = [(f"unit {u}, in {rows[u]} of {len(library)}", pictures[u].image) for u in few if u in pictures]
+    pictures = unit_pictures(few, index=index, encoder=encoder, root=root, photos=8, height=144)
+    rows = {use.unit: use.rows for use in unit_catalogue(index, few, top=0)}
+    shown = [(f"unit {u}, in {rows[u]} of {len(index)}", pictures[u].image) for u in few if u in pictures]
     if not shown:
         raise ValueError(
             "There is nothing to draw: no unit has a pattern, and no photo of theirs can be read."
@@ -76,15 +76,15 @@ def draw_reasons(
     distance: float,
     similarity: float,
     shares: list[tuple[int, float]],
-    opened: Opened,
+    opened: LibraryFolder,
 ) -> Figure:
     """The query beside the hit, and the units that they share with their shares of the similarity."""
-    library, encoder, root = opened
+    index, encoder, root = opened.index, opened.encoder, opened.root
     pair = in_a_row([_thumbnail(query.plus[0], 144), _thumbnail(opened.path_of(id), 144)])
-    rows = [(f"the query and the hit: {library.metric} distance {distance:.4f}", pair)]
+    rows = [(f"the query and the hit: {index.metric} distance {distance:.4f}", pair)]
     few = _few(shares, "units")
     units = [unit for unit, _ in few]
-    pictures = unit_pictures(units, index=library, encoder=encoder, root=root, photos=6, height=144)
+    pictures = unit_pictures(units, index=index, encoder=encoder, root=root, photos=6, height=144)
     rows += [
         (f"unit {unit}: {share / similarity:.1%} of what they share", pictures[unit].image)
         for unit, share in few
@@ -93,7 +93,7 @@ def draw_reasons(
     return plots.strips(rows)
 
 
-def draw_hits(queries: list[Query], hits: Hits, opened: Opened) -> Figure:
+def draw_hits(queries: list[Query], hits: Hits, opened: LibraryFolder) -> Figure:
     """A row a query: its photos, then its hits with their distances."""
     few = _few(queries, "queries")
     counts = np.minimum(hits.counts, MAX_DRAWN)  # (q,)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from nsae.cli.index_files import Opened, codes_of
-from nsae.cli.inputs import NothingWorked, read_images
+from nsae.cli.inputs import NothingWorked, codes_of, read_images
 from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images.files import id_of, load_thumbnail
+from nsae.images.library.library_folder import LibraryFolder
 from nsae.images.pictures.montage import at_height, in_a_row
 from nsae.retrieval import Hits, compose
 
@@ -68,7 +68,9 @@ def parse_queries(words: Sequence[str], plus: Sequence[str] = (), minus: Sequenc
     return queries
 
 
-def encode_queries(queries: Sequence[Query], opened: Opened, strict: bool) -> tuple[list[Query], Codes]:
+def encode_queries(
+    queries: Sequence[Query], opened: LibraryFolder, strict: bool
+) -> tuple[list[Query], Codes]:
     """The queries whose photos could all be read, and their codes (q rows).
 
     Raises
@@ -97,13 +99,13 @@ def encode_queries(queries: Sequence[Query], opened: Opened, strict: bool) -> tu
     return queries, Codes.concatenate(made)
 
 
-def search(queries: Sequence[Query], codes: Codes, opened: Opened, k: int, **options: Any) -> Hits:
+def search(queries: Sequence[Query], codes: Codes, opened: LibraryFolder, k: int, **options: Any) -> Hits:
     """The k nearest photos to each query, without those that it is made of: they are no news to it."""
-    library = opened.library
-    k = min(k, max(len(library), 1))
+    index = opened.index
+    k = min(k, max(len(index), 1))
     own = [{id_of(path, opened.root) for path in query.photos} for query in queries]
     more = max(map(len, own))
-    hits = library.search(codes, k + more, **options)
+    hits = index.search(codes, k + more, **options)
     rows = np.full((len(queries), k), -1, np.int64)  # (q, k)
     distances = np.full((len(queries), k), np.inf, np.float32)  # (q, k)
     ids = np.full((len(queries), k), None, object)  # (q, k)

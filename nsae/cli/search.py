@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from nsae.cli.index_files import Opened, open_index
 from nsae.cli.outputs import as_json, check_page, check_picture, printable, save_picture
 from nsae.cli.pictures import draw_hits, draw_reasons, draw_units, write_page
 from nsae.cli.queries import encode_queries, parse_queries, search
 from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images.files import id_of
+from nsae.images.library.library_folder import LibraryFolder, read_library_folder
 from nsae.retrieval import CodeIndex, Hits, expand, unit_catalogue
 from nsae.retrieval.explain.shares import explain as shares_of
 
@@ -34,12 +34,12 @@ def similar(args: Namespace) -> int:
     picture = check_picture(args.plot, args.force) if args.plot else None
     page = check_page(args.html, args.force) if args.html else None
     asked = parse_queries(args.query, args.plus, args.minus)
-    opened = open_index(args.index)
+    opened = read_library_folder(args.index, mmap=True)
     options = {name: getattr(args, name) for name in ("keep", "require", "forbid") if getattr(args, name)}
     queries, codes = encode_queries(asked, opened, args.strict)
     if args.expand:
         first = search(queries, codes, opened, args.expand, **options)
-        codes = expand(codes, first, opened.library)
+        codes = expand(codes, first, opened.index)
     hits = search(queries, codes, opened, args.k, **options)
     if picture:
         save_picture(draw_hits(queries, hits, opened), picture, args.force)
@@ -59,10 +59,10 @@ def similar(args: Namespace) -> int:
         for q, query in enumerate(queries)
     ]
     if args.json:
-        print(as_json({"metric": opened.library.metric, "results": results}))
+        print(as_json({"metric": opened.index.metric, "results": results}))
         return 0
     for result in results:
-        print(f"{printable(result['query'])}  ({opened.library.metric} distance)")
+        print(f"{printable(result['query'])}  ({opened.index.metric} distance)")
         for rank, hit in enumerate(result["hits"], start=1):
             print(f"{rank:4d}  {hit['distance']:.4f}  {printable(str(hit['id']))}")
     return 0
@@ -72,35 +72,35 @@ def explain(args: Namespace) -> int:
     """``nsae explain``: the units that a query shares with a photo, and which of them it hangs on."""
     picture = check_picture(args.plot, args.force) if args.plot else None
     page = check_page(args.html, args.force) if args.html else None
-    opened = open_index(args.index)
-    library = opened.library
+    opened = read_library_folder(args.index, mmap=True)
+    index = opened.index
     id = _id_in(args.hit, opened)
     (query,), code = encode_queries(parse_queries([args.query]), opened, True)
     options = {"keep": args.keep} if args.keep else {}
     ids = search([query], code, opened, args.k, **options).ids[0].tolist()
     own = id_of(query.plus[0], opened.root)
-    left_out = own if own in library and own != id else None
-    cause = library.counterfactual(code, id, args.k, exclude=left_out, **options) if id in ids else None
-    row_code = library.codes[library.row_of(id)]
+    left_out = own if own in index and own != id else None
+    cause = index.counterfactual(code, id, args.k, exclude=left_out, **options) if id in ids else None
+    row_code = index.codes[index.row_of(id)]
     if args.keep:
         code, row_code = code.keep(args.keep), row_code.keep(args.keep)
-    shares = shares_of(code, row_code, None, metric=library.metric)
+    shares = shares_of(code, row_code, None, metric=index.metric)
     similarity = sum(share for _, share in shares)
-    distance = _distance(code, row_code, library.metric)
+    distance = _distance(code, row_code, index.metric)
     shown = shares[: args.top]
     if picture:
         save_picture(draw_reasons(query, id, distance, similarity, shown, opened), picture, args.force)
     if page:
-        row = library.row_of(id)
+        row = index.row_of(id)
         hits = Hits(np.float32([[distance]]), np.array([[row]]), np.array([1]), np.array([[id]], object))
         names = f"{query.plus[0].name} and {id}"
         words = {"title": f"What {names} have in common", "heading": "The photo that it is compared with"}
         write_page(page, [query], code, hits, opened, keep=args.keep, overwrite=args.force, **words)
-    rows = {use.unit: use.rows for use in unit_catalogue(library, [unit for unit, _ in shown], top=0)}
+    rows = {use.unit: use.rows for use in unit_catalogue(index, [unit for unit, _ in shown], top=0)}
     figures = {
         "query": query.name,
         "hit": id,
-        "metric": library.metric,
+        "metric": index.metric,
         "distance": distance,
         "similarity": similarity,
         "k": args.k,
@@ -116,20 +116,20 @@ def explain(args: Namespace) -> int:
 def units(args: Namespace) -> int:
     """``nsae units``: how many photos have each unit, and which have most of it."""
     picture = check_picture(args.plot, args.force) if args.plot else None
-    opened = open_index(args.index)
-    library = opened.library
-    uses = unit_catalogue(library, sorted(set(args.unit)) or None, top=args.top, common=args.common)
+    opened = read_library_folder(args.index, mmap=True)
+    index = opened.index
+    uses = unit_catalogue(index, sorted(set(args.unit)) or None, top=args.top, common=args.common)
     sort = args.sort or ("unit" if args.unit else "rows")
     if sort != "unit":
         uses = sorted(uses, key=lambda use: -getattr(use, sort))  # ties stay as they were: by unit
     if picture:
         save_picture(draw_units([use.unit for use in uses], opened), picture, args.force)
     if args.json:
-        print(as_json({"rows": len(library), "common": args.common, "units": [asdict(use) for use in uses]}))
+        print(as_json({"rows": len(index), "common": args.common, "units": [asdict(use) for use in uses]}))
         return 0
     dead, common = sum(use.dead for use in uses), sum(use.common for use in uses)
     print(
-        f"{len(uses)} of {library.n_units} units in {len(library)} rows: {dead} dead, "
+        f"{len(uses)} of {index.n_units} units in {len(index)} rows: {dead} dead, "
         f"{common} common (in more than {args.common:.0%} of the rows)"
     )
     print(f"{'unit':>6}  {'rows':>7}  {'share':>6}  {'mean':>8}          rows with most of it")
@@ -145,7 +145,7 @@ def units(args: Namespace) -> int:
 # ---- small steps
 
 
-def _hits(hits: Hits, q: int, opened: Opened) -> list[dict[str, Any]]:
+def _hits(hits: Hits, q: int, opened: LibraryFolder) -> list[dict[str, Any]]:
     """The hits of query q, nearest first."""
     found = []
     for r in range(hits.counts[q]):
@@ -155,13 +155,13 @@ def _hits(hits: Hits, q: int, opened: Opened) -> list[dict[str, Any]]:
     return found
 
 
-def _id_in(photo: str, opened: Opened) -> int | str:
+def _id_in(photo: str, opened: LibraryFolder) -> int | str:
     """The id of a photo of the index, which is given as an id or as a path."""
-    by_text = {str(id): id for id in opened.library.ids}
+    by_text = {str(id): id for id in opened.index.ids}
     id = by_text.get(photo, id_of(photo, opened.root))
-    if id not in opened.library:
+    if id not in opened.index:
         raise ValueError(
-            f"{photo} is not in this index of {len(opened.library)} photos. Give one of its ids, as "
+            f"{photo} is not in this index of {len(opened.index)} photos. Give one of its ids, as "
             "'nsae similar' prints them, or the path of a photo that was indexed."
         )
     return id

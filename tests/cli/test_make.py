@@ -301,8 +301,8 @@ def rows(tmp_path):
 @pytest.fixture
 def no_work(monkeypatch):
     """Fails the test if a command begins to read."""
-    for name in ("cli.make.read_source", "cli.search.open_index"):
-        monkeypatch.setattr(f"nsae.{name}", lambda *_: pytest.fail("work began"))
+    for name in ("cli.make.read_source", "cli.search.read_library_folder"):
+        monkeypatch.setattr(f"nsae.{name}", lambda *_, **__: pytest.fail("work began"))
 
 
 TRAIN = ["--units", "8", "--k", "2", "--epochs", "3"]

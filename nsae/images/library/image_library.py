@@ -19,9 +19,9 @@ from nsae.codes import Codes
 from nsae.errors import ImageReadError, ModelFormatError
 from nsae.images.encode_photos import encode_photos, encode_pixels
 from nsae.images.files import id_of, load_images
-from nsae.images.library.library_folder import extra_files, read_shelf
-from nsae.images.library.near_duplicates import components, near_pairs
-from nsae.images.library.scan import Changes, Report, Stamp, compare, content_hash
+from nsae.images.library.library_folder import read_library_folder, write_library_folder
+from nsae.images.library.near_duplicates import connected_groups, near_pairs
+from nsae.images.library.scan import Changes, Stamp, UpdateReport, compare, content_hash
 from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, Hits
 from nsae.system.interrupts import defer_interrupts
@@ -47,7 +47,7 @@ class ImageLibrary:
         The folder.  A photo's id is its path below it, with "/".
     metric : str
         Of the index.
-    model : bytes, optional
+    encoder_bytes : bytes, optional
         The encoder's file, which ``save`` keeps beside the codes.  Needed for an ``Encoder`` alone, which
         cannot write itself.
 
@@ -78,10 +78,10 @@ class ImageLibrary:
         root: str | os.PathLike,
         *,
         metric: str = "cosine",
-        model: bytes | None = None,
+        encoder_bytes: bytes | None = None,
     ):
-        if model is None and hasattr(encoder, "to_bytes"):
-            model = encoder.to_bytes()
+        if encoder_bytes is None and hasattr(encoder, "to_bytes"):
+            encoder_bytes = encoder.to_bytes()
         encoder = encoder.encoder() if hasattr(encoder, "encoder") else encoder
         if encoder.preprocessing is None:
             raise ValueError(
@@ -93,7 +93,7 @@ class ImageLibrary:
         self.index = CodeIndex(encoder.n_units, metric=metric)
         self.folder: Path | None = None
         self._files: dict[str, Stamp] = {}  # by id: photos of the index, and files that failed
-        self._model = model  # the encoder's file
+        self._encoder_bytes = encoder_bytes  # the encoder's file
         self._unsaved = False
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class ImageLibrary:
 
     # ---- in step with the folder
 
-    def update(self, *, prune: bool = True, verbose: bool = False) -> Report:
+    def update(self, *, prune: bool = True, verbose: bool = False) -> UpdateReport:
         """Bring the index in step with the folder, and encode only what was never encoded.
 
         Files are unchanged if size and modification time are.  Of the others the content decides: the same
@@ -138,7 +138,7 @@ class ImageLibrary:
                 f"{self.root} holds none of the {len(self)} photos that are indexed, so they are kept. Is it the "
                 "right folder, and its drive there? If they are gone for good, index anew."
             )
-        report = Report(
+        report = UpdateReport(
             moved=[(old, new) for old, (new, stamp) in changes.moved.items() if stamp.reason is None],
             missing=[id for id in changes.missing if id in self.index],
             failed=list(changes.failed),
@@ -185,7 +185,7 @@ class ImageLibrary:
             self._files.update(changes.moved.values())
             self._unsaved = True
 
-    def _take_in(self, some: dict[str, Stamp], twins: dict[str | None, str], report: Report) -> None:
+    def _take_in(self, some: dict[str, Stamp], twins: dict[str | None, str], report: UpdateReport) -> None:
         """Encode these files, or find their codes by their content."""
         hashes: dict[str, str] = {}
         for id, stamp in some.items():
@@ -309,7 +309,7 @@ class ImageLibrary:
             if (stamp := self._files.get(str(id))) is not None and stamp.hash is not None
         ]
         pairs = chain(copies, near_pairs(self.index, radius).tolist())
-        return [[str(ids[row]) for row in group] for group in components(len(ids), pairs)]
+        return [[str(ids[row]) for row in group] for group in connected_groups(len(ids), pairs)]
 
     def gallery(
         self,
@@ -362,14 +362,15 @@ class ImageLibrary:
         Raises FileExistsError if the folder exists and ``overwrite`` is False or it is no index, ValueError
         if the encoder came without its file.
         """
-        if self._model is None:
+        if self._encoder_bytes is None:
             raise ValueError(
                 "This Encoder does not know its file, which belongs to the library. Make the library with the "
-                "ImageEncoder or SparseAutoencoder, or with model=Path(file).read_bytes()."
+                "ImageEncoder or SparseAutoencoder, or with encoder_bytes=Path(file).read_bytes()."
             )
-        extra = extra_files(self._model, self.root, self._files)
         with defer_interrupts():
-            self.index.save(folder, overwrite=overwrite, extra_files=extra)
+            write_library_folder(
+                folder, self.index, self._encoder_bytes, self.root, self._files, overwrite=overwrite
+            )
             self.folder, self._unsaved = Path(folder), False
 
     def _keep(self) -> None:
@@ -388,13 +389,14 @@ class ImageLibrary:
 
         Raises ModelFormatError if the folder is damaged, or is no index of photos.
         """
-        shelf = read_shelf(folder)
-        if shelf.encoder is None or shelf.root is None:
+        found = read_library_folder(folder)
+        if found.encoder is None or found.root is None:
             raise ModelFormatError(
                 f"{folder} is no library of photos, but an index of rows. Index a folder of photos: "
                 "nsae index PHOTOS -o LIBRARY."
             )
-        library = cls(shelf.encoder, shelf.root if root is None else root, model=shelf.model)
-        library.index, library.folder, library._files = shelf.index, Path(folder), shelf.files
-        library._unsaved = library.root != shelf.root
+        where = found.root if root is None else root
+        library = cls(found.encoder, where, encoder_bytes=found.encoder_bytes)
+        library.index, library.folder, library._files = found.index, Path(folder), dict(found.files or {})
+        library._unsaved = library.root != found.root
         return library

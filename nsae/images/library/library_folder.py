@@ -1,12 +1,13 @@
-"""What an index folder of photos holds beside codes: the encoder, where the photos are, what they were like."""
+"""The index folder of a folder of photos: codes, the encoder, where the photos are, what their files were like."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from nsae.errors import ModelFormatError
 from nsae.images.library.scan import Stamp, table_from_bytes, table_to_bytes
@@ -22,31 +23,63 @@ SOURCE_IN_INDEX = "source.json"
 FILES_IN_INDEX = "files.json"
 
 
-class Shelf(NamedTuple):
-    """An index folder as it was read."""
+@dataclass(frozen=True)
+class LibraryFolder:
+    """An index folder as it was read.
+
+    Attributes
+    ----------
+    index : CodeIndex
+    encoder : Encoder, ImageEncoder or None
+        What made the codes.  None for codes without a model, from ``nsae encode``.
+    root : Path or None
+        The folder of the photos, without links.  None where the rows are of no files.
+    encoder_bytes : bytes
+        The encoder's file.
+    files : dict of Stamp
+        What is known of each file, by id.  Empty in folders that earlier versions wrote.
+    """
 
     index: CodeIndex
-    encoder: Encoder | ImageEncoder | None  # None for codes without a model, from nsae encode
-    root: Path | None  # of the photos, without links; None for rows
-    model: bytes  # the encoder's file
-    files: dict[str, Stamp]  # by id; empty in what earlier versions wrote
+    encoder: Encoder | ImageEncoder | None = None
+    root: Path | None = None
+    encoder_bytes: bytes = b""
+    files: Mapping[str, Stamp] | None = None
+
+    def photo_encoder(self) -> Encoder | ImageEncoder:
+        """Return the encoder; raise ValueError if there is none, or if it does not take photos."""
+        if self.encoder is None:
+            raise ValueError(
+                "This index holds codes without the encoder that made them, so photos cannot be compared to "
+                "them. Index the photos with that model: nsae index PHOTOS --model MODEL -o INDEX."
+            )
+        if self.encoder.preprocessing is None:
+            raise ValueError("This index is of rows of numbers, not images: use CodeIndex.load and .search.")
+        return self.encoder
+
+    def path_of(self, id: int | str) -> Path | None:
+        """Return the file of the photo ``id``; None where the rows are of no files."""
+        return None if self.root is None else self.root / str(id)
 
 
-def extra_files(
-    model: bytes, root: str | os.PathLike | None, files: Mapping[str, Stamp] | None
-) -> dict[str, bytes]:
-    """The files to save with an index, so that :func:`read_shelf` can read them."""
-    source = {"root": None if root is None else os.fspath(root)}
-    extra = {MODEL_IN_INDEX: model, SOURCE_IN_INDEX: json.dumps(source).encode()}
-    return extra if files is None else {**extra, FILES_IN_INDEX: table_to_bytes(files)}
+def read_library_folder(folder: str | os.PathLike, *, mmap: bool = False) -> LibraryFolder:
+    """Read an index folder.
 
+    Parameters
+    ----------
+    folder : str or PathLike
+    mmap : bool
+        Map the codes instead of reading them.
 
-def read_shelf(folder: str | os.PathLike, *, mmap: bool = False) -> Shelf:
-    """Read an index folder; ModelFormatError if a part of it cannot be used."""
+    Raises
+    ------
+    ModelFormatError
+        If a part of it cannot be used.
+    """
     index = CodeIndex.load(folder, mmap=mmap)
     model = index_file(folder, MODEL_IN_INDEX)
     if not model.exists():
-        return Shelf(index, None, None, b"", {})
+        return LibraryFolder(index)
     try:
         root = json.loads(index_file(folder, SOURCE_IN_INDEX).read_bytes())["root"]
     except (OSError, ValueError, KeyError) as error:
@@ -58,6 +91,41 @@ def read_shelf(folder: str | os.PathLike, *, mmap: bool = False) -> Shelf:
         )
     table = index_file(folder, FILES_IN_INDEX)
     files = table_from_bytes(table.read_bytes()) if table.exists() else {}
-    return Shelf(
-        index, encoder, None if root is None else Path(os.path.realpath(root)), model.read_bytes(), files
-    )
+    where = None if root is None else Path(os.path.realpath(root))
+    return LibraryFolder(index, encoder, where, model.read_bytes(), files)
+
+
+def write_library_folder(
+    folder: str | os.PathLike,
+    index: CodeIndex,
+    encoder_bytes: bytes,
+    root: str | os.PathLike | None = None,
+    files: Mapping[str, Stamp] | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write what :func:`read_library_folder` reads; the folder is replaced whole or not at all.
+
+    Parameters
+    ----------
+    folder : str or PathLike
+    index : CodeIndex
+    encoder_bytes : bytes
+        The encoder's file.
+    root : str or PathLike, optional
+        The folder of the photos; None where the rows are of no files.
+    files : mapping of Stamp, optional
+        What is known of each file, by id.
+    overwrite : bool
+        Replace an index that exists.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder exists and ``overwrite`` is False, or if it is no index.
+    """
+    source = {"root": None if root is None else os.fspath(root)}
+    extra = {MODEL_IN_INDEX: encoder_bytes, SOURCE_IN_INDEX: json.dumps(source).encode()}
+    if files is not None:
+        extra[FILES_IN_INDEX] = table_to_bytes(files)
+    index.save(folder, overwrite=overwrite, extra_files=extra)

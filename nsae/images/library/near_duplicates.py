@@ -30,7 +30,7 @@ def near_pairs(index: CodeIndex, radius: float) -> np.ndarray:
     return np.concatenate(pairs)
 
 
-def components(n: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+def connected_groups(n: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """The groups of two and more of n items that are connected by ``pairs``, items and groups ascending."""
     parent = list(range(n))
 

@@ -50,7 +50,7 @@ class Changes:
 
 
 @dataclass
-class Report:
+class UpdateReport:
     """What :meth:`ImageLibrary.update` did; files are named by their ids.
 
     Attributes

@@ -13,8 +13,8 @@ from nsae import CodeIndex, Encoder, ImageEncoder, ModelFormatError, SparseAutoe
 from nsae.errors import ImageReadError
 from nsae.images import ImageLibrary, load_image
 from nsae.images.library import image_library as module
-from nsae.images.library.near_duplicates import components
-from nsae.images.library.scan import Report, Stamp, compare, table_from_bytes, table_to_bytes
+from nsae.images.library.near_duplicates import connected_groups
+from nsae.images.library.scan import Stamp, UpdateReport, compare, table_from_bytes, table_to_bytes
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links, pipes and names as POSIX has them")
 
@@ -93,7 +93,7 @@ def in_step(library):
 def test_the_first_update_adds_all(encoder, root):
     library = ImageLibrary(encoder, root)
     report = library.update()
-    assert report == Report(added=ALL)
+    assert report == UpdateReport(added=ALL)
     assert str(report) == "8 added"
     assert library.index.ids == ALL
     expected = encoder.encode([root / id for id in ALL])
@@ -107,7 +107,7 @@ def test_nothing_changed_reads_no_file(library, monkeypatch):
     monkeypatch.setattr(module, "load_images", refused)
     monkeypatch.setattr("nsae.images.library.scan.content_hash", refused)
     report = library.update()
-    assert report == Report()
+    assert report == UpdateReport()
     assert str(report) == "nothing has changed"
 
 
@@ -117,13 +117,13 @@ def test_new_changed_moved_and_missing(library, root, encoded):
     (root / "2.png").rename(root / "sub/renamed.png")
     (root / "sub/3.png").unlink()
     report = library.update()
-    assert report == Report(
+    assert report == UpdateReport(
         added=["new.png"], changed=["1.png"], moved=[("2.png", "sub/renamed.png")], missing=["sub/3.png"]
     )
     assert str(report) == "1 added, 1 changed, 1 moved, 1 missing"
     assert sorted(encoded) == ["1.png", "new.png"]
     in_step(library)
-    assert library.update() == Report()
+    assert library.update() == UpdateReport()
 
 
 def test_a_change_of_the_same_size_is_found(library, root):
@@ -142,10 +142,10 @@ def test_what_was_touched_copied_or_swapped_is_not_encoded_again(library, root, 
     (root / "2.png").write_bytes(contents[1])
     (root / "3.png").write_bytes(contents[0])
     report = library.update()
-    assert report == Report(added=["copy.png"], changed=["2.png", "3.png"])
+    assert report == UpdateReport(added=["copy.png"], changed=["2.png", "3.png"])
     assert encoded == []
     in_step(library)
-    assert library.update() == Report()
+    assert library.update() == UpdateReport()
 
 
 def test_equal_new_files_are_encoded_once(library, root, encoded):
@@ -162,7 +162,7 @@ def test_a_moved_file_takes_no_other_for_its_old_self(library, root):
     shutil.copyfile(root / "0.png", root / "twin.png")
     library.update()
     (root / "twin.png").rename(root / "moved.png")
-    assert library.update() == Report(moved=[("twin.png", "moved.png")])
+    assert library.update() == UpdateReport(moved=[("twin.png", "moved.png")])
     in_step(library)
 
 
@@ -183,7 +183,7 @@ def test_without_the_folder_nothing_is_pruned(library, root, tmp_path):
     assert library.index.ids == before
     shutil.rmtree(root)
     (tmp_path / "away").rename(root)
-    assert library.update() == Report()
+    assert library.update() == UpdateReport()
 
 
 def test_all_photos_moved_at_once_are_no_missing_drive(library, root):
@@ -199,9 +199,9 @@ def test_all_photos_moved_at_once_are_no_missing_drive(library, root):
 def test_prune_false_keeps_rows(library, root):
     (root / "0.png").unlink()
     for _ in range(2):
-        assert library.update(prune=False) == Report(missing=["0.png"])
+        assert library.update(prune=False) == UpdateReport(missing=["0.png"])
     assert "0.png" in library.index
-    assert library.update() == Report(missing=["0.png"])
+    assert library.update() == UpdateReport(missing=["0.png"])
     assert "0.png" not in library.index
 
 
@@ -247,13 +247,13 @@ def test_a_broken_file_is_tried_once(library, root, encoded):
     assert id == "broken.png"
     assert "not an image" in reason
     assert library.failed == {id: reason}
-    assert library.update() == Report()
+    assert library.update() == UpdateReport()
     assert encoded == ["broken.png"]
     (root / "broken.png").rename(root / "still broken.png")
-    assert library.update() == Report()
+    assert library.update() == UpdateReport()
     assert list(library.failed) == ["still broken.png"]
     put(root / "still broken.png", 70)
-    assert library.update() == Report(changed=[], added=["still broken.png"])
+    assert library.update() == UpdateReport(changed=[], added=["still broken.png"])
     assert library.failed == {}
     in_step(library)
 
@@ -264,7 +264,7 @@ def test_a_photo_that_breaks_leaves_the_index(library, root):
     assert [id for id, _ in report.failed] == ["0.png"]
     assert "0.png" not in library.index
     (root / "0.png").unlink()
-    assert library.update() == Report()
+    assert library.update() == UpdateReport()
     assert library.failed == {}
 
 
@@ -284,11 +284,11 @@ def test_names_links_and_loops(encoder, root, tmp_path):
     assert sorted(report.added) == sorted([*ALL, "link.png", *map(os.fsdecode, odd)])
     library.save(tmp_path / "l.nsae")
     again = ImageLibrary.open(tmp_path / "l.nsae")
-    assert again.update() == Report()
+    assert again.update() == UpdateReport()
     hits = again.similar(os.path.join(os.fsdecode(os.fsencode(root)), os.fsdecode(odd[0])), 1)
     assert hits.ids.tolist() == [["0.png"]]
     (tmp_path / "elsewhere.png").unlink()  # as on a drive that is not there
-    assert again.update() == Report(failed=[("link.png", "a link that leads to no file")])
+    assert again.update() == UpdateReport(failed=[("link.png", "a link that leads to no file")])
     assert "link.png" in again.index
 
 
@@ -302,10 +302,10 @@ def test_save_and_open(library, root, tmp_path):
         library.save(folder)
     again = ImageLibrary.open(folder)
     assert (again.index.ids, again.root, again.folder) == (ALL, root, folder)
-    assert again.update() == Report()
+    assert again.update() == UpdateReport()
     put(root / "new.png", 90)
     before = (folder / "manifest.json").stat().st_ino
-    assert again.update() == Report(added=["new.png"])  # and that is saved
+    assert again.update() == UpdateReport(added=["new.png"])  # and that is saved
     assert ImageLibrary.open(folder).index.ids == again.index.ids
     assert (folder / "manifest.json").stat().st_ino != before
     CodeIndex.verify(folder)
@@ -324,7 +324,7 @@ def test_a_folder_that_moved_as_a_whole(library, root, tmp_path):
     library.save(tmp_path / "l.nsae")
     root.rename(tmp_path / "new place")
     moved = ImageLibrary.open(tmp_path / "l.nsae", root=tmp_path / "new place")
-    assert moved.update() == Report()
+    assert moved.update() == UpdateReport()
     assert ImageLibrary.open(tmp_path / "l.nsae").root == tmp_path / "new place"
 
 
@@ -346,7 +346,7 @@ def test_what_was_encoded_before_an_interruption_is_kept(encoder, root, tmp_path
         library.update()
     again = ImageLibrary.open(tmp_path / "l.nsae")
     assert again.index.ids == ALL[:6]
-    assert again.update() == Report(added=ALL[6:])
+    assert again.update() == UpdateReport(added=ALL[6:])
     assert calls == [3, 3, 2, 2]
     in_step(again)
 
@@ -379,7 +379,7 @@ def test_an_index_without_a_table_of_files_is_brought_in_step(library, encoder, 
     assert again.update().changed == ALL
     assert len(encoded) == 8
     in_step(again)
-    assert ImageLibrary.open(tmp_path / "old").update() == Report()
+    assert ImageLibrary.open(tmp_path / "old").update() == UpdateReport()
 
 
 def test_what_is_no_library_is_refused(tmp_path, encoder, root):
@@ -406,9 +406,9 @@ def test_an_encoder_of_whole_images(root, tmp_path):
     np.testing.assert_array_equal(library.index.codes.values, model.encode(X).values)
     model.save(tmp_path / "m.npz")
     plain = Encoder.load(tmp_path / "m.npz")
-    with pytest.raises(ValueError, match="model=Path"):
+    with pytest.raises(ValueError, match="encoder_bytes=Path"):
         ImageLibrary(plain, root).save(tmp_path / "l.nsae")
-    ImageLibrary(plain, root, model=(tmp_path / "m.npz").read_bytes()).save(tmp_path / "l.nsae")
+    ImageLibrary(plain, root, encoder_bytes=(tmp_path / "m.npz").read_bytes()).save(tmp_path / "l.nsae")
     assert len(ImageLibrary.open(tmp_path / "l.nsae").update().added) == 8
     with pytest.raises(ValueError, match="l2 distance"):
         library.duplicates()
@@ -471,7 +471,7 @@ def test_groups_are_connected_components():
         for _ in range(n):
             reach = reach @ reach
         expected = sorted({tuple(np.flatnonzero(row).tolist()) for row in reach if row.sum() > 1})
-        assert sorted(map(tuple, components(n, pairs.tolist()))) == expected
+        assert sorted(map(tuple, connected_groups(n, pairs.tolist()))) == expected
 
 
 def test_a_gallery_is_written(library, root, tmp_path):
