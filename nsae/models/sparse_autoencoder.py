@@ -272,12 +272,35 @@ class SparseAutoencoder(Parameters):
 
     def encoder(self) -> Encoder:
         """The model as it stands, for use: it shares the weights."""
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError(
-                "This SparseAutoencoder is not fitted yet. Call fit(X), partial_fit(X) or load(path) first."
-            )
-        core = self.autoencoder_
+        core = self._fitted()
         return Encoder(core.encoder_layer, core.decoder_layer, core.g, core.output, header_of(self))
+
+    def with_k(self, k: int) -> Self:
+        """Return this fitted model with ``k`` active units a sample instead; it shares the weights.
+
+        Raises
+        ------
+        ValueError, TypeError
+            ``k`` is not a whole number from 1 to ``n_units``.
+        """
+        model = copy.copy(self).set_params(k=k)
+        check_hyperparameters(model)
+        core = self._fitted()
+        model.autoencoder_ = model._assemble(core.encoder_layer, core.decoder_layer)
+        return model
+
+    def with_threshold(self, threshold: float) -> Self:
+        """Return this fitted model with every pre-activation lowered by ``threshold``: b − threshold.
+
+        Activations below it become 0, and all others are smaller by it (a soft threshold).  The other
+        weights are shared.
+        """
+        model, core = copy.copy(self), self._fitted()
+        encoder = core.encoder_layer
+        b = encoder.b - encoder.b.dtype.type(threshold)  # (h,)
+        model.autoencoder_ = copy.copy(core)
+        model.autoencoder_.encoder_layer = Dense(encoder.W, b, encoder.weight_decay)
+        return model
 
     # ---- files
 
@@ -312,7 +335,7 @@ class SparseAutoencoder(Parameters):
         try:
             model = cls(**header["params"])
             check_hyperparameters(model)
-            core = model._assemble(encoder._encoder, encoder._decoder)
+            core = model._assemble(encoder.encoder_layer, encoder.decoder_layer)
             optimizer = model._new_optimizer()
             if moments:
                 optimizer.t = header["optimizer_steps"]
@@ -338,6 +361,13 @@ class SparseAutoencoder(Parameters):
         return hasattr(self, "autoencoder_")
 
     # ---- inside
+
+    def _fitted(self) -> Autoencoder:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(
+                "This SparseAutoencoder is not fitted yet. Call fit(X), partial_fit(X) or load(path) first."
+            )
+        return self.autoencoder_
 
     def _initial(self, X: np.ndarray, rng: np.random.Generator) -> Autoencoder:
         """The autoencoder that training starts from, for X (n, d)."""

@@ -143,7 +143,9 @@ def test_around_the_ends_of_blocks(n):
     np.testing.assert_array_equal(codes.to_dense(), Z)
     for i in {0, n // 2, n - 1}:
         assert equal(codes[i], enc.encode(X[i : i + 1]))
-    np.testing.assert_allclose(Z, KSparse(4)(X @ enc._encoder.W.T + enc._encoder.b), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        Z, KSparse(4)(X @ enc.encoder_layer.W.T + enc.encoder_layer.b), rtol=1e-10, atol=1e-12
+    )
 
 
 def peak(work):
@@ -174,7 +176,7 @@ def test_inverse_transform_by_hand():
         Dense(np.eye(2), np.zeros(2)), Dense(np.array([[1.0, 2], [3, 4]]), np.ones(2)), ReLU(), "linear", {}
     )
     np.testing.assert_array_equal(enc.inverse_transform([[1, 0], [1, 2]]), [[2, 4], [6, 12]])
-    enc._output = "sigmoid"
+    enc.output = "sigmoid"
     np.testing.assert_allclose(enc.inverse_transform([[1, 0]]), 1 / (1 + np.exp([[-2, -4]])))
 
 
@@ -184,7 +186,7 @@ def test_inverse_transform_of_codes_and_of_their_dense_form(n):
     Z = enc.transform(np.random.default_rng(0).normal(size=(n, 5)))
     codes = Codes.from_dense(Z)
     assert enc.inverse_transform(codes).tobytes() == enc.inverse_transform(Z).tobytes()
-    expected = 1 / (1 + np.exp(-(Z @ enc._decoder.W.T + enc._decoder.b)))
+    expected = 1 / (1 + np.exp(-(Z @ enc.decoder_layer.W.T + enc.decoder_layer.b)))
     np.testing.assert_allclose(enc.inverse_transform(codes), expected, rtol=1e-12)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nsae import Autoencoder, NotFittedError, SparseAutoencoder
-from nsae.equations.activations import ReLU
+from nsae.equations.activations import KSparse, ReLU
 from nsae.equations.layers import Dense
 
 DATA = np.random.default_rng(0).random((60, 6))
@@ -75,7 +75,13 @@ def test_methods_before_fit():
     for use in (model.transform, model.encode, model.inverse_transform, model.score, model.save):
         with pytest.raises(NotFittedError, match=r"not fitted yet. Call fit\(X\), partial_fit\(X\) or load"):
             use(DATA)
-    for use in (model.encoder, model.to_bytes, model.get_feature_names_out):
+    for use in (
+        model.encoder,
+        model.to_bytes,
+        model.get_feature_names_out,
+        lambda: model.with_k(1),
+        lambda: model.with_threshold(0.1),
+    ):
         with pytest.raises(NotFittedError):
             use()
 
@@ -136,6 +142,29 @@ def test_pickles_and_copies_go_on_as_the_original(fitted, duplicate):
     for model in (original, other):
         model.partial_fit(DATA)
     assert other.transform(DATA).tobytes() == original.transform(DATA).tobytes()
+
+
+# ---- the fitted model, used otherwise
+
+
+def test_with_k_keeps_more_or_fewer_units(fitted):
+    X = DATA - DATA.mean(axis=0)
+    for k in (1, 5):
+        other = fitted.with_k(k)
+        Y = fitted.autoencoder_.encoder_layer.forward(X.astype(np.float32))
+        np.testing.assert_allclose(other.transform(X), KSparse(k)(Y), rtol=1e-4, atol=1e-6)
+        assert (other.k, other.encoder().header["params"]["k"]) == (k, k)
+        assert other.autoencoder_.encoder_layer.W is fitted.autoencoder_.encoder_layer.W
+    assert (fitted.k, fitted.autoencoder_.g.k) == (3, 3)
+    with pytest.raises(ValueError, match="k=9 is more than n_units=8"):
+        fitted.with_k(9)
+
+
+def test_with_threshold_takes_it_off_every_activation(fitted):
+    Z = fitted.transform(DATA)
+    other = fitted.with_threshold(0.1)
+    np.testing.assert_allclose(other.transform(DATA), np.maximum(Z - np.float32(0.1), 0), atol=1e-6)
+    np.testing.assert_array_equal(fitted.transform(DATA), Z)
 
 
 # ---- score
