@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ranking import say
+from helpers.ranking import say
 
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.datasets import data_folder

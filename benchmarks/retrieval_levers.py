@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from ranking import CRITERION, Problem, held_out, load, measures, quality, say
-from retrieval_variants import second_layer, third_layer, variants
+from helpers.ranking import CRITERION, Problem, held_out, load, measures, quality, say
+from helpers.retrieval_variants import second_layer, third_layer, variants
 
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.images.defaults import settle

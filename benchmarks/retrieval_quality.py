@@ -1,7 +1,7 @@
 """Does a sparse code find better neighbours than pixels?  Labels only judge: nothing here learns from them.
 
-    python benchmarks/retrieval_quality.py [--data NAME] [--quick] [--json] [--seeds N] [--plot FILE]
-    python benchmarks/retrieval_quality.py --from FILE ... [--markdown] [--plot FILE]
+    python benchmarks/retrieval_quality.py [--data NAME] [--only METHOD] [--seeds N] [--quick] [--json] [--save]
+    python benchmarks/retrieval_quality.py --from FILE ... [--plot FILE] [--save]
 
 Each method turns images into rows of numbers and learns on the database alone.  The baselines (in
 retrieval_methods.py) are tuned: of their settings and of cosine and L2, the best on queries held out of the
@@ -12,15 +12,15 @@ take: its 96 principal components in float16.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import Any
 
 import numpy as np
-import retrieval_methods as methods
-from ranking import CRITERION, SETS, Problem, held_out, load, quality, say
-from retrieval_report import KS, plot, print_markdown, print_table, read
+from helpers import results
+from helpers import retrieval_methods as methods
+from helpers.ranking import CRITERION, SETS, Problem, held_out, load, quality, say
+from helpers.retrieval_report import KS, plot, print_table, read
 
 from nsae import CodeIndex, Codes, ImageEncoder, SparseAutoencoder
 from nsae.images.features.pca import Components
@@ -49,7 +49,8 @@ def row(values: dict[str, np.ndarray], **more: Any) -> dict[str, Any]:
     interval = {}
     for name in ("precision@1", "precision@20", "map", "map@1000"):
         interval[name] = np.percentile(values[name][picks].mean(axis=1), [2.5, 97.5]).round(5).tolist()
-    return {**{name: float(v.mean()) for name, v in values.items()}, **more, "interval": interval}
+    means = {name: float(v.mean()) for name, v in values.items()}
+    return {**means, **more, "queries": n, "interval": interval}
 
 
 def in_blocks(encode: methods.Encode, images: np.ndarray, reduce: methods.Encode | None = None) -> np.ndarray:
@@ -273,7 +274,7 @@ def show(method: str, figures: dict[str, Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
     parser.add_argument("--data", choices=SETS, help="one set only")
     parser.add_argument(
@@ -281,13 +282,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--seeds", type=int, help="of nsae; means over so many (3; 1 with --quick)")
     parser.add_argument("--plot", metavar="FILE", help="draw quality against bytes")
-    parser.add_argument("--markdown", action="store_true", help="print README's table as well")
     parser.add_argument(
         "--from",
         dest="files",
         nargs="+",
         metavar="FILE",
-        help="compute nothing: show what earlier runs printed with --json",
+        help="compute nothing: show what earlier runs saved with --save, or printed with --json",
     )
     args = parser.parse_args(argv)
     seeds = args.seeds or (1 if args.quick else 3)
@@ -301,12 +301,9 @@ def main(argv: list[str] | None = None) -> int:
             say(f"{name} is left out: {error}")
             continue
         print_table(name, result[name])
-    if args.markdown and result:
-        print_markdown(result)
     if args.plot and result:
         plot(result, args.plot)
-    if args.json:
-        print(json.dumps(result))
+    results.finish(args, "retrieval_quality", result, peers=["scikit-learn"], seeds=range(seeds))
     return 0
 
 

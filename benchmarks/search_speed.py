@@ -20,9 +20,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import search_peers as peers
-from ranking import say
-from search_codes import ENCODERS, Coder, Images, fashion, pixels, variants
+from helpers import search_peers as peers
+from helpers.ranking import say
+from helpers.search_codes import ENCODERS, Coder, Images, fashion, pixels, variants
 
 from nsae import CodeIndex, Codes
 from nsae.retrieval import rank_dense

@@ -31,8 +31,21 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-import tutorial_fits
-from tutorial_fits import EPS, FITS, LR, SETTINGS, B, D, Fit, H, N, import_keras, keras_model, random_bits
+from helpers import tutorial_fits
+from helpers.tutorial_fits import (
+    EPS,
+    FITS,
+    LR,
+    SETTINGS,
+    B,
+    D,
+    Fit,
+    H,
+    N,
+    import_keras,
+    keras_model,
+    random_bits,
+)
 
 from nsae.equations.activations import ReLU
 from nsae.equations.autoencoder import Autoencoder

@@ -8,7 +8,7 @@ pytest.importorskip("PIL")
 
 @pytest.fixture(scope="module")
 def ranking(benchmark_module):
-    return benchmark_module("ranking")
+    return benchmark_module("helpers.ranking")
 
 
 def on_a_line(ranking, relevant, leave_one_out=False):

@@ -124,7 +124,7 @@ def test_variants_are_codes_of_features_of_their_own(levers):
 
 
 def test_opponent_colors_tell_colors_from_brightness(levers):
-    from retrieval_variants import opponent_colors
+    from helpers.retrieval_variants import opponent_colors
 
     image = np.array([[[90, 90, 90], [255, 0, 0], [0, 0, 255]]], np.uint8)
     assert opponent_colors(image).tolist() == [[[90, 127, 127], [85, 255, 63], [85, 127, 255]]]

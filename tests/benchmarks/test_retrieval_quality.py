@@ -16,12 +16,12 @@ def script(benchmark_module):
 
 @pytest.fixture(scope="module")
 def methods(benchmark_module):
-    return benchmark_module("retrieval_methods")
+    return benchmark_module("helpers.retrieval_methods")
 
 
 @pytest.fixture(scope="module")
 def report(benchmark_module):
-    return benchmark_module("retrieval_report")
+    return benchmark_module("helpers.retrieval_report")
 
 
 # ---- methods
@@ -163,20 +163,25 @@ def test_a_quick_run_has_the_keys_that_are_promised(run):
     assert table["nsae"]["map"] > table["random_projection"]["map"]  # bars lie anywhere: no pixel tells
 
 
-def test_runs_are_shown_together(script, run, tmp_path, capsys, monkeypatch):
+def test_runs_are_shown_together(script, report, run, tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib")
     table, file = run
     other = tmp_path / "other.out"
     other.write_text("a table\n" + json.dumps({"corel1k": table["mnist"]}), encoding="utf-8")
     monkeypatch.setattr(script, "load", None)  # nothing is computed
     picture = tmp_path / "curves.png"
-    options = ["--from", str(file), str(other), "--markdown", "--json", "--plot", str(picture)]
+    saved = tmp_path / "all.json"
+    options = ["--from", str(file), str(other), "--json", "--plot", str(picture), "--save", str(saved)]
     assert script.main(options) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert json.loads(lines[-1]) == {"mnist": table["mnist"], "corel1k": table["mnist"]}
-    head = next(line for line in lines if line.startswith("| |"))
-    assert head == "| | bytes | MNIST: mAP | prec@1 | Corel-1K: prec@20 | prec@1 |"
-    assert any(line.startswith("| raw pixels | 144 | ") for line in lines)
+    both = {"mnist": table["mnist"], "corel1k": table["mnist"]}
+    assert json.loads(lines[-1]) == both
+    again = report.read([saved])
+    assert again["corel1k"]["raw"]["map"] == pytest.approx(table["mnist"]["raw"]["map"], rel=1e-5)
+    head, rows = report.quality_rows(both, report.ROWS)
+    assert head == ["", "bytes", "MNIST: mAP", "prec@1", "Corel-1K: prec@20", "prec@1"]
+    assert rows[0][:2] == ["raw pixels", "144"]
+    assert "bag of visual words" not in [row[0] for row in rows]  # not run: no row
     assert picture.stat().st_size > 10_000
 
 

@@ -1,13 +1,11 @@
-"""How retrieval_quality.py shows its figures: as text, as README's table, and as curves."""
+"""How retrieval_quality.py shows its figures: as text, as the rows of a table, and as curves."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from ranking import CRITERION
 
 Table = dict[str, dict[str, Any]]  # by method, its figures
 NAMES = {
@@ -16,9 +14,10 @@ NAMES = {
     "corel1k": "Corel-1K",
     "cifar10_jpeg": "CIFAR-10 JPEG",
 }
+CRITERION = {"cifar10_jpeg": "map@1000", "corel1k": "precision@20"}  # what settings are chosen by; else "map"
 SHORT = {"map": "mAP", "map@1000": "mAP@1000", "precision@20": "prec@20", "precision@1": "prec@1"}
-# rows of README's table
-README = {
+# rows of the table of results, and of them README's
+ROWS = {
     "raw pixels": "raw",
     "histogram": "histogram@192",
     "low frequencies (DCT)": "dct@192",
@@ -26,12 +25,23 @@ README = {
     "principal components": "pca@192",
     "random projection": "random_projection",
     "ITQ, bits": "itq",
+    "k-means on nsae's components": "kmeans",
     "bag of visual words": "bag_of_words@192",
     "dictionary of patches": "dictionary@192",
     "**nsae, k = 32**": "nsae",
     "nsae, only which units": "nsae_binary",
     "nsae, k = 128": "nsae_k128",
     "before the second autoencoder": "pooled_96",
+}
+FIVE = {
+    label: ROWS[label]
+    for label in (
+        "raw pixels",
+        "principal components",
+        "bag of visual words",
+        "dictionary of patches",
+        "**nsae, k = 32**",
+    )
 }
 KS = (8, 16, 32, 64, 128)
 CURVES = {
@@ -43,16 +53,27 @@ CURVES = {
 POINTS = {"bag of visual words": ("s", "bag_of_words@192"), "dictionary of patches": ("D", "dictionary@192")}
 
 
-def read(paths: Iterable[str]) -> dict[str, Table]:
-    """What earlier runs printed with --json, together; a row that comes twice is the last one's."""
+def read(paths: Iterable[str | Path]) -> dict[str, Table]:
+    """Return the figures of earlier runs together; of a row that comes twice, the last one's.
+
+    A file is one that --save wrote, or the output of a run with --json.
+    """
     result: dict[str, Table] = {}
     for path in paths:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-        if not lines or not lines[-1].startswith("{"):
-            raise ValueError(f"{path} does not end in a line of JSON. Run retrieval_quality.py with --json.")
-        for name, table in json.loads(lines[-1]).items():
+        for name, table in _figures(Path(path)).items():
             result[name] = result.get(name, {}) | table
     return result
+
+
+def _figures(path: Path) -> dict[str, Table]:
+    text = path.read_text(encoding="utf-8")
+    for json_text in (text, text.rstrip().rpartition("\n")[2]):  # the whole file, or its last line
+        try:
+            found = json.loads(json_text)
+        except ValueError:
+            continue
+        return found.get("figures", found)
+    raise ValueError(f"{path} has no JSON. Run retrieval_quality.py with --save or --json.")
 
 
 def print_table(name: str, table: Table) -> None:
@@ -80,24 +101,39 @@ def print_table(name: str, table: Table) -> None:
         print(f"  {method:22}{line}  {more}".rstrip(), flush=True)
 
 
-def print_markdown(result: dict[str, Table]) -> None:
-    """README's table: the measure that is chosen by and precision@1, the best of each column in bold."""
+def quality_rows(result: Mapping[str, Table], labels: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of a table: of each set the measure that is chosen by, and precision@1.
+
+    The best of each column is bold.  A row that was run on no set is left out; a cell that was not run is empty.
+
+    Parameters
+    ----------
+    result
+        By set, by method, its figures.
+    labels
+        By the label of a row, its method.
+    """
     sets = [name for name in NAMES if name in result]
-    heads = [f"{NAMES[s]}: {SHORT[CRITERION.get(s, 'map')]} | prec@1" for s in sets]
-    print("\n| | bytes | " + " | ".join(heads) + " |\n|" + "---|" * (2 + 2 * len(sets)))
     columns = [(s, key) for s in sets for key in (CRITERION.get(s, "map"), "precision@1")]
-    rows = {label: r for label, r in README.items() if all(r in result[s] for s in sets)}
-    best = {
-        column: max(round(result[column[0]][r][column[1]], 3) for r in rows.values()) for column in columns
-    }
+    rows = {label: r for label, r in labels.items() if any(r in result[s] for s in sets)}
+
+    def value(r: str, column: tuple[str, str]) -> float | None:
+        row = result[column[0]].get(r)
+        return None if row is None else round(row[column[1]], 3)
+
+    best = {column: max((value(r, column) or 0.0) for r in rows.values()) for column in columns}
+    head = ["", "bytes", *(f"{NAMES[s]}: {SHORT[CRITERION.get(s, 'map')]} | prec@1" for s in sets)]
+    head = [cell for heads in head for cell in heads.split(" | ")]
+    table = []
     for label, r in rows.items():
-        sizes = sorted({round(result[s][r]["bytes"]) for s in sets})
-        size = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-        cells = []
+        sizes = sorted({round(result[s][r]["bytes"]) for s in sets if r in result[s]})
+        cells = [label, f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"]
         for column in columns:
-            text = f"{(value := round(result[column[0]][r][column[1]], 3)):.3f}"
-            cells.append(f"**{text}**" if value == best[column] else text)
-        print(f"| {label} | {size} | " + " | ".join(cells) + " |")
+            found = value(r, column)
+            text = "" if found is None else f"{found:.3f}"
+            cells.append(f"**{text}**" if found == best[column] else text)
+        table.append(cells)
+    return head, table
 
 
 def plot(result: dict[str, Table], path: str) -> None:

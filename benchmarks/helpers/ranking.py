@@ -12,8 +12,9 @@ from nsae import datasets
 from nsae.datasets import archives
 from nsae.retrieval.metrics import average_precision, precision_at
 
+from .retrieval_report import CRITERION as CRITERION
+
 SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k")
-CRITERION = {"cifar10_jpeg": "map@1000", "corel1k": "precision@20"}  # what is chosen by; else "map"
 DEPTHS = (1, 10, 20, 100)
 BLOCK = 50  # queries ranked at a time
 QUERIES_A_CLASS = 100

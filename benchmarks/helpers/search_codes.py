@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from ranking import say
 
 from nsae import Codes, ImageEncoder, SparseAutoencoder, datasets
+
+from .ranking import say
 
 ENCODERS = ("image", "pixel")
 MOST = 64  # active units; codes of fewer are had by ``keep``

@@ -1,0 +1,323 @@
+"""The tables of README.md and docs/, each made from files of results.  render.py puts them in their places."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import results
+from .retrieval_report import FIVE, ROWS, quality_rows
+
+Figures = Mapping[str, Any]
+REMEDIES = {
+    "nothing": "nothing done",
+    "auxiliary loss": "auxiliary loss, Eq. (21)",
+    "k from 8 k down": "k from 8 times as many down (`k_start`)",
+    "resampling": "resampling",
+    "start from samples": 'start from samples (`init="samples"`)',
+    "start from samples, resampling": "start from samples, and resampling",
+}
+
+
+class Table(NamedTuple):
+    """Which files a table needs, and what makes its text from their figures."""
+
+    files: tuple[str, ...]
+    text: Callable[..., str]
+
+
+def render(name: str, link: str, folder: Path = results.RESULTS) -> str:
+    """Return a table in Markdown, and below it a line that tells where its figures are from.
+
+    Parameters
+    ----------
+    name
+        One of ``TABLES``.
+    link
+        The way from the page to the folder of results.
+    folder
+        Where the results are.
+
+    Raises
+    ------
+    ValueError
+        If there is no table of that name.
+    """
+    if name not in TABLES:
+        raise ValueError(f"There is no table {name!r}. There are: {', '.join(sorted(TABLES))}.")
+    table = TABLES[name]
+    found = [results.load(file, folder) for file in table.files]
+    missing = [file for file, result in zip(table.files, found, strict=True) if result is None]
+    if missing:
+        commands = " and ".join(f"`python benchmarks/{file}.py --save`" for file in missing)
+        return f"*Not measured yet: {commands}.*"
+    text = table.text(*(result["figures"] for result in found))
+    return f"{text}\n\n" + "\n".join(source(result, link) for result in found)
+
+
+def source(result: Figures, link: str) -> str:
+    """Return one line: the file of a result, its date, versions, processor and threads."""
+    date = datetime.date.fromisoformat(result["date"])
+    versions = ", ".join(
+        f"{name} {version}" for name, version in result["versions"].items() if name != "nsae"
+    )
+    threads = f", threads: {result['threads']}" if result["threads"] else ""
+    processor = f"{result['processors']} × {result['processor']}"
+    file = f"{result['name']}.json"
+    return (
+        f"<sub>[{file}]({link}/{file}), {date:%d %B %Y}: {processor}{threads}; "
+        f"Python {result['python']}, {versions}</sub>"
+    )
+
+
+def figure(file: str, keys: str, form: str, folder: Path = results.RESULTS) -> str:
+    """Return one figure of a file as text; "?" if the file or the figure is not there.
+
+    Parameters
+    ----------
+    file
+        Name of the result.
+    keys
+        To the figure, with "/" between them.
+    form
+        A format as in Python, such as ``.2f``.
+    folder
+        Where the results are.
+    """
+    value: Any = (results.load(file, folder) or {}).get("figures")
+    for key in keys.split("/"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return "?" if value is None else format(value, form)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of these cells."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines).replace("|  |", "| |")
+
+
+# ---- quality
+
+
+def quality(figures: Figures) -> str:
+    """Return all rows of retrieval_quality.py."""
+    return markdown(*quality_rows(figures, ROWS))
+
+
+def quality_five(figures: Figures) -> str:
+    """Return the five rows that README has."""
+    return markdown(*quality_rows(figures, FIVE))
+
+
+def demo(figures: Figures) -> str:
+    """Return what ``nsae demo`` found."""
+    columns = {
+        "active units": ("l0", ".1f"),
+        "dead": ("dead", ".1%"),
+        "explained variance": ("explained_variance", ".3f"),
+        "bytes": ("bytes", ".0f"),
+        "prec@1": ("precision@1", ".3f"),
+        "prec@10": ("precision@10", ".3f"),
+        "mAP": ("map", ".3f"),
+    }
+    rows = [
+        [name, *(format(row[key], form) if key in row else "" for key, form in columns.values())]
+        for name, row in figures.items()
+    ]
+    return markdown(["", *columns], rows)
+
+
+def dead_units(figures: Figures) -> str:
+    """Return the share of dead units and the explained variance, by remedy."""
+    parts = []
+    for size, rows in figures.items():
+        if not isinstance(rows, Mapping):
+            continue
+        units, k = size.removeprefix("h").split("_k")
+        head = [f"{units} units, k = {k}", "dead", "explained variance"]
+        cells = [
+            [REMEDIES.get(name, name), f"{row['dead']:.1%}", f"{row['explained_variance']:.3f}"]
+            for name, row in rows.items()
+        ]
+        parts.append(markdown(head, cells))
+    return "\n\n".join(parts)
+
+
+# ---- the search
+
+
+def search(figures: Figures) -> str:
+    """Return the race over 60,000 images."""
+    rows = figures["fashion_60k"]["rows"]
+    return markdown(
+        ["", "queries/s, in a batch", "prec@1", "recall"],
+        [
+            [
+                name if not name.startswith("nsae, image") else f"**{name}**",
+                count(row["qps"]),
+                f"{row['precision@1']:.3f}" if "precision@1" in row else "",
+                f"{row['recall']:.3f}" if "recall" in row else "",
+            ]
+            for name, row in rows.items()
+        ],
+    )
+
+
+def million(figures: Figures) -> str:
+    """Return the race over a million codes."""
+    rows = figures["million"]["rows"]
+    return markdown(["", "queries/s, in a batch"], [[name, count(row["qps"])] for name, row in rows.items()])
+
+
+def crossover(figures: Figures) -> str:
+    """Return queries a second by the number of active units."""
+    rows = figures["crossover"]
+    head = ["active units", *next(iter(rows.values()))]
+    return markdown(head, [[k, *(count(qps) for qps in row.values())] for k, row in rows.items()])
+
+
+def search_scaling(figures: Figures) -> str:
+    """Return milliseconds of a query alone, by the number of codes."""
+    by_size = figures["scaling"]["image"]["ms"]
+    return markdown(["codes", "ms a query"], [[f"{int(n):,}", f"{ms:.3f}"] for n, ms in by_size.items()])
+
+
+# ---- training
+
+
+def training_dense(figures: Figures) -> str:
+    """Return dense steps beside their products and PyTorch."""
+    head = ["dense step", "ms", "over its five products", "PyTorch eager / nsae", "torch.compile / nsae"]
+    keys = ("over_floor", "torch_eager_over_ours", "torch_compile_over_ours")
+    return _steps(figures, "dense", head, keys)
+
+
+def training_ksparse(figures: Figures) -> str:
+    """Return k-sparse steps beside their one product and PyTorch."""
+    head = ["k-sparse step, k = 32", "ms", "over its one product"]
+    head += ["PyTorch, dense top-k / nsae", "PyTorch, `embedding_bag` / nsae"]
+    keys = ("over_product", "torch_dense_over_ours", "torch_embedding_bag_over_ours")
+    return _steps(figures, "k_sparse", head, keys)
+
+
+def _steps(figures: Figures, kind: str, head: list[str], keys: Sequence[str]) -> str:
+    shapes = figures[kind]
+    kept = [key for key in keys if any(key in ratios for ratios in shapes.values())]
+    rows = []
+    for shape, ratios in shapes.items():
+        cells = [_shape(shape), f"{figures['ms'][shape]:.2f}"]
+        for key in kept:
+            low, high = figures["quartiles"][shape].get(key, (None, None))
+            cells.append(f"{ratios[key]:.2f} ({low:.2f} to {high:.2f})" if key in ratios else "")
+        rows.append(cells)
+    return markdown([*head[:2], *(head[2 + keys.index(key)] for key in kept)], rows)
+
+
+def _shape(name: str) -> str:
+    if name.startswith("h"):
+        return f"784 → {name[1:]} → 784, batches of 1024"
+    d, h, batch = name.split("x")
+    return f"{d} → {h} → {d}, batches of {batch.removeprefix('B')}"
+
+
+def speed_three(training: Figures, searching: Figures) -> str:
+    """Return README's three rows: a dense step, a k-sparse step and a search, each beside a peer."""
+    rows = []
+    for kind, shape in (("dense", "784x1024xB1024"), ("k_sparse", "h4096")):
+        ratios = {key: ratio for key, ratio in training[kind][shape].items() if key.startswith("torch_")}
+        ours = training["ms"][shape]
+        title = f"a {kind.replace('_', '-')} training step, {_shape(shape)}"
+        title += ", k = 32" if kind == "k_sparse" else ""
+        if ratios:
+            ratio = min(ratios.values())
+            rows.append([title, f"{ours:.1f} ms", f"{ours * ratio:.1f} ms, PyTorch", f"{ratio:.1f} ×"])
+    fashion = searching["fashion_60k"]
+    ours, theirs = fashion["qps_1t"], fashion["faiss_flat_pixels_qps_1t"]
+    if theirs:
+        title = f"search in 60,000 images, codes of k = {fashion['k']}"
+        cells = [title, f"{count(ours)} queries/s", f"{count(theirs)} queries/s, FAISS flat on pixels"]
+        rows.append([*cells, f"{ours / theirs:.0f} ×"])
+    return markdown(["", "nsae", "the peer", "as fast"], rows)
+
+
+def tutorial(figures: Figures) -> str:
+    """Return the times of the tutorial's example, of a fit and of a whole process."""
+    rows = []
+    for title, key in (("100 epochs", "fits"), ("a whole process", "processes")):
+        first = next(iter(figures[key].values()))["median"]
+        for row in figures[key].values():
+            spread = f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+            setting = f"`{row['setting']}`" if "=" in row["setting"] else row["setting"]
+            rows.append([title, row["name"], spread, f"{row['median'] / first:.1f} ×", setting])
+    return markdown(["", "", "seconds", "of nsae's", "fastest setting"], rows)
+
+
+def tutorial_losses(figures: Figures) -> str:
+    """Return by how much the losses of nsae and the peers differ."""
+    return markdown(
+        ["nsae against", "largest relative difference", "bound"],
+        [
+            [row["label"], f"{row['difference']:.1e}", f"{row['bound']:.0e}" if row["bound"] else ""]
+            for row in figures["losses"]
+        ],
+    )
+
+
+# ---- the rest
+
+
+def import_time(figures: Figures) -> str:
+    """Return what nsae costs before it does anything."""
+    rows = [
+        ["`import nsae`, whole process, of `import numpy`", f"{figures['nsae_over_numpy']:.2f} ×"],
+        ["first fit, compiled loops cached: beyond a second fit", f"{figures['first_fit_warm_s']:.2f} s"],
+        ["first fit, nothing compiled yet: beyond a second fit", f"{figures['first_fit_cold_s']:.1f} s"],
+        ["first small fit, in NumPy: beyond a second fit", f"{figures['first_small_fit_s']:.2f} s"],
+    ]
+    return markdown(["", ""], rows)
+
+
+def library_speed(figures: Figures) -> str:
+    """Return what a folder of photos costs."""
+    rows = [
+        ["learning an encoder", f"{figures['fit_s']:.1f} s"],
+        ["decoding and encoding", f"{figures['photos_per_s']:.0f} photos/s"],
+        ["encoding alone", f"{figures['arrays_per_s']:.0f} photos/s"],
+        ["a library's first update", f"{figures['first_update_s']:.1f} s"],
+        ["opening it, and an update with nothing new", f"{figures['unchanged_s']:.3f} s"],
+        ["an update with one new photo", f"{figures['one_new_s']:.3f} s"],
+    ]
+    return markdown([f"{figures['photos']:,} photos", ""], rows)
+
+
+def kill_test(figures: Figures) -> str:
+    """Return what was found after processes were killed."""
+    keys = ("kills", "old", "new", "broken")
+    return markdown(["", *keys], [[kind, *(str(row[key]) for key in keys)] for kind, row in figures.items()])
+
+
+def count(value: float) -> str:
+    """Return a rate with three significant digits and commas."""
+    return f"{float(f'{value:.3g}'):,.0f}"
+
+
+TABLES = {
+    "quality": Table(("retrieval_quality",), quality),
+    "quality_five": Table(("retrieval_quality",), quality_five),
+    "search": Table(("search_speed",), search),
+    "million": Table(("search_speed",), million),
+    "crossover": Table(("search_speed",), crossover),
+    "search_scaling": Table(("search_speed",), search_scaling),
+    "training_dense": Table(("training_speed",), training_dense),
+    "training_ksparse": Table(("training_speed",), training_ksparse),
+    "speed_three": Table(("training_speed", "search_speed"), speed_three),
+    "tutorial": Table(("tutorial_example",), tutorial),
+    "tutorial_losses": Table(("tutorial_example",), tutorial_losses),
+    "dead_units": Table(("dead_units",), dead_units),
+    "demo": Table(("demo",), demo),
+    "import_time": Table(("import_time",), import_time),
+    "library_speed": Table(("library_speed",), library_speed),
+    "kill_test": Table(("kill_test",), kill_test),
+}
