@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nsae.cli.inputs import NothingWorked
 from nsae.cli.outputs import as_json, printable, report
+from nsae.cli.training_options import training_flags
 from nsae.errors import UsageError
 from nsae.images.library.image_library import RADIUS, ImageLibrary
 from nsae.retrieval.on_disk.index_folder import MANIFEST
@@ -20,7 +21,7 @@ from nsae.retrieval.on_disk.index_folder import MANIFEST
 
 def update_library(args: Namespace) -> int:
     """``nsae index --update``: bring an index in step with its folder; the encoder stays as it is."""
-    given = [flag for name, flag in args.training_flags.items() if name in args]
+    given = training_flags(args)
     given += [f"--{name}" for name in ("model", "metric", "whole", "force") if getattr(args, name)]
     if given:
         raise UsageError(

@@ -1,7 +1,6 @@
-"""What each command that makes something does; those that read an index are in ``commands_search.py``.
+"""The commands that make something: train, encode, index, info, download, demo.
 
-``cli.py`` turns words into these calls.  Results go to stdout, progress and failures to stderr.  Each
-returns the exit code.
+Results go to stdout, progress and failures to stderr.  Each command returns its exit code.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from typing import Any
 from nsae.cli.inputs import Source, codes_of, read_source
 from nsae.cli.library import update_library
 from nsae.cli.outputs import as_json, check_file, check_index, check_picture, report, save_picture
+from nsae.cli.training_options import flags_of_whole, training_flags
 from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images import ImageEncoder
-from nsae.images.defaults import PHOTO_SIDE
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.library.scan import with_hashes
 from nsae.models.encoder import Encoder
@@ -25,7 +24,6 @@ from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
-OF_PATCHES = {"n_units", "k", "epochs", "random_state", "side", "grey"}  # options that ImageEncoder has, too
 
 
 # ---- commands
@@ -66,7 +64,7 @@ def index(args: Namespace) -> int:
     """``nsae index``: codes of a folder of photos, with the encoder that made them, in one folder."""
     if args.update:
         return update_library(args)
-    given = [flag for name, flag in args.training_flags.items() if name in args]
+    given = training_flags(args)
     if args.model and given:
         raise UsageError(
             f"--model brings an encoder that is trained, so {', '.join(given)} cannot be given too."
@@ -82,7 +80,7 @@ def index(args: Namespace) -> int:
             model = learned = _fit(args, source)
             encoder = model.encoder()
         else:
-            model = encoder = _fit_image_encoder(args, source, given)
+            model = encoder = _fit_image_encoder(args, source)
             learned = encoder.model_
         content = model.to_bytes()
         # of an ImageEncoder's second autoencoder the figures are of training, which is with other k
@@ -140,42 +138,46 @@ def demo(args: Namespace) -> int:
 
 
 def _options(args: Namespace) -> dict[str, Any]:
-    """The training options by name: those given, else the command's own."""
-    return {**args.training_defaults, **vars(args)}
+    """The options of one autoencoder on whole images by name: those given, else the command's own."""
+    return {**args.whole_defaults, **vars(args)}
 
 
 def _wanted(args: Namespace) -> dict[str, Any]:
+    """How files become rows for one autoencoder on whole images."""
     options = _options(args)
-    return {"side": options["side"], "color": not options["grey"]}
+    return {"side": options["image_size"], "color": not options["grey"]}
 
 
 def _fit(args: Namespace, source: Source) -> SparseAutoencoder:
     options = _options(args)
-    params = {name: options[name] for name in SparseAutoencoder().get_params() if name in options}
-    model = SparseAutoencoder(verbose=not args.json, **params).fit(source.X)
+    params = {name: options[name] for name in SparseAutoencoder().get_params()}
+    model = SparseAutoencoder(**{**params, "verbose": not args.json}).fit(source.X)
     model.preprocessing_ = source.preprocessing
     return model
 
 
 def _for_patches(args: Namespace) -> dict[str, Any]:
     """How files become images for an ImageEncoder."""
-    return {"side": getattr(args, "side", PHOTO_SIDE), "color": "grey" not in args, "dtype": "uint8"}
+    side = getattr(args, "image_size", args.patch_defaults["image_size"])
+    return {"side": side, "color": "grey" not in args, "dtype": "uint8"}
 
 
-def _fit_image_encoder(args: Namespace, source: Source, given: list[str]) -> ImageEncoder:
-    others = [flag for name, flag in args.training_flags.items() if flag in given and name not in OF_PATCHES]
-    if others:
+def _fit_image_encoder(args: Namespace, source: Source) -> ImageEncoder:
+    if others := flags_of_whole(args):
         raise UsageError(
             f"{', '.join(others)}: that is for one autoencoder on whole images. Add --whole, or leave it out."
         )
-    options = {name: getattr(args, name) for name in ("n_units", "k", "epochs") if name in args}
-    options = {"random_state": getattr(args, "random_state", 0), **options}
-    return ImageEncoder(verbose=not args.json, **options).fit(source.images())
+    options = {**args.patch_defaults, **vars(args)}
+    params = {name: options[name] for name in ("n_units", "k", "epochs", "random_state")}
+    params["k"] = params["k"] or params["n_units"]  # --k 0: as many as there are
+    size = source.images().shape[1]
+    return ImageEncoder(verbose=not args.json, side=size, **params).fit(source.images())
 
 
 def _last(model: SparseAutoencoder) -> dict[str, float]:
-    """The history's last entries; none where Ctrl-C came before the first."""
-    return {name: values[-1] for name, values in model.history_.items() if values}
+    """The history's last entries, and the seconds of all epochs; none where Ctrl-C came before the first."""
+    last = {name: values[-1] for name, values in model.history_.items() if values}
+    return {**last, "seconds": sum(model.history_["seconds"])} if last else {}
 
 
 def _summary(codes: Codes) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def download(
             if found != sha256:
                 raise ValueError(
                     f"{url} has other content than expected: {found or 'it is not whole gzip'}, where SHA-256 "
-                    f"{sha256} was expected. Nothing was written. Name another place with mirror= (--mirror)."
+                    f"{sha256} was expected. Nothing was written. Name another place: mirror='https://…'."
                 )
     return target
 
@@ -100,7 +100,7 @@ def _chunks(url: str, path: Path) -> Iterator[tuple[bytes, int | None]]:
                 raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise OSError(
-            f"{url} could not be fetched: {error}. Try again, name another place with mirror= (--mirror), or put "
+            f"{url} could not be fetched: {error}. Try again, name another place (mirror='https://…'), or put "
             f"the file there by hand: {path}"
         ) from error
 

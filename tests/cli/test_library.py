@@ -15,7 +15,7 @@ from nsae import CodeIndex, Encoder
 from nsae.cli import main
 from nsae.images.library import image_library as module
 
-FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--side", "8"]
+FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--image-size", "8"]
 
 
 def put(path, seed):

@@ -16,7 +16,7 @@ from nsae import CodeIndex, Encoder, SparseAutoencoder
 from nsae.cli import main
 from nsae.cli.evaluate import label_of
 
-FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--side", "8"]
+FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--image-size", "8"]
 
 
 @pytest.fixture
@@ -231,10 +231,10 @@ def test_exit_1_if_none_worked(tmp_path, capsys):
         (["info", "missing.npz"], "missing.npz"),
         (["train", "missing-folder", "-o", "m.npz"], "missing-folder"),
         (["train", "glyphs", "-o", "no-such-folder/m.npz"], "no-such-folder"),
-        (["train", "rows.npy", "-o", "m.npz", "--k", "500"], "k=500"),
+        (["train", "rows.npy", "-o", "m.npz", "--k", "500"], "--k 500"),
         (["train", "rows.npy", "-o", "m.npz", "--kl", "1"], "sigmoid"),
         (["train", "rows.npy", "-o", "m.npz", "--loss", "cross_entropy"], "sigmoid"),
-        (["index", "rows.npy", "-o", "m.nsae", "--units", "4", "--k", "9"], "k=9"),
+        (["index", "rows.npy", "-o", "m.nsae", "--units", "4", "--k", "9"], "--k 9"),
     ],
 )
 def test_errors_are_one_line_and_exit_1(arguments, words, tmp_path, monkeypatch, capsys):
@@ -474,7 +474,7 @@ def test_a_file_of_no_rows_is_named_with_the_way_out(kind, tmp_path, capsys):
 # ---- what is asked for
 
 
-@pytest.mark.parametrize("option", [["--k", "0"], ["--units", "256"], ["--side", "16"], ["--grey"]])
+@pytest.mark.parametrize("option", [["--k", "0"], ["--units", "256"], ["--image-size", "16"], ["--grey"]])
 def test_a_model_that_is_given_is_not_trained(option, photos, tmp_path, capsys):
     assert main(["index", str(photos), "-o", str(tmp_path / "i"), "--model", "m.npz", *option]) == 2
     assert option[0] in capsys.readouterr().err
@@ -607,7 +607,19 @@ def test_photos_are_indexed_by_patches(stripes, tmp_path, capsys):
     (stripes / "lying" / "broken.png").write_bytes(b"no image")
     assert (
         main(
-            ["index", str(stripes), "-o", str(target), "--units", "24", "--k", "4", "--side", "32", "--json"]
+            [
+                "index",
+                str(stripes),
+                "-o",
+                str(target),
+                "--units",
+                "24",
+                "--k",
+                "4",
+                "--image-size",
+                "32",
+                "--json",
+            ]
         )
         == 0
     )
@@ -633,7 +645,7 @@ def test_photos_are_indexed_by_patches(stripes, tmp_path, capsys):
 
 
 def test_options_of_the_plain_autoencoder_need_whole(photos, tmp_path, capsys):
-    command = ["index", str(photos), "-o", str(tmp_path / "i.nsae"), "--l1", "0.1", "--side", "16"]
+    command = ["index", str(photos), "-o", str(tmp_path / "i.nsae"), "--l1", "0.1", "--image-size", "16"]
     assert main(command) == 2
     assert "--l1" in capsys.readouterr().err
     assert not (tmp_path / "i.nsae").exists()

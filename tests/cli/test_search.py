@@ -18,7 +18,7 @@ from nsae.errors import UsageError
 from nsae.images import load_images
 from nsae.retrieval import compose, expand, unit_catalogue
 
-FAST = ["--whole", "--units", "24", "--k", "6", "--epochs", "5", "--side", "8"]
+FAST = ["--whole", "--units", "24", "--k", "6", "--epochs", "5", "--image-size", "8"]
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +288,7 @@ def test_units_as_json(ask, index):
     assert means == sorted(means, reverse=True)
     assert [use["unit"] for use in ask("units", "7", "3", "7")["units"]] == [3, 7]
     assert "0 to 23" in ask("units", "24", expect=1)
-    assert "common=7" in ask("units", "--common", "7", expect=1)
+    assert "--common 7" in ask("units", "--common", "7", expect=1)
 
 
 def test_units_as_text(index, capsys):
