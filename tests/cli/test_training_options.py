@@ -145,7 +145,7 @@ def test_words_of_python_become_flags():
         "activation": "--activation",
     }
     for text, expected in {
-        "k=500 is more than n_units=256. Lower k, or add units.": "--k 500 is more than --units 256. Lower k, or add units.",
+        "k=500 is more than n_units=256. Lower k.": "--k 500 is more than --units 256. Lower k.",
         "Leave activation='relu', or k=None.": "Leave --activation relu, or --k 0.",
         "kl=1e-3 with activation='sigmoid' (unit_norm=True)": "--kl 1e-3 with --activation sigmoid (--unit-norm)",
         "from k_fit=1 to n_units=16": "from 1 to --units 16",
