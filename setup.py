@@ -1,4 +1,7 @@
-"""Packaging of nsae.  The package needs NumPy alone; everything else is an extra."""
+"""Packaging of nsae.  The package needs NumPy alone; everything else is an extra.
+
+The lowest versions here are those that .ci/run tests.
+"""
 
 from pathlib import Path
 
@@ -14,11 +17,17 @@ FAST = [
 IMAGES = ["pillow>=10.1"]
 PLOTS = ["matplotlib>=3.8"]
 ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]
+DOCS = ["pdoc>=15", "latex2mathml>=3.77"]
+NOTEBOOKS = [*ALL, "jupyterlab>=4", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 TEST = [
     *ALL,
+    *DOCS,
     "pytest>=8",
+    "pytest-cov>=5",
+    "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "scikit-learn>=1.6",
+    "mypy>=1.15",
     "ruff==0.17.6",
     "nbclient>=0.10",
     "nbformat>=5.10",
@@ -54,6 +63,8 @@ setup(
         "images": IMAGES,
         "plots": PLOTS,
         "all": ALL,
+        "notebooks": NOTEBOOKS,
+        "docs": DOCS,
         "test": TEST,
         "peers": PEERS,
     },
@@ -62,8 +73,13 @@ setup(
         "Development Status :: 4 - Beta",
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],
