@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         fit_s, encoder = timed(lambda: ImageEncoder(random_state=0).fit(paths))
         encoder.encode(paths[:20])
         decoded, encoded = [], []
-        images, _ = load_images(paths, side=encoder.geometry_.side)
+        images, _ = load_images(paths, side=encoder.geometry_.image_size)
         for _ in range(options.rounds):
             decoded.append(len(paths) / timed(lambda: encoder.encode(paths))[0])
             encoded.append(len(paths) / timed(lambda: encoder.encode(images))[0])

@@ -21,7 +21,7 @@ from helpers.ranking import CRITERION, Problem, held_out, load, measures, qualit
 from helpers.retrieval_variants import second_layer, third_layer, variants
 
 from nsae import CodeIndex, Codes, ImageEncoder
-from nsae.images.defaults import settle
+from nsae.images.defaults import resolve_hyperparameters
 
 SETS = ("fashion_mnist", "cifar10_jpeg", "corel1k")
 SIZE, QUERIES = 5000, 1000
@@ -33,27 +33,29 @@ DEPTH = 100  # hits that are re-ranked
 
 def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
     """By name, what is passed to ImageEncoder; the defaults first."""
-    geometry, settled = settle(ImageEncoder(), images)
+    geometry, settled = resolve_hyperparameters(ImageEncoder(), images)
     pyramid, finest = len(geometry.grid) > 1, geometry.grid[-1]
-    patch, units, m, eps = (settled[name] for name in ("patch", "patch_units", "components", "zca_eps"))
+    patch, units, m, eps = (
+        settled[name] for name in ("patch_size", "patch_units", "n_components", "zca_eps")
+    )
     table = {"defaults": {}}
     changes: dict[str, list] = {
         "k_fit": [2, 4, 32],
         "n_units": [512, 2048],
-        "components": [m // 2, 2 * m],
-        "whiten": [0.0, 0.25, 0.75, 1.0],
+        "n_components": [m // 2, 2 * m],
+        "whitening_power": [0.0, 0.25, 0.75, 1.0],
         "contrast_eps": [0.03, 0.3],
         "zca_eps": [eps / 10, eps * 10],
-        "patch": [patch - 2, patch + 2],
+        "patch_size": [patch - 2, patch + 2],
         "patch_units": [units // 2, 2 * units],
         "patch_k": [1, 16],
         "stride": [2 * geometry.stride],
         "grid": [(1,), (1, 2), (finest,)] if pyramid else [finest - 1, finest + 1, (1, 2, finest)],
         "epochs": [40],
     }
-    changes["shrink"] = [v for v in (0.0, 0.1, 0.2, 0.3) if v != settled["shrink"]]
+    changes["shrink_threshold"] = [v for v in (0.0, 0.1, 0.2, 0.3) if v != settled["shrink_threshold"]]
     if geometry.color:
-        changes["colors"] = [0.0, 0.25, 0.75, 1.0] if settled["colors"] else [0.25]
+        changes["color_weight"] = [0.0, 0.25, 0.75, 1.0] if settled["color_weight"] else [0.25]
     for name, values in changes.items():
         table |= {f"{name}={value}": {name: value} for value in values}
     return table

@@ -23,7 +23,7 @@ from helpers.ranking import CRITERION, SETS, Problem, held_out, load, quality, s
 from helpers.retrieval_report import KS, plot, print_table, read
 
 from nsae import CodeIndex, Codes, ImageEncoder, SparseAutoencoder
-from nsae.images.features.pca import Components
+from nsae.images.features.pca import PCA
 from nsae.retrieval import rank_dense
 
 BYTES = 192  # of 32 active units: a unit in 2, its value in 4
@@ -64,7 +64,7 @@ def in_blocks(encode: methods.Encode, images: np.ndarray, reduce: methods.Encode
 
 def smaller(rows_of_some: np.ndarray, m: int, whiten: float) -> methods.Encode:
     """To m principal components, in float16."""
-    components = Components.fit(rows_of_some, min(m, rows_of_some.shape[1]), whiten, np.random.default_rng(0))
+    components = PCA.fit(rows_of_some, min(m, rows_of_some.shape[1]), whiten, np.random.default_rng(0))
     return lambda F: components(F).astype(np.float16).astype(np.float32)
 
 
@@ -197,7 +197,7 @@ def other_sparsities(
     """
 
     def pooled(images: np.ndarray) -> np.ndarray:
-        return encoder.components_(encoder.pooled(images))
+        return encoder.pca_(encoder.pooled(images))
 
     X = in_blocks(pooled, problem.database)  # (n, components)
     Q = X if problem.leave_one_out else in_blocks(pooled, problem.queries)

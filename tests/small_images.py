@@ -4,10 +4,10 @@ import numpy as np
 
 SMALL = {
     "grid": 3,
-    "patch": 4,
+    "patch_size": 4,
     "patch_units": 24,
     "patch_k": 4,
-    "components": 10,
+    "n_components": 10,
     "patch_epochs": 1,
     "epochs": 2,
 }

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from nsae import ImageEncoder
-from nsae.images.defaults import settle
+from nsae.images.defaults import resolve_hyperparameters
 from nsae.images.features.patch_features import Geometry
 from nsae.images.features.patches import Whitening, fold
-from nsae.images.features.pca import Components
+from nsae.images.features.pca import PCA
 from nsae.images.features.pooling import cells_of, root_and_norm
 from nsae.system.threads import Threads
 
@@ -106,7 +106,7 @@ def haar(X: np.ndarray, seed: int, *, levels: int, details: int) -> Encode:
 
 
 def pca(X: np.ndarray, seed: int, *, n: int, whiten: float) -> Encode:
-    components = Components.fit(flat(some_of(X, seed)), n, whiten, np.random.default_rng(seed))
+    components = PCA.fit(flat(some_of(X, seed)), n, whiten, np.random.default_rng(seed))
     return lambda images: components(flat(images))
 
 
@@ -119,7 +119,7 @@ def random_projection(X: np.ndarray, seed: int, *, n: int) -> Encode:
 def itq(X: np.ndarray, seed: int, *, bits: int) -> Encode:
     """Iterative quantisation (Gong and Lazebnik 2011): signs of rotated principal components."""
     F = flat(some_of(X, seed))
-    components = Components.fit(F, bits, 0.0, np.random.default_rng(seed))
+    components = PCA.fit(F, bits, 0.0, np.random.default_rng(seed))
     T = components(F)  # (n, bits)
     R = np.linalg.qr(np.random.default_rng(seed).standard_normal((T.shape[1],) * 2))[0]  # (bits, bits)
     for _ in range(50):
@@ -134,8 +134,8 @@ def itq(X: np.ndarray, seed: int, *, bits: int) -> Encode:
 
 def patches_of(X: np.ndarray, seed: int, patch: int) -> tuple[Geometry, Whitening, np.ndarray]:
     """ImageEncoder's geometry for these images, its whitening, and whitened patches (n, d)."""
-    encoder = ImageEncoder(n_patches=N_PATCHES, patch=patch)
-    geometry, settled = settle(encoder, X)
+    encoder = ImageEncoder(n_patches=N_PATCHES, patch_size=patch)
+    geometry, settled = resolve_hyperparameters(encoder, X)
     P = encoder._some_patches(some_of(X, seed), geometry, np.random.default_rng(seed), None)
     whitening = Whitening.fit(P, settled["zca_eps"])
     return geometry, whitening, whitening(P)
@@ -232,8 +232,8 @@ METHODS: dict[str, Callable[..., Encode]] = {
 def settings(method: str, X: np.ndarray) -> Iterator[dict[str, Any]]:
     """What is tried of a method on images X."""
     size, color = int(np.prod(X.shape[1:])), X.ndim == 4
-    geometry, settled = settle(ImageEncoder(), X)
-    units, grids, patches = settled["patch_units"], {(1,), geometry.grid}, [geometry.patch]
+    geometry, settled = resolve_hyperparameters(ImageEncoder(), X)
+    units, grids, patches = settled["patch_units"], {(1,), geometry.grid}, [geometry.patch_size]
     if not color:  # of these images nsae's patches are small, which does not suit the others
         grids, patches = grids | {(4,)}, [4, 6]
     grids = sorted(grids)

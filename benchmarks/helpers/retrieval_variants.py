@@ -12,9 +12,9 @@ import numpy as np
 
 from nsae import Codes, ImageEncoder, SparseAutoencoder
 from nsae.equations.activations import KSparse
-from nsae.images.defaults import settle
+from nsae.images.defaults import resolve_hyperparameters
 from nsae.images.features.patch_features import PatchFeatures
-from nsae.images.features.pca import Components
+from nsae.images.features.pca import PCA
 from nsae.images.features.soft_threshold import shrink
 from nsae.system.threads import Threads
 
@@ -29,8 +29,8 @@ def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., Ima
     """(name, features) of each, from a fitted encoder; ``learn(images, **changes)`` fits another one."""
     geometry = encoder.geometry_
     for name, change in {
-        "smaller ones": {"patch": geometry.patch - 2},
-        "larger ones": {"patch": geometry.patch + 4},
+        "smaller ones": {"patch_size": geometry.patch_size - 2},
+        "larger ones": {"patch_size": geometry.patch_size + 4},
     }.items():
         other = learn(images, **change)
         yield (
@@ -97,8 +97,8 @@ def opponent_colors(images: np.ndarray) -> np.ndarray:
 
 def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int) -> tuple[Codes, Codes]:
     """Codes of rows F (n, f), of which components and the second autoencoder learn, and of G (m, f)."""
-    settled = settle(encoder, np.empty((1, *encoder.geometry_.shape), np.uint8))[1]
-    components = Components.fit(F, settled["components"], encoder.whiten, np.random.default_rng(seed))
+    settled = resolve_hyperparameters(encoder, np.empty((1, *encoder.geometry_.shape), np.uint8))[1]
+    components = PCA.fit(F, settled["n_components"], encoder.whitening_power, np.random.default_rng(seed))
     T, U = components(F), components(G)
     model = SparseAutoencoder(
         encoder.n_units,
@@ -108,7 +108,7 @@ def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int)
         lr_schedule="linear",
         random_state=seed,
     ).fit(T)
-    shrink(model, T, settled["shrink"])
+    shrink(model, T, settled["shrink_threshold"])
     model.set_params(k=encoder.k).autoencoder_.g = KSparse(encoder.k)
     return model.encode(T), model.encode(U)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nsae.images.features.patch_features import Geometry, PatchFeatures
-from nsae.images.features.pca import Components
+from nsae.images.features.pca import PCA
 from nsae.images.image_blocks import Images
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.validation import at_least
@@ -20,75 +20,78 @@ SMALL = 48  # pixels a side: up to here, arrays are taken for small images such 
 # and benchmarks/README.md, "What was tried", has what they did.
 DEFAULTS = {
     "small grey": {
-        "patch": 4,
+        "patch_size": 4,
         "patch_units": 512,
         "grid": (1, 2, 4),
-        "components": 200,
+        "n_components": 200,
         "stride": 1,
         "zca_eps": 1.0,
-        "shrink": 0.2,
+        "shrink_threshold": 0.2,
     },
     "small color": {
-        "patch": 6,
+        "patch_size": 6,
         "patch_units": 512,
         "grid": 3,
-        "components": 300,
+        "n_components": 300,
         "stride": 1,
         "zca_eps": 0.1,
-        "shrink": 0.2,
+        "shrink_threshold": 0.2,
     },
     "photos": {
-        "patch": 8,
+        "patch_size": 8,
         "patch_units": 1024,
         "grid": (1, 2, 3),
-        "components": 100,
+        "n_components": 100,
         "stride": 2,
         "zca_eps": 1.0,
-        "colors": 0.5,
-        "shrink": 0.0,
+        "color_weight": 0.5,
+        "shrink_threshold": 0.0,
     },
 }
 PHOTO_SIDE = 96
 
 
-def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
+def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
     """What None stands for, with these images; checks all of it."""
     is_array = isinstance(images, np.ndarray)
-    side, color = encoder.side, encoder.color
+    side, color = encoder.image_size, encoder.color
     if color is None:
         color = not is_array or images.ndim == 4
     if side is None:
         small = is_array and images.shape[1] == images.shape[2] <= SMALL
         side = images.shape[1] if small else PHOTO_SIDE
     kind = ("small color" if color else "small grey") if side <= SMALL else "photos"
-    defaults = {"patch_k": 4, "colors": 0.0, **DEFAULTS[kind]}
+    defaults = {"patch_k": 4, "color_weight": 0.0, **DEFAULTS[kind]}
     settled = {n: v if getattr(encoder, n) is None else getattr(encoder, n) for n, v in defaults.items()}
     if not color:
-        settled["colors"] = 0.0 if encoder.colors is None else settled["colors"]
+        settled["color_weight"] = 0.0 if encoder.color_weight is None else settled["color_weight"]
     for name, value in {
-        "side": side,
+        "image_size": side,
         "n_patches": encoder.n_patches,
         "max_images": encoder.max_images,
     }.items():
         at_least(name, value, 1, whole=True)
-    for name in ("patch", "stride", "patch_units", "patch_k", "components"):
+    for name in ("patch_size", "stride", "patch_units", "patch_k", "n_components"):
         at_least(name, settled[name], 1, whole=True)
     for name, value in {
-        "whiten": encoder.whiten,
+        "whitening_power": encoder.whitening_power,
         "contrast_eps": encoder.contrast_eps,
         "zca_eps": settled["zca_eps"],
-        "colors": settled["colors"],
-        "shrink": settled["shrink"],
+        "color_weight": settled["color_weight"],
+        "shrink_threshold": settled["shrink_threshold"],
     }.items():
         at_least(name, value, 0)
-    if settled["colors"] and not color:
-        raise ValueError(f"colors={settled['colors']} needs color images, and these are grey. Leave it out.")
-    if settled["patch"] > side:
+    if settled["color_weight"] and not color:
         raise ValueError(
-            f"patch={settled['patch']} does not fit into images of side={side}. Use a smaller patch."
+            f"color_weight={settled['color_weight']} needs color images, and these are grey. Leave it out."
+        )
+    if settled["patch_size"] > side:
+        raise ValueError(
+            f"patch_size={settled['patch_size']} does not fit into images of image_size={side}. "
+            "Use a smaller patch_size."
         )
     grid = settled["grid"] if isinstance(settled["grid"], (tuple, list)) else (settled["grid"],)
-    along = (side - settled["patch"]) // settled["stride"] + 1
+    along = (side - settled["patch_size"]) // settled["stride"] + 1
     for g in grid:
         at_least("grid", g, 1, whole=True)
         if g > along:
@@ -99,10 +102,10 @@ def settle(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
     geometry = Geometry(
         int(side),
         bool(color),
-        *(int(settled[n]) for n in ("patch", "stride")),
+        *(int(settled[n]) for n in ("patch_size", "stride")),
         tuple(map(int, grid)),
         float(encoder.contrast_eps),
-        float(settled["colors"]),
+        float(settled["color_weight"]),
     )
     return geometry, settled
 
@@ -115,13 +118,13 @@ def as_tuple(grid: Any) -> Any:
 def check_fit_together(
     geometry: Geometry,
     features: PatchFeatures,
-    components: Components,
+    pca: PCA,
     first: SparseAutoencoder,
     second: SparseAutoencoder,
 ) -> None:
     """ValueError if the parts of a model file are not of one model."""
     m = second.n_features_in_
     expected = (geometry.n_pixels, (m, features.n_features), (m,))
-    got = (first.n_features_in_, components.A.shape, components.a.shape)
+    got = (first.n_features_in_, pca.A.shape, pca.a.shape)
     if got != expected:
         raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")

@@ -18,10 +18,10 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.equations.activations import KSparse
 from nsae.errors import ModelFormatError, NotFittedError
-from nsae.images.defaults import as_tuple, check_fit_together, settle
+from nsae.images.defaults import as_tuple, check_fit_together, resolve_hyperparameters
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.patches import Whitening
-from nsae.images.features.pca import Components
+from nsae.images.features.pca import PCA
 from nsae.images.features.soft_threshold import shrink
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, choose, image_blocks, once
@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 
 KIND = "image_encoder"
 ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_P", "components_A", "components_a")
+# What files of before 0.1.0 call hyperparameters and the fields of a geometry.
+OLD_NAMES = {
+    "patch": "patch_size",
+    "side": "image_size",
+    "components": "n_components",
+    "colors": "color_weight",
+    "shrink": "shrink_threshold",
+    "whiten": "whitening_power",
+    "eps": "contrast_eps",
+}
 BLOCK_BYTES = 1 << 25  # of images that are in memory at once: 32 MiB as floats
 IMAGES_FOR_PATCHES = 10_000  # that patches are taken from, at most
 POOLED_BYTES = 1 << 28  # of pooled vectors that the components are learned from, at most
@@ -57,25 +67,25 @@ class ImageEncoder(Parameters):
         alone comes to stand for one kind of image; one of 32 that add up stands for a part, and parts say
         less about what an image shows.  So 1 ranks whole classes best: 32 instead cost 0.04 to 0.11 of
         the figures in benchmarks/README.md.  The one nearest neighbour is right about as often with 2 or 4.
-    side : int, optional
+    image_size : int, optional
         Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 96
         for photos.
     color : bool, optional
         By default True for files and for arrays (n, H, W, 3).
-    patch, stride : int, optional
+    patch_size, stride : int, optional
         Side of a patch, and from one patch to the next.
     patch_units, patch_k : int, optional
         Units of the first autoencoder, and how many are active in a patch.
     grid : int or tuple of int, optional
         Cells a side over which patches are pooled; several numbers make a pyramid, Eq. (31).
-    colors : float, optional
+    color_weight : float, optional
         Weight ω of the image's histogram of colours beside its patches, Eq. (35).  By default 0.5 for
         photos, and 0, for patches alone, else.
-    components : int, optional
+    n_components : int, optional
         Principal components of the pooled vectors that the second autoencoder reads.
-    whiten : float
+    whitening_power : float
         0 leaves the components as they are, 1 makes their variances equal; between them, a power.
-    shrink : float, optional
+    shrink_threshold : float, optional
         θ of Eq. (36): what is taken off each activation, as a share of the usual largest one.  By default
         0.2 for small images, and 0, nothing, for photos.  An image unlike all that were learned from may get
         a code of zeros, which matches nothing.
@@ -105,7 +115,7 @@ class ImageEncoder(Parameters):
     patch_model_, model_ : SparseAutoencoder
         The first and the second autoencoder; each has its ``history_``.
     whitening_ : Whitening
-    components_ : Components
+    pca_ : PCA
 
     Examples
     --------
@@ -123,17 +133,17 @@ class ImageEncoder(Parameters):
         k: int = 32,
         *,
         k_fit: int = 1,
-        side: int | None = None,
+        image_size: int | None = None,
         color: bool | None = None,
-        patch: int | None = None,
+        patch_size: int | None = None,
         stride: int | None = None,
         patch_units: int | None = None,
         patch_k: int | None = None,
         grid: int | tuple[int, ...] | None = None,
-        colors: float | None = None,
-        components: int | None = None,
-        whiten: float = 0.5,
-        shrink: float | None = None,
+        color_weight: float | None = None,
+        n_components: int | None = None,
+        whitening_power: float = 0.5,
+        shrink_threshold: float | None = None,
         contrast_eps: float = 0.1,
         zca_eps: float | None = None,
         epochs: int = 20,
@@ -148,17 +158,17 @@ class ImageEncoder(Parameters):
         self.n_units = n_units
         self.k = k
         self.k_fit = k_fit
-        self.side = side
+        self.image_size = image_size
         self.color = color
-        self.patch = patch
+        self.patch_size = patch_size
         self.stride = stride
         self.patch_units = patch_units
         self.patch_k = patch_k
         self.grid = grid
-        self.colors = colors
-        self.components = components
-        self.whiten = whiten
-        self.shrink = shrink
+        self.color_weight = color_weight
+        self.n_components = n_components
+        self.whitening_power = whitening_power
+        self.shrink_threshold = shrink_threshold
         self.contrast_eps = contrast_eps
         self.zca_eps = zca_eps
         self.epochs = epochs
@@ -189,7 +199,7 @@ class ImageEncoder(Parameters):
             Images or hyperparameters that cannot be used; a model fitted before stays as it was.
         """
         images = check_images(images)
-        geometry, settled = settle(self, images)
+        geometry, settled = resolve_hyperparameters(self, images)
         rng = generator(self.random_state)
         first = self._autoencoder(
             settled["patch_units"], settled["patch_k"], self.patch_epochs, rng, batch_size=1024
@@ -208,23 +218,23 @@ class ImageEncoder(Parameters):
         del X
         features = PatchFeatures.of(geometry, first, whitening)
 
-        enough = max(4 * settled["components"], POOLED_BYTES // (4 * features.n_features))
+        enough = max(4 * settled["n_components"], POOLED_BYTES // (4 * features.n_features))
         some = choose(images, enough, rng)
         F = np.concatenate(
             list(self._pooled_blocks(some, on_error, geometry, features))
         )  # (some, n_features)
-        components = Components.fit(F, settled["components"], self.whiten, rng)
+        pca = PCA.fit(F, settled["n_components"], self.whitening_power, rng)
         if some is images:
-            T = components(F)  # (n, components)
+            T = pca(F)  # (n, components)
         else:
             blocks = self._pooled_blocks(images, on_error, geometry, features)
-            T = np.concatenate([components(F) for F in blocks])
+            T = np.concatenate([pca(F) for F in blocks])
         del F
         second.fit(T)
-        shrink(second, T, settled["shrink"])
+        shrink(second, T, settled["shrink_threshold"])
         second.set_params(k=self.k).autoencoder_.g = KSparse(self.k)  # from now on
 
-        self.geometry_, self.whitening_, self.components_ = geometry, whitening, components
+        self.geometry_, self.whitening_, self.pca_ = geometry, whitening, pca
         self.patch_model_, self.model_, self._features = first, second, features
         return self
 
@@ -244,7 +254,7 @@ class ImageEncoder(Parameters):
         self._check_fitted()
         encoder = self.model_.encoder()
         codes = [
-            encoder.encode(self.components_(F), backend=self.backend)
+            encoder.encode(self.pca_(F), backend=self.backend)
             for F in self._pooled_blocks(check_images(images), on_error)
         ]
         if not codes:
@@ -285,7 +295,7 @@ class ImageEncoder(Parameters):
     def preprocessing(self) -> dict[str, Any]:
         """How files become images for :meth:`encode`: {"side": pixels, "color": bool, "dtype": "uint8"}."""
         geometry = self._fitted_geometry()
-        return {"side": geometry.side, "color": geometry.color, "dtype": "uint8"}
+        return {"side": geometry.image_size, "color": geometry.color, "dtype": "uint8"}
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -293,8 +303,8 @@ class ImageEncoder(Parameters):
             "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
             "zca_mean": self.whitening_.mean,
             "zca_P": self.whitening_.P,
-            "components_A": self.components_.A,
-            "components_a": self.components_.a,
+            "components_A": self.pca_.A,
+            "components_a": self.pca_.a,
         }
 
     @classmethod
@@ -308,23 +318,24 @@ class ImageEncoder(Parameters):
         """
         header, arrays = read_model(path, KIND, ARRAYS)
         try:
-            params = header["params"]
-            params["grid"] = as_tuple(params["grid"])
-            model = cls(**params)
-            geometry = Geometry(**{**header["geometry"], "grid": tuple(header["geometry"]["grid"])})
+            params, fields = (
+                {OLD_NAMES.get(name, name): as_tuple(value) for name, value in header[part].items()}
+                for part in ("params", "geometry")
+            )
+            model, geometry = cls(**params), Geometry(**fields)
             first, second = (
                 SparseAutoencoder.load(io.BytesIO(arrays[name].tobytes()))
                 for name in ("patch_model", "code_model")
             )
             whitening = Whitening(arrays["zca_mean"], arrays["zca_P"])
-            components = Components(arrays["components_A"], arrays["components_a"])
+            pca = PCA(arrays["components_A"], arrays["components_a"])
             features = PatchFeatures.of(geometry, first, whitening)
-            check_fit_together(geometry, features, components, first, second)
+            check_fit_together(geometry, features, pca, first, second)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None
-        model.geometry_, model.whitening_, model.components_ = geometry, whitening, components
+        model.geometry_, model.whitening_, model.pca_ = geometry, whitening, pca
         model.patch_model_, model.model_, model._features = first, second, features
         return model
 
@@ -364,7 +375,7 @@ class ImageEncoder(Parameters):
         """Blocks (≤ some, side, side[, 3]) of images that come with ``width`` numbers each to hold."""
         block = max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
         return image_blocks(
-            images, geometry.side, geometry.color, block, on_error=on_error, n_threads=self.n_threads
+            images, geometry.image_size, geometry.color, block, on_error=on_error, n_threads=self.n_threads
         )
 
     def _pooled_blocks(

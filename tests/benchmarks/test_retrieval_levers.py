@@ -66,23 +66,23 @@ def test_a_run(levers, monkeypatch, capsys):
     monkeypatch.setattr(
         levers, "ImageEncoder", lambda **options: plain(**{"n_units": 64, "k": 8, **SMALL, **options})
     )
-    changes = {"defaults": {}, "whiten=0.0": {"whiten": 0.0}, "epochs=40": {"epochs": 40}}
+    changes = {"defaults": {}, "whitening_power=0.0": {"whitening_power": 0.0}, "epochs=40": {"epochs": 40}}
     monkeypatch.setattr(levers, "levers", lambda images: changes)
     assert levers.main(["--data", "fashion_mnist", "--only", "w", "--seeds", "2", "--json"]) == 0
     *table, last = capsys.readouterr().out.splitlines()
     result = json.loads(last)["fashion_mnist"]
-    assert {"defaults", "whiten=0.0", "only which units"} <= set(result)
+    assert {"defaults", "whitening_power=0.0", "only which units"} <= set(result)
     assert "epochs=40" not in result
-    shown = next(line for line in table if "whiten" in line).split()
-    difference = result["whiten=0.0"]["map"] - result["defaults"]["map"]
-    assert shown[1:3] == [f"{difference:+.3f}", f"({result['whiten=0.0']['spread']['map']:.3f})"]
+    shown = next(line for line in table if "whitening_power" in line).split()
+    difference = result["whitening_power=0.0"]["map"] - result["defaults"]["map"]
+    assert shown[1:3] == [f"{difference:+.3f}", f"({result['whitening_power=0.0']['spread']['map']:.3f})"]
 
 
 def test_the_spread_is_that_of_differences(levers):
-    runs = [{"defaults": {"map": a}, "patch=4": {"map": b}} for a, b in ((0.5, 0.75), (0.25, 0.375))]
+    runs = [{"defaults": {"map": a}, "patch_size=4": {"map": b}} for a, b in ((0.5, 0.75), (0.25, 0.375))]
     both = levers.over_seeds(runs)
     assert both["defaults"] == {"map": 0.375, "spread": {"map": 0.25}}
-    assert both["patch=4"] == {"map": 0.5625, "spread": {"map": 0.125}}
+    assert both["patch_size=4"] == {"map": 0.5625, "spread": {"map": 0.125}}
     assert "spread" not in levers.over_seeds(runs[:1])["defaults"]
 
 
@@ -92,7 +92,7 @@ def test_each_lever_is_one_change_that_the_encoder_takes(levers):
         assert next(iter(table)) == "defaults"
         for change in list(table.values())[1:]:
             assert len(change) == 1
-            levers.settle(levers.ImageEncoder(**change), images)
+            levers.resolve_hyperparameters(levers.ImageEncoder(**change), images)
 
 
 def test_variants_are_codes_of_features_of_their_own(levers):

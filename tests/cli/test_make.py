@@ -628,7 +628,7 @@ def test_photos_are_indexed_by_patches(stripes, tmp_path, capsys):
     assert "broken.png" in answer.err
     encoder = Encoder.load(target / "model.npz")
     assert isinstance(encoder, ImageEncoder)
-    assert (encoder.n_units, encoder.k, encoder.geometry_.side) == (24, 4, 32)
+    assert (encoder.n_units, encoder.k, encoder.geometry_.image_size) == (24, 4, 32)
     assert (
         main(["similar", str(stripes / "lying" / "lying_03.png"), "-i", str(target), "-k", "4", "--json"])
         == 0

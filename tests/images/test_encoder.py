@@ -1,5 +1,6 @@
 """ImageEncoder: fit, encode, files, and what it refuses."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from small_images import SMALL, bars
 
 from nsae import Encoder, ModelFormatError, NotFittedError
 from nsae.images import ImageEncoder
+from nsae.images.encoder import OLD_NAMES
 from nsae.images.features.patch_features import PATCHES
 
 
@@ -36,7 +38,8 @@ def test_shapes_and_kinds(fitted):
 def test_eq36_shrunk_activations():
     images, _ = bars(120)
     whole, shrunk = (
-        ImageEncoder(40, k=5, random_state=0, **{**SMALL, "shrink": share}).fit(images) for share in (0, 0.3)
+        ImageEncoder(40, k=5, random_state=0, **{**SMALL, "shrink_threshold": share}).fit(images)
+        for share in (0, 0.3)
     )
     every = ImageEncoder.fit(whole.set_params(k=40), images).encode(images).to_dense()  # all that are active
     tau = 0.3 * np.median(every.max(axis=1))
@@ -130,7 +133,7 @@ def test_a_pyramid_and_fewer_images_than_components():
     images, _ = bars(9)
     encoder = ImageEncoder(6, k=2, random_state=0, **{**SMALL, "grid": (1, 2)}).fit(images)
     assert encoder.pooled(images).shape == (9, 5 * 24)
-    assert len(encoder.components_.a) <= 8
+    assert len(encoder.pca_.a) <= 8
     assert encoder.encode(images).shape == (9, 6)
 
 
@@ -150,7 +153,7 @@ def test_image_files_and_bad_ones(tmp_path):
         Image.fromarray(image).save(paths[-1])
     paths[4].write_bytes(b"no image")
     told = []
-    encoder = ImageEncoder(8, k=2, side=16, random_state=0, **SMALL).fit(paths, on_error=told.append)
+    encoder = ImageEncoder(8, k=2, image_size=16, random_state=0, **SMALL).fit(paths, on_error=told.append)
     assert [error.path for error in told] == [paths[4]]  # once, although files are read several times
     codes = encoder.encode(map(str, paths), on_error=told.append)
     assert (len(codes), len(told)) == (29, 2)
@@ -178,6 +181,24 @@ def test_one_file_and_the_same_codes(fitted, tmp_path):
     with pytest.raises(FileExistsError):
         fitted.save(tmp_path / "model.npz")
     fitted.save(tmp_path / "model.npz", overwrite=True)
+
+
+def test_a_file_with_the_names_of_before(fitted, tmp_path):
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    header = json.loads(arrays["header"].tobytes())
+    old_names = {new: old for old, new in OLD_NAMES.items()}
+    for part in (header["geometry"], header["params"]):
+        for new in set(part) & set(old_names) - ({"contrast_eps"} if part is header["params"] else set()):
+            part[old_names[new]] = part.pop(new)
+    assert {"side", "patch", "colors", "eps"} <= set(header["geometry"])
+    assert {"side", "patch", "colors", "contrast_eps", "whiten", "shrink"} <= set(header["params"])
+    np.savez(path, **{**arrays, "header": np.frombuffer(json.dumps(header).encode(), np.uint8)})
+    again = ImageEncoder.load(path)
+    assert again.get_params() == fitted.get_params()
+    assert again.geometry_ == fitted.geometry_
 
 
 def test_encode_with_numpy_alone(fitted, tmp_path):
@@ -261,13 +282,13 @@ def test_images_that_cannot_be_used(images, error, match):
         ({"k": 2, "k_fit": 3}, ValueError, "k_fit=3"),
         ({"k_fit": 0}, ValueError, "k=0"),
         ({"patch_k": 25}, ValueError, "k=25"),
-        ({"patch": 13}, ValueError, "patch=13 does not fit"),
+        ({"patch_size": 13}, ValueError, "patch_size=13 does not fit"),
         ({"grid": 10}, ValueError, "grid=10"),
         ({"grid": (1, 0)}, ValueError, "grid=0"),
         ({"stride": 0}, ValueError, "stride=0"),
-        ({"side": 0.5}, TypeError, "side=0.5"),
+        ({"image_size": 0.5}, TypeError, "image_size=0.5"),
         ({"zca_eps": -1}, ValueError, "zca_eps=-1"),
-        ({"components": "many"}, TypeError, "components='many'"),
+        ({"n_components": "many"}, TypeError, "n_components='many'"),
         ({"backend": "gpu"}, ValueError, "gpu"),
     ],
 )

@@ -31,49 +31,49 @@ class Geometry:
 
     Attributes
     ----------
-    side : int
+    image_size : int
         Of the images, which are square, in pixels.
     color : bool
-    patch, stride : int
+    patch_size, stride : int
         Side of a patch, and from one patch to the next, in pixels.
     grid : tuple of int
         Cells a side, for each level; see ``pooling.cells_of``.
-    eps : float
+    contrast_eps : float
         Of Eq. (29).
-    colors : float
+    color_weight : float
         ω of Eq. (35); 0 is for patches alone, and for grey images.
     """
 
-    side: int
+    image_size: int
     color: bool
-    patch: int
+    patch_size: int
     stride: int
     grid: tuple[int, ...]
-    eps: float
-    colors: float = 0.0
+    contrast_eps: float
+    color_weight: float = 0.0
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one image: (side, side) or (side, side, 3)."""
-        return (self.side, self.side, 3) if self.color else (self.side, self.side)
+        return (self.image_size, self.image_size, 3) if self.color else (self.image_size, self.image_size)
 
     @property
     def n_pixels(self) -> int:
         """d, the numbers in a patch."""
-        return self.patch**2 * (3 if self.color else 1)
+        return self.patch_size**2 * (3 if self.color else 1)
 
     @property
     def places(self) -> np.ndarray:
         """(m,) int64: the first pixel of each patch along a side."""
-        return patch_places(self.side, self.patch, self.stride)
+        return patch_places(self.image_size, self.patch_size, self.stride)
 
     def patches(self, images: np.ndarray, out: np.ndarray) -> np.ndarray:
         """The normalised patches of images (n, side, side[, 3]), Eq. (29), in ``out`` (n, P, d) float32."""
         if images.dtype == np.uint8:
             images = images / np.float32(255)
         for image, patches in zip(images, out, strict=True):
-            cut_patches(image, self.patch, self.stride, patches)
-        normalise_contrast(out.reshape(-1, self.n_pixels), self.eps)
+            cut_patches(image, self.patch_size, self.stride, patches)
+        normalise_contrast(out.reshape(-1, self.n_pixels), self.contrast_eps)
         return out
 
 
@@ -105,7 +105,7 @@ class PatchFeatures:
     @property
     def n_features(self) -> int:
         """cells · h, and 512 more with colours: the width of a pooled vector."""
-        return self._n_pooled + (N_COLORS if self.geometry.colors else 0)
+        return self._n_pooled + (N_COLORS if self.geometry.color_weight else 0)
 
     @property
     def _n_pooled(self) -> int:
@@ -136,9 +136,9 @@ class PatchFeatures:
                         y = np.matmul(X[i, rows], self._Wt, out=Y[: rows.stop - start])  # (1) (30) (rows, h)
                         add(y, self._cells[rows], sums[i])
                 f = root_and_norm(sums[: len(here)].reshape(len(here), -1))  # (31) (group, cells·h)
-                if self.geometry.colors:
+                if self.geometry.color_weight:
                     for i, image in enumerate(here):
-                        beside(f[i], color_histogram(image), self.geometry.colors, F[first + i])  # (35)
+                        beside(f[i], color_histogram(image), self.geometry.color_weight, F[first + i])  # (35)
                 else:
                     F[first : first + len(here)] = f
 

@@ -12,7 +12,7 @@ BLOCK_ROWS = 128  # rows that are projected at once, always: a row's bits do not
 
 
 @dataclass(frozen=True, eq=False)
-class Components:
+class PCA:
     """x ↦ A x + a: centred, projected, scaled.
 
     Attributes
@@ -25,11 +25,11 @@ class Components:
     a: np.ndarray
 
     @classmethod
-    def fit(cls, F: np.ndarray, m: int, whiten: float, rng: np.random.Generator) -> Components:
+    def fit(cls, F: np.ndarray, m: int, whitening_power: float, rng: np.random.Generator) -> PCA:
         """The m first principal components of F (n, f), by randomised subspace iteration.
 
         (Halko, Martinsson and Tropp 2011.)  Each component is divided by its standard deviation to the
-        power ``whiten``: 0 leaves distances as they are, 1 makes all variances equal.  Then all are
+        power ``whitening_power``: 0 leaves distances as they are, 1 makes all variances equal.  Then all are
         scaled together, to a mean variance of 1.
 
         There are fewer than m where F has no more: at most n − 1 or f, and none without variance.
@@ -51,7 +51,7 @@ class Components:
                 "Give images that differ."
             )
         variances, R = variances[real], R[:, real]
-        scale = variances ** (-whiten / 2)  # (m,)
+        scale = variances ** (-whitening_power / 2)  # (m,)
         scale /= np.sqrt(np.mean(variances * scale**2))
         A = ((Q @ R) * scale).T  # (m, f)
         return cls(np.ascontiguousarray(A, np.float32), (-(A @ mean)).astype(np.float32))

@@ -144,7 +144,7 @@ def _frames(shown, encoder, root) -> dict[tuple[int, str], tuple[float, float, f
     frames = {}
     with Progress("pictures of units", len(units_of), enabled=len(units_of) > 100) as progress:
         for id, units in units_of.items():
-            image = load_image(root / str(id), side=geometry.side, color=geometry.color)
+            image = load_image(root / str(id), side=geometry.image_size, color=geometry.color)
             for unit, box in zip(units, regions.strongest(image, units), strict=True):
                 frames[unit, id] = box
             progress.update()

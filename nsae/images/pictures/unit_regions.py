@@ -39,7 +39,7 @@ class Regions:
         self._patch_layer = Encoder(
             Dense(features.W, features.b), Dense(features.W.T, features.b), KSparse(features.k), "linear", {}
         )
-        self._W, self._A = second.W, encoder.components_.A  # (units, components), (components, n_features)
+        self._W, self._A = second.W, encoder.pca_.A  # (units, components), (components, n_features)
 
     def parts(self, image: np.ndarray, units: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """What each patch, and each pixel by its colour, adds to the pre-activation of each unit.
@@ -66,12 +66,12 @@ class Regions:
         n = features._n_pooled
         sums = np.bincount(terms.ravel(), np.repeat(z, terms.shape[1]), minlength=n)  # (cells·h,)
         M = self._W[units] @ self._A  # (m, n_features)
-        pixels = np.zeros((len(units), geometry.side, geometry.side))
+        pixels = np.zeros((len(units), geometry.image_size, geometry.image_size))
         f = root_and_norm(sums[None])[0]  # (31) (cells·h,)
-        if geometry.colors:
+        if geometry.color_weight:
             bins = color_bins(image)  # (side, side)
             both = np.empty(features.n_features, np.float32)
-            beside(f, color_histogram(image), geometry.colors, both)  # (35)
+            beside(f, color_histogram(image), geometry.color_weight, both)  # (35)
             f, colors = both[:n], both[n:]
             counts = np.bincount(bins.ravel(), minlength=len(colors))  # (512,)
             pixels += (M[:, n:] * colors / np.maximum(counts, 1))[:, bins]
@@ -89,10 +89,10 @@ class Regions:
             As shares of the image's width and height.
         """
         geometry = self.geometry
-        places, side = geometry.places, geometry.side
-        across = round((REGION * side - geometry.patch) / geometry.stride) + 1  # patches
+        places, side = geometry.places, geometry.image_size
+        across = round((REGION * side - geometry.patch_size) / geometry.stride) + 1  # patches
         across = min(max(across, 1), len(places))
-        size = geometry.patch + (across - 1) * geometry.stride  # pixels
+        size = geometry.patch_size + (across - 1) * geometry.stride  # pixels
         first = np.arange(len(places) - across + 1)
         boxes = []
         for patches, pixels in zip(*self.parts(image, units), strict=True):

@@ -35,7 +35,7 @@ def test_an_encoder_with_colors_tells_red_from_blue_and_is_saved_with_them(tmp_p
     grey, _ = bars(60)
     red, blue = (grey[..., None] * np.array(tint) for tint in ([1, 0.1, 0.1], [0.1, 0.1, 1]))
     images = np.concatenate([red, blue]).astype(np.uint8)
-    encoder = ImageEncoder(30, k=4, colors=1.0, random_state=0, **SMALL).fit(images)
+    encoder = ImageEncoder(30, k=4, color_weight=1.0, random_state=0, **SMALL).fit(images)
     F = encoder.pooled(images)
     assert F.shape[1] == 9 * 24 + N_COLORS
     np.testing.assert_allclose(np.linalg.norm(F, axis=1), 1, rtol=1e-5)
@@ -46,13 +46,13 @@ def test_an_encoder_with_colors_tells_red_from_blue_and_is_saved_with_them(tmp_p
 
 
 def test_colors_of_grey_images_are_refused():
-    with pytest.raises(ValueError, match=r"colors=0\.5 needs color images"):
-        ImageEncoder(30, k=4, colors=0.5, **SMALL).fit(bars(20)[0])
+    with pytest.raises(ValueError, match=r"color_weight=0\.5 needs color images"):
+        ImageEncoder(30, k=4, color_weight=0.5, **SMALL).fit(bars(20)[0])
 
 
 def test_photos_have_colors_by_default_and_small_or_grey_images_have_none():
     photos, _ = bars(12, side=50, color=True)
     options = {**SMALL, "stride": 4}
-    assert ImageEncoder(8, k=2, **options).fit(photos).geometry_.colors == 0.5
-    assert ImageEncoder(8, k=2, color=False, **options).fit(photos).geometry_.colors == 0
-    assert ImageEncoder(8, k=2, **options).fit(bars(12, color=True)[0]).geometry_.colors == 0
+    assert ImageEncoder(8, k=2, **options).fit(photos).geometry_.color_weight == 0.5
+    assert ImageEncoder(8, k=2, color=False, **options).fit(photos).geometry_.color_weight == 0
+    assert ImageEncoder(8, k=2, **options).fit(bars(12, color=True)[0]).geometry_.color_weight == 0

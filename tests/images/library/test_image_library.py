@@ -41,7 +41,7 @@ put.clock = 1_000_000_000
 def encoder():
     images = np.stack([pixels(seed) for seed in range(60)])
     return ImageEncoder(
-        32, k=4, patch_units=16, epochs=2, patch_epochs=1, n_patches=2000, shrink=0, random_state=0
+        32, k=4, patch_units=16, epochs=2, patch_epochs=1, n_patches=2000, shrink_threshold=0, random_state=0
     ).fit(images)
 
 

@@ -329,7 +329,9 @@ def test_a_query_without_hits(browser, library, tmp_path):
 
 
 def test_units_of_an_image_encoder_are_framed(browser, library, tmp_path):
-    encoder = ImageEncoder(8, k=2, patch=4, patch_units=12, grid=2, components=4, side=16, stride=2, epochs=2)
+    encoder = ImageEncoder(
+        8, k=2, patch_size=4, patch_units=12, grid=2, n_components=4, image_size=16, stride=2, epochs=2
+    )
     encoder.set_params(patch_epochs=1, n_patches=2000, random_state=0).fit(library.paths)
     index = CodeIndex(8)
     index.add(encoder.encode(library.paths), library.index.ids)

@@ -57,7 +57,9 @@ def test_nothing_to_show(library):
 
 def test_a_unit_of_an_image_encoder_has_its_part_framed(library):
     images, _ = load_images(library.paths, side=16)
-    encoder = ImageEncoder(8, k=2, patch=4, patch_units=12, grid=2, components=4, side=16, stride=2)
+    encoder = ImageEncoder(
+        8, k=2, patch_size=4, patch_units=12, grid=2, n_components=4, image_size=16, stride=2
+    )
     encoder.set_params(epochs=2, patch_epochs=1, n_patches=2000, random_state=0).fit(images)
     index = CodeIndex(8)
     index.add(encoder.encode(images), library.index.ids)

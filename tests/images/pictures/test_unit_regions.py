@@ -7,11 +7,13 @@ from nsae.images import ImageEncoder
 from nsae.images.pictures.unit_regions import Regions
 
 
-@pytest.fixture(scope="module", params=[{"grid": 3, "colors": 0}, {"grid": (1, 2), "colors": 0.7}])
+@pytest.fixture(
+    scope="module", params=[{"grid": 3, "color_weight": 0}, {"grid": (1, 2), "color_weight": 0.7}]
+)
 def encoder(request):
     rng = np.random.default_rng(0)
     images = (rng.random((40, 24, 24, 3)) * rng.random((40, 1, 1, 3)) * 255).astype(np.uint8)
-    model = ImageEncoder(16, k=3, patch=6, patch_units=24, components=8, stride=2, **request.param)
+    model = ImageEncoder(16, k=3, patch_size=6, patch_units=24, n_components=8, stride=2, **request.param)
     return model.set_params(epochs=2, patch_epochs=1, n_patches=4000, random_state=0).fit(images)
 
 
@@ -23,9 +25,9 @@ def test_the_parts_add_up_to_the_pre_activation(encoder, rng, dtype):
     patches, pixels = Regions(encoder).parts(image, units)
     assert patches.shape == (3, 10, 10)
     assert pixels.shape == (3, 24, 24)
-    assert pixels.any() == (encoder.colors > 0)
+    assert pixels.any() == (encoder.color_weight > 0)
     f = encoder.pooled(image[None])[0].astype(float)  # (n_features,)
-    W, A = encoder.model_.autoencoder_.encoder_layer.W.astype(float), encoder.components_.A.astype(float)
+    W, A = encoder.model_.autoencoder_.encoder_layer.W.astype(float), encoder.pca_.A.astype(float)
     total = patches.sum(axis=(1, 2)) + pixels.sum(axis=(1, 2))
     np.testing.assert_allclose(total, W[units] @ (A @ f), rtol=1e-4, atol=1e-5)
 
@@ -56,9 +58,9 @@ def test_an_image_without_contrast_has_regions_too(encoder):
 
 def test_a_grey_encoder(rng):
     images = rng.integers(0, 256, (30, 16, 16), dtype=np.uint8)
-    model = ImageEncoder(8, k=2, patch=4, patch_units=12, grid=2, components=4, stride=2, epochs=2)
+    model = ImageEncoder(8, k=2, patch_size=4, patch_units=12, grid=2, n_components=4, stride=2, epochs=2)
     model.set_params(patch_epochs=1, n_patches=2000, random_state=0).fit(images)
     patches, pixels = Regions(model).parts(images[0], [1])
     f = model.pooled(images[:1])[0]
-    expected = model.model_.autoencoder_.encoder_layer.W[1] @ (model.components_.A @ f)
+    expected = model.model_.autoencoder_.encoder_layer.W[1] @ (model.pca_.A @ f)
     assert patches.sum() + pixels.sum() == pytest.approx(expected, rel=1e-4, abs=1e-5)
