@@ -161,5 +161,5 @@ def test_the_page_of_commands_names_each_command_and_no_option_that_is_none():
 
 
 def _commands():
-    subparsers = (a for a in parser._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    subparsers = (a for a in parser.build_parser()._actions if isinstance(a, argparse._SubParsersAction))
     return next(subparsers).choices
