@@ -12,6 +12,7 @@ import numpy as np
 
 from nsae.equations.activations import Sigmoid
 from nsae.errors import ModelFormatError
+from nsae.system.npy import arrays_from_npz
 from nsae.system.storage import atomic_file
 
 FORMAT = "nsae-model"
@@ -46,8 +47,7 @@ def model_bytes(header: Header, arrays: Arrays) -> bytes:
 def kind_of(path: str | os.PathLike) -> str | None:
     """The kind of model that a file holds; None if that cannot be read, which ``read_model`` explains."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return json.loads(stored["header"].tobytes())["kind"]
+        return json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())["kind"]
     except Exception:  # as below
         return None
 
@@ -63,23 +63,20 @@ def read_model(
         The file is missing, truncated, not a model file, of another kind, or from a newer nsae.
     """
     try:
-        if isinstance(path, io.BytesIO):
-            path.seek(0)
-        with np.load(path, allow_pickle=False) as stored:
-            header = json.loads(stored["header"].tobytes())
-            if header["format"] != FORMAT:
-                raise ValueError(f"its header says format {header['format']!r}")
-            if header["version"] > VERSION:
-                raise ModelFormatError(
-                    f"{path} has model format {header['version']}, and this nsae reads up to {VERSION}. "
-                    "Upgrade nsae (pip install -U nsae), or save the model again with this version."
-                )
-            if header["kind"] != kind:
-                raise ModelFormatError(f"{path} holds a model of kind {header['kind']!r}, not {kind!r}.")
-            if kind == KIND and header["version"] == 1:
-                header["params"] = {RENAMED.get(n, n): v for n, v in header["params"].items()}
-            # members that a newer writer of the same version added are left alone
-            return header, {name: stored[name] for name in names if name in stored.files}
+        header = json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())
+        if header["format"] != FORMAT:
+            raise ValueError(f"its header says format {header['format']!r}")
+        if header["version"] > VERSION:
+            raise ModelFormatError(
+                f"{path} has model format {header['version']}, and this nsae reads up to {VERSION}. "
+                "Upgrade nsae (pip install -U nsae), or save the model again with this version."
+            )
+        if header["kind"] != kind:
+            raise ModelFormatError(f"{path} holds a model of kind {header['kind']!r}, not {kind!r}.")
+        if kind == KIND and header["version"] == 1:
+            header["params"] = {RENAMED.get(n, n): v for n, v in header["params"].items()}
+        # members that a newer writer of the same version added are left alone
+        return header, arrays_from_npz(path, names)
     except ModelFormatError:
         raise
     except FileNotFoundError:

@@ -278,7 +278,7 @@ def test_missing_and_misshapen_arrays(model, path, name, replacement):
 @pytest.mark.parametrize("dtype", ["f8", "f2", "i4", "c8", "U3", ">f4"])
 def test_arrays_of_a_wrong_dtype(model, path, name, dtype):
     rewritten(model, path, **{name: model.autoencoder_.params[name].astype(dtype)})
-    refused(path, "its weights are", str(np.dtype(dtype)))
+    refused(path, str(np.dtype(dtype)))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import mmap as mapping
 import os
@@ -37,6 +36,7 @@ from nsae.retrieval.on_disk.manifest import (
     unusable,
     write_files,
 )
+from nsae.system.npy import array_from_npy
 
 CODES = {"indptr.npy": (np.int64,), "units.npy": (np.int32, np.uint16), "values.npy": (np.float32,)}
 IDS = ("ids.npy", "ids_utf8.npy", "ids_ends.npy", "ids.json")
@@ -164,7 +164,7 @@ def _opened(path: Path, name: str, entry: dict[str, Any], mmap: bool) -> Callabl
                 if not name.endswith(".npy"):
                     return lambda: path.read_bytes()
                 mapped = mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_READ)
-                return lambda: _mapped(mapped)
+                return lambda: _one_column(array_from_npy(mapped, copy=False))
             data = file.read()
     except (OSError, ValueError) as error:  # a ValueError for a name that no file can have
         if isinstance(error, ModelFormatError):
@@ -172,24 +172,11 @@ def _opened(path: Path, name: str, entry: dict[str, Any], mmap: bool) -> Callabl
         raise unusable(path, f"cannot be read ({error})", "the saved file") from error
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise unusable(path, "is truncated or altered", f"a file with SHA-256 {entry['sha256']}")
-    return lambda: (
-        _one_column(np.load(io.BytesIO(data), allow_pickle=False)) if name.endswith(".npy") else data
-    )
+    return lambda: _one_column(array_from_npy(data, kinds="biufU")) if name.endswith(".npy") else data
 
 
-def _mapped(mapped: mapping.mmap) -> np.ndarray:
-    """The 1-D array of a mapped ``.npy`` file, which lives as long as the array does."""
-    header = io.BytesIO(mapped[:SMALL])
-    version = np.lib.format.read_magic(header)
-    read_header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-    shape, _, dtype = read_header[version[0]](header)
-    if dtype.hasobject:
-        raise ValueError("an array of objects")
-    return _one_column(np.frombuffer(mapped, dtype, int(np.prod(shape)), header.tell()).reshape(shape))
-
-
-def _one_column(array: object) -> np.ndarray:
-    if not isinstance(array, np.ndarray) or array.ndim != 1:
+def _one_column(array: np.ndarray) -> np.ndarray:
+    if array.ndim != 1:
         raise ValueError("a 1-D array was expected")
     return array
 
