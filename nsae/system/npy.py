@@ -51,7 +51,7 @@ def array_from_npy(data: bytes | mmap.mmap, *, kinds: str = "biuf", copy: bool =
 
 
 def arrays_from_npz(path: str | os.PathLike | io.BytesIO, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return those of the named arrays that the ``.npz`` file, or one in memory, ``path`` has.
+    """Return by name those arrays of ``names`` that the ``.npz`` file ``path``, or one in memory, has.
 
     Raises
     ------
