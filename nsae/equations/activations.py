@@ -1,8 +1,8 @@
 """Activations g of the code, Eq. (4), with derivatives in terms of their output z, Eq. (14).
 
-Each is a callable, ``Z = g(Y)``, and ``g.grad(Z)`` is g′ written with z instead of y, so that
-backward needs nothing that forward did not return.  ``active_above`` is the value beyond which a
-unit counts as active in the history: zero where g has exact zeros, 0.1 for the sigmoid, which has none.
+Each activation is called on Y and returns Z.  Its method ``grad`` takes Z instead of Y, so that backward
+needs nothing that forward did not return.  A unit counts as active in the history when its activation is
+above ``active_above``: 0 for ReLU and k-sparse, which have exact zeros, and 0.1 for the sigmoid, which has none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Sigmoid:
-    """z = 1 / (1 + e^−y), Eq. (4); values in (0, 1)."""
+    """The sigmoid z = 1/(1 + exp(−y)), Eq. (4), with values in (0, 1)."""
 
     active_above = 0.1
 
@@ -20,11 +20,12 @@ class Sigmoid:
         return np.where(Y >= 0, 1, E) / (1 + E)  # (4) (B, h)
 
     def grad(self, Z: np.ndarray) -> np.ndarray:
+        """Return g′ = z(1 − z), Eq. (14), in the shape (B, h) of the activations Z."""
         return Z * (1 - Z)  # (14) (B, h)
 
 
 class ReLU:
-    """z = max(y, 0), Eq. (4).  At the kink, g′(0) = 0."""
+    """The rectified linear unit z = max(y, 0), Eq. (4)."""
 
     active_above = 0.0
 
@@ -32,14 +33,20 @@ class ReLU:
         return np.maximum(Y, 0)  # (4) (B, h)
 
     def grad(self, Z: np.ndarray) -> np.ndarray:
+        """Return g′, Eq. (14), in the shape (B, h) of the activations Z: 1 where z > 0, else 0."""
         return (Z > 0).astype(Z.dtype)  # (14) (B, h)
 
 
 class KSparse:
-    """Per row, the k largest positive entries of y stay and the rest become 0, Eq. (4).
+    """Keep the k largest positive entries of each row of y and set the others to 0, Eq. (4).
 
-    Ties go to the lowest index.  A row with fewer than k positive entries keeps just those: the
-    ReLU gate holds as well.  (Makhzani and Frey 2013 keep the k largest, positive or not.)
+    Among equal entries, the one with the lowest index comes first.  A row with fewer than k positive
+    entries keeps those.  (Makhzani and Frey 2013 keep the k largest entries, positive or not.)
+
+    Parameters
+    ----------
+    k : int
+        How many units may be active in a row.
     """
 
     active_above = 0.0
@@ -52,14 +59,15 @@ class KSparse:
         Z = np.maximum(Y, 0)  # (B, h)
         if self.k >= h:
             return Z
-        kth = np.partition(Y, h - self.k, axis=1)[:, h - self.k, None]  # (B, 1) the k-th largest
-        above, level = kth < Y, kth == Y  # (B, h) each
-        # the places that the entries above the k-th leave free go to the level ones, from the left
+        kth = np.partition(Y, h - self.k, axis=1)[:, h - self.k, None]  # (B, 1), the k-th largest of each row
+        above, equal = kth < Y, kth == Y  # (B, h) each
+        # All entries above the k-th stay.  Of those equal to it, the leftmost fill the k places.
         free = self.k - above.sum(1, keepdims=True)  # (B, 1)
-        keep = above | (level & (np.cumsum(level, axis=1) <= free))  # (B, h)
+        keep = above | (equal & (np.cumsum(equal, axis=1) <= free))  # (B, h)
         return np.where(keep, Z, 0)  # (4) (B, h)
 
     def grad(self, Z: np.ndarray) -> np.ndarray:
+        """Return g′, Eq. (14), in the shape (B, h) of the activations Z: 1 where z > 0, else 0."""
         return (Z > 0).astype(Z.dtype)  # (14) (B, h)
 
 

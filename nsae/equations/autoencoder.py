@@ -1,6 +1,6 @@
-"""The sparse autoencoder on one page: forward (1)–(3), loss (5)–(10), backward (11)–(15), in order.
+"""The sparse autoencoder on one page: forward (1)–(3), loss (5)–(10) and backward (11)–(15), in order.
 
-Nothing is kept on ``self`` between forward and backward: backward receives what forward returned.
+Nothing is kept on ``self`` between forward and backward: backward is given what forward returned.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from nsae.equations.sparsity import kl_gradient, kl_penalty, l1_gradient, l1_pen
 
 
 class Loss(NamedTuple):
-    """The parts of J, Eq. (10), each summed over features or units and averaged over the batch."""
+    """The parts of J, Eq. (10)."""
 
-    reconstruction: float
-    l1: float
-    kl: float
-    weight_decay: float
-    auxiliary: float = 0.0  # (21), which a training step adds if asked to
+    reconstruction: float  # (5) or (6)
+    l1: float  # (7)
+    kl: float  # (8)
+    weight_decay: float  # (9)
+    auxiliary: float = 0.0  # (21), which the training step adds if the option is on
 
     @property
     def total(self) -> float:
+        """J, the sum of all parts."""
         return sum(self)  # (10)
 
 
@@ -39,12 +40,15 @@ class Autoencoder:
     decoder_layer : Dense
         V (d, h) and c (d,).
     g : Sigmoid, ReLU or KSparse
+        The activation of the code, Eq. (4).
     output : "linear" or "sigmoid"
         o of Eq. (3).
     loss : "squared" or "cross_entropy"
-        Eq. (5) or (6); the latter with the sigmoid output only.
-    l1, kl, rho : float
-        λ of Eq. (7), β and ρ of Eq. (8).
+        Eq. (5) or (6).  The latter needs the sigmoid output.
+    l1 : float
+        λ of Eq. (7).
+    kl, rho : float
+        β and ρ of Eq. (8).
     """
 
     def __init__(
@@ -70,32 +74,28 @@ class Autoencoder:
 
     @property
     def params(self) -> dict[str, np.ndarray]:
-        """The parameters themselves (not copies), under the keys that ``backward`` gives gradients."""
-        return {
-            "W": self.encoder_layer.W,
-            "b": self.encoder_layer.b,
-            "V": self.decoder_layer.W,
-            "c": self.decoder_layer.b,
-        }
+        """W, b, V and c: the arrays themselves, not copies, under the keys that ``backward`` uses."""
+        encoder, decoder = self.encoder_layer, self.decoder_layer
+        return {"W": encoder.W, "b": encoder.b, "V": decoder.W, "c": decoder.b}
 
     def loss_and_grads(self, X: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
-        """J and its gradients at the batch X (B, d)."""
+        """Return J and its gradients at the batch X (B, d)."""
         Z, U = self.forward(X)
         return self.losses(X, Z, U).total, self.backward(X, Z, U)
 
     def forward(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # X: (B, d)
-        """The code Z (B, h) and the decoder's pre-activation U (B, d)."""
+        """Return the code Z (B, h) and the pre-activation U (B, d) of the output, for the batch X (B, d)."""
         Y = self.encoder_layer.forward(X)  # (1) (B, h)
         Z = self.g(Y)  # (2) (B, h)
         U = self.decoder_layer.forward(Z)  # (3) (B, d)
         return Z, U
 
     def reconstruct(self, U: np.ndarray) -> np.ndarray:
-        """x̂ = o(u)."""
+        """Return x̂ = o(u) (B, d) for the pre-activation U (B, d) of the output."""
         return Sigmoid()(U) if self.output == "sigmoid" else U  # (3) (B, d)
 
     def losses(self, X: np.ndarray, Z: np.ndarray, U: np.ndarray) -> Loss:
-        """The parts of J, Eqs. (5)–(10)."""
+        """Return the parts of J, Eqs. (5)–(10), for the batch X (B, d) and what ``forward`` made of it, Z and U."""
         if self.loss == "squared":
             reconstruction = squared_error(X, self.reconstruct(U))  # (5)
         else:
@@ -108,7 +108,7 @@ class Autoencoder:
         )
 
     def backward(self, X: np.ndarray, Z: np.ndarray, U: np.ndarray) -> dict[str, np.ndarray]:
-        """∂J/∂W, ∂J/∂b, ∂J/∂V, ∂J/∂c.  (∂J/∂X is never needed.)"""
+        """Return ∂J/∂W, ∂J/∂b, ∂J/∂V and ∂J/∂c, for the batch X (B, d) and what ``forward`` made of it, Z and U."""
         dU = self._output_grad(X, U)  # (11) (B, d)
         dV, dc = self.decoder_layer.param_grads(dU, Z)  # (12) (d, h), (d,)
         dZ = self.decoder_layer.input_grad(dU) + self._sparsity_grad(Z)  # (13) (B, h)

@@ -13,7 +13,7 @@ from nsae import kernels
 from nsae.equations.activations import Sigmoid
 from nsae.equations.autoencoder import Autoencoder, Loss
 from nsae.equations.optimizers import Adam
-from nsae.equations.sparsity import divergence, divergence_slope, within_unit_interval
+from nsae.equations.sparsity import kl_divergence, kl_slope, within_unit_interval
 from nsae.system.threads import Threads
 from nsae.training.dead_units import AuxiliaryGradients, DeadUnits
 from nsae.training.flat_state import FlatState
@@ -154,7 +154,7 @@ class DenseStep:
         """The penalties' part of (13), (h,): the same for every sample, where the gate lets it through."""
         push = np.full(self.W.shape[0], self.model.l1 / B, self.W.dtype)
         if rho_hat is not None:
-            push += (self.model.kl / B) * divergence_slope(rho_hat, self.model.rho)
+            push += (self.model.kl / B) * kl_slope(rho_hat, self.model.rho)
         return push
 
     def _loss(self, B: int, squares: float, total: np.ndarray, rho_hat: np.ndarray | None) -> Loss:
@@ -166,7 +166,7 @@ class DenseStep:
         return Loss(
             reconstruction,
             model.l1 * float(total.sum()) / B if model.l1 else 0.0,  # (7): z is never negative
-            0.0 if rho_hat is None else model.kl * divergence(rho_hat, model.rho),  # (8)
+            0.0 if rho_hat is None else model.kl * kl_divergence(rho_hat, model.rho),  # (8)
             model.encoder_layer.penalty() + model.decoder_layer.penalty(),  # (9)
         )
 

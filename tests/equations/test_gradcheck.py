@@ -60,8 +60,8 @@ MUTATIONS = {
     "l1, sum for mean": (sparsity, "l1_gradient", "(lam / len(Z))", "lam", ReLU(), {"l1": 0.1}),
     "kl, missing": (Autoencoder, "_sparsity_grad", "l1 + kl", "l1", Sigmoid(), {"kl": 0.2}),
     "kl, sign of the first term": (
-        sparsity, "divergence_slope", "-rho / rho_hat", "rho / rho_hat", Sigmoid(), {"kl": 0.2}),
-    "kl, sign of the second term": (sparsity, "divergence_slope", "+ (1 - rho)", "- (1 - rho)", Sigmoid(), {"kl": 0.2}),
+        sparsity, "kl_slope", "-rho / rho_hat", "rho / rho_hat", Sigmoid(), {"kl": 0.2}),
+    "kl, sign of the second term": (sparsity, "kl_slope", "+ (1 - rho)", "- (1 - rho)", Sigmoid(), {"kl": 0.2}),
     "kl, sum for mean": (sparsity, "kl_gradient", "(beta / len(Z))", "beta", Sigmoid(), {"kl": 0.2}),
     "kl, mean over features": (
         sparsity, "mean_activation", "Z.mean(axis=0)", "np.resize(Z.mean(axis=1), Z.shape[1])", Sigmoid(),
