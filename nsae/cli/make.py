@@ -171,7 +171,7 @@ def _fit_image_encoder(args: Namespace, source: Source) -> ImageEncoder:
     params = {name: options[name] for name in ("n_units", "k", "epochs", "random_state")}
     params["k"] = params["k"] or params["n_units"]  # --k 0: as many as there are
     size = source.images().shape[1]
-    return ImageEncoder(verbose=not args.json, side=size, **params).fit(source.images())
+    return ImageEncoder(verbose=not args.json, image_size=size, **params).fit(source.images())
 
 
 def _last(model: SparseAutoencoder) -> dict[str, float]:

@@ -13,7 +13,8 @@ import numpy as np
 from nsae.cli.inputs import NothingWorked, codes_of, read_images
 from nsae.codes import Codes
 from nsae.errors import UsageError
-from nsae.images.files import id_of, load_thumbnail
+from nsae.images.decoding import load_thumbnail
+from nsae.images.files import id_of
 from nsae.images.library.library_folder import LibraryFolder
 from nsae.images.pictures.montage import at_height, in_a_row
 from nsae.retrieval import Hits, compose

@@ -6,7 +6,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nsae.images.files import find_images, iter_images, load_image, load_images
+from nsae.images.decoding import load_image
+from nsae.images.files import find_images, iter_images, load_images
 
 if TYPE_CHECKING:
     from nsae.images.encoder import ImageEncoder

@@ -75,7 +75,7 @@ def test_the_images_are_of_the_size_that_is_asked_for(learned):
     for size in (40, 64, 128):
         assert main(["index", "photos", "-o", "out", "--image-size", str(size)]) == 1
         assert learned["shape"] == (2, size, size, 3)
-        assert learned.get("image_size", learned.get("side")) == size
+        assert learned["image_size"] == size
 
 
 def test_k_0_is_as_many_as_there_are(learned):

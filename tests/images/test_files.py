@@ -146,7 +146,7 @@ def test_lab(tmp_path):
 
 def test_rare_modes(tmp_path, monkeypatch):
     """Modes that few or no files of ours can hold, given as if a plugin had read them."""
-    from nsae.images import files
+    from nsae.images import decoding
 
     red = Image.new("RGB", (2, 2), (255, 0, 0))
     half = Image.new("RGBA", (2, 2), (255, 0, 0, 51))
@@ -159,7 +159,7 @@ def test_rare_modes(tmp_path, monkeypatch):
         (grey.convert("La"), (0.8, 0.8, 0.8)),
         (red.convert("RGBX"), RED),
     ):
-        monkeypatch.setattr(files, "_open", lambda *args, image=image: image.copy())
+        monkeypatch.setattr(decoding, "_open", lambda *args, image=image: image.copy())
         np.testing.assert_allclose(read(path)[0, 0], expected, atol=0.01)
 
 
@@ -404,7 +404,7 @@ def test_no_permission(tmp_path):
 
 
 def test_any_failure_of_a_decoder_is_an_image_read_error(tmp_path, monkeypatch):
-    from nsae.images import files
+    from nsae.images import decoding
 
     path = saved(tmp_path, Image.new("L", (2, 2)), "a.png")
     for error in (MemoryError(), struct.error("short"), PermissionError(13, "denied"), KeyError(7)):
@@ -412,9 +412,9 @@ def test_any_failure_of_a_decoder_is_an_image_read_error(tmp_path, monkeypatch):
         def fail(*args, error=error):
             raise error
 
-        monkeypatch.setattr(files, "_open", fail)
+        monkeypatch.setattr(decoding, "_open", fail)
         assert reason(path)
-    monkeypatch.setattr(files, "_open", lambda *args: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    monkeypatch.setattr(decoding, "_open", lambda *args: (_ for _ in ()).throw(PermissionError(13, "denied")))
     assert reason(path) == "no permission to read the file"
 
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ImageReadError, require
-from nsae.images.files import id_of, load_thumbnail
+from nsae.images.decoding import load_thumbnail
+from nsae.images.files import id_of
 from nsae.images.pictures.unit_pictures import unit_pictures
 from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, Hits, unit_catalogue

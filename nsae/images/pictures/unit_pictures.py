@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nsae.errors import ImageReadError, require
-from nsae.images.files import load_image, load_thumbnail
+from nsae.images.decoding import load_image, load_thumbnail
 from nsae.images.pictures.montage import at_height, in_a_row
 from nsae.images.pictures.unit_regions import Regions
 from nsae.models.encoder import Encoder

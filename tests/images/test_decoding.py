@@ -8,7 +8,8 @@ import pytest
 Image = pytest.importorskip("PIL.Image")
 
 from nsae.errors import ImageReadError
-from nsae.images.files import id_of, load_thumbnail
+from nsae.images.decoding import load_thumbnail
+from nsae.images.files import id_of
 from nsae.images.pictures.montage import at_height, in_a_row
 
 

@@ -1,0 +1,254 @@
+"""One image file as an array.
+
+Pillow decodes.  Settled here is what the array means, whatever the file was: the picture is upright, lies over
+white where it is transparent, has values in [0, 1], and is all there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nsae.errors import ImageReadError, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+_quieted = threading.Lock()
+
+
+def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool = True) -> np.ndarray:
+    """Return one image as float32 in [0, 1]: (H, W, 3), or (H, W) for ``color=False``.
+
+    The picture is turned upright by its EXIF orientation, and laid over white where it is transparent.
+    16-bit grey is divided by 65535.  Grey in floats is taken as it is within [0, 1] and divided by 255
+    within [0, 255].  Of an animation or a file of many pages, the first is read.  Colour becomes grey
+    by the luma weights of ITU-R 601.  Colour profiles are not applied.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    side : int, optional
+        The result is (side, side[, 3]): the whole picture, stretched to a square.
+    color : bool
+
+    Raises
+    ------
+    ImageReadError
+        For anything that keeps the file from being read.
+    ValueError
+        If ``side`` is less than 1.
+    """
+    check_side(side)
+    Image = require("PIL.Image", "images", "reading images")
+    try:
+        return _pixels(Image, _regular(path), side, color)
+    except Exception as error:  # Decoders meet damaged bytes with almost any exception.
+        raise ImageReadError(path, _reason(Image, path, error)) from error
+
+
+def decode_image(
+    data: bytes, path: str | os.PathLike, *, side: int | None = None, color: bool = True
+) -> np.ndarray:
+    """Return the image in the bytes of a file, as :func:`load_image` does.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole content of the file.
+    path : str or PathLike
+        Its name, for errors.
+    side, color
+        As for :func:`load_image`, and so are the errors.
+    """
+    check_side(side)
+    Image = require("PIL.Image", "images", "reading images")
+    try:
+        return _pixels(Image, io.BytesIO(data), side, color)
+    except Exception as error:  # Decoders meet damaged bytes with almost any exception.
+        raise ImageReadError(path, _reason(Image, path, error)) from error
+
+
+def read_whole(path: str | os.PathLike) -> bytes:
+    """Return the content of an image file; OSError if ``path`` cannot be read, or is a pipe or the like."""
+    with open(_regular(path), "rb") as file:
+        return file.read()
+
+
+def load_thumbnail(path: str | os.PathLike, longest: int) -> np.ndarray:
+    """Return one image as uint8 (H, W, 3), upright and in its own proportions.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    longest : int
+        No side is longer than this many pixels.  Smaller images stay as they are.
+
+    Raises
+    ------
+    ImageReadError, ValueError
+        As :func:`load_image` does.
+    """
+    check_side(longest)
+    Image = require("PIL.Image", "images", "reading images")
+    try:
+        plain = _upright_and_plain(Image, _regular(path), True, longest)
+        if plain.mode == "F":  # grey of more than 8 bits, in [0, 1]
+            plain = Image.fromarray(np.rint(np.asarray(plain) * 255).astype(np.uint8)).convert("RGB")
+        plain.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=3.0)
+        return np.asarray(plain)  # (H, W, 3)
+    except Exception as error:  # Decoders meet damaged bytes with almost any exception.
+        raise ImageReadError(path, _reason(Image, path, error)) from error
+
+
+def check_side(side: int | None) -> None:
+    """Raise ValueError if ``side`` is a number less than 1."""
+    if side is not None and side < 1:
+        raise ValueError(f"side={side} was given. Use the number of pixels, 1 or more.")
+
+
+# ---- from a file to a picture
+
+
+def _pixels(
+    Image: ModuleType, source: str | os.PathLike | io.BytesIO, side: int | None, color: bool
+) -> np.ndarray:
+    """The array that :func:`load_image` returns."""
+    plain = _upright_and_plain(Image, source, color, side)
+    if side is not None:
+        plain = _square(Image, plain, side)
+    pixels = np.asarray(plain, dtype=np.float32)  # (H, W[, 3])
+    if plain.mode == "F":
+        return np.repeat(pixels[:, :, None], 3, axis=2) if color else pixels.copy()
+    return np.asarray(pixels / np.float32(255))
+
+
+def _regular(path: str | os.PathLike) -> str | os.PathLike:
+    """``path``, unless it is a pipe or a device: opening one would wait for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise OSError("not a regular file")
+    return path
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings of Pillow: of an image that is only large, or EXIF tags that are odd.
+
+    The filters of ``warnings`` belong to the whole process, so one thread at a time may change them.
+    Only headers are read in here, and pixels are decoded outside.
+    """
+    with _quieted, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _open(Image: ModuleType, source: str | os.PathLike | io.BytesIO) -> Picture:
+    """``Image.open`` for every format but the one that starts a program."""
+    with _quiet():
+        Image.init()
+        # A file is known by its content, so one named .jpg may be PostScript, which runs Ghostscript.
+        image: Picture = Image.open(source, formats=[name for name in Image.OPEN if name != "EPS"])
+        if image.format == "TIFF":  # Its decoder reads the EXIF block too, and would warn later.
+            with suppress(Exception):
+                image.getexif()
+        return image
+
+
+def _upright_and_plain(
+    Image: ModuleType, source: str | os.PathLike | io.BytesIO, color: bool, side: int | None
+) -> Picture:
+    """The file's picture, in a mode of :func:`_plain`; of no more than ``side`` pixels it stays sharp."""
+    with _open(Image, source) as image:
+        if side is not None:  # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed stays sharp.
+            image.draft("RGB" if color else "L", (2 * side, 2 * side))
+        image.load()
+        return _plain(Image, _upright(Image, image), color)
+
+
+def _upright(Image: ModuleType, image: Picture) -> Picture:
+    """``image``, decoded, turned as its EXIF orientation says.
+
+    ``ImageOps.exif_transpose`` also rewrites the EXIF block, and fails where another tag is malformed.
+    """
+    orientation = None
+    with _quiet(), suppress(Exception):  # A damaged EXIF block is no reason to lose the picture.
+        orientation = image.getexif().get(0x0112)
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(orientation or 0)
+    return image if turn is None else image.transpose(turn)
+
+
+def _plain(Image: ModuleType, image: Picture, color: bool) -> Picture:
+    """``image`` in mode F in [0, 1] if it has more than 8 bits of grey, else in mode RGB, or L for grey."""
+    scaled: Picture
+    if image.mode.startswith("I"):  # I;16, I;16B, and I, which holds 16 bits in PNG and PGM
+        # convert("L") would cut at 255 instead of scaling.
+        scaled = Image.fromarray(_scaled(np.asarray(image), 65535))
+        return scaled
+    if image.mode == "F":
+        values = np.asarray(image)  # (H, W)
+        scaled = Image.fromarray(_scaled(values, 1 if values.max() <= 1 else 255))
+        return scaled
+    if image.has_transparency_data:
+        if image.mode == "La":  # multiplied by its alpha already
+            image = image.convert("LA")
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("RGB")  # the one mode that all others convert to
+    return image if color else image.convert("L")
+
+
+def _scaled(values: np.ndarray, top: int) -> np.ndarray:
+    """``values / top`` as float32 (H, W); ValueError if any lies outside [0, top]."""
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= top):  # written so that NaN is refused
+        raise ValueError(f"grey values from {low:g} to {high:g}, where 0 to {top} was expected")
+    return np.asarray(np.divide(values, top, dtype=np.float32))
+
+
+def _square(Image: ModuleType, image: Picture, side: int) -> Picture:
+    """``image`` at (side, side).
+
+    It is stretched: a centre crop would lose what is at the edges, and bars would be read as content.
+    Bilinear with Pillow's antialiasing averages all pixels under each new one and, unlike bicubic or
+    Lanczos, never overshoots [0, 1].  Large reductions go through a box average first, for speed.
+    """
+    return image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+# ---- errors
+
+
+def _reason(Image: ModuleType, path: str | os.PathLike, error: Exception) -> str:
+    """One line on why ``path`` could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if os.path.isdir(path):
+        return "a folder, where an image file was expected; find_images lists the images in it"
+    if isinstance(error, PermissionError):
+        return "no permission to read the file"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"too many pixels ({_line(error)}); raise PIL.Image.MAX_IMAGE_PIXELS if you trust the file"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image in a format that Pillow reads" if os.path.getsize(path) else "the file is empty"
+    return f"damaged, cut short, or of an unknown kind: {_line(error)}"
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
