@@ -1,7 +1,6 @@
-"""Codes: a batch of sparse codes as rows of (unit, value) pairs.
+"""Codes: sparse codes as rows of (unit, value) pairs, what makes them valid, and their statistics.
 
-Three arrays hold them, the same that SciPy's ``csr_matrix`` uses: row i owns the entries
-``indptr[i]:indptr[i + 1]`` of ``units`` and ``values``, with units ascending within the row.
+The three arrays are those of SciPy's ``csr_matrix``.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_NORM = 1e19  # a larger norm could make a distance, which is reported in float32, infinite
+MAX_NORM = 1e19  # With a larger norm, a distance in float32 could be infinite.
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +45,16 @@ class Codes:
 
     @classmethod
     def from_dense(cls, Z: np.ndarray) -> Codes:
-        """The nonzero entries of dense codes ``Z (n, h)``, or of one code ``(h,)``."""
+        """Return the nonzero entries of dense codes Z (n, h), or of one code (h,)."""
         Z = np.atleast_2d(Z)
-        rows, units = np.nonzero(Z)  # row by row, units ascending
+        rows, units = np.nonzero(Z)  # (nnz,) each, row by row, units ascending
         indptr = np.zeros(len(Z) + 1, np.int64)
         np.cumsum(np.bincount(rows, minlength=len(Z)), out=indptr[1:])
         return cls(indptr, units.astype(np.int32), Z[rows, units], Z.shape[1])
 
     @classmethod
     def concatenate(cls, parts: Iterable[Codes]) -> Codes:
-        """The rows of several ``Codes`` below each other; their ``n_units`` must be equal."""
+        """Return the rows of all ``parts`` below each other.  The ``n_units`` of these Codes must be equal."""
         parts = list(parts)
         widths = {part.n_units for part in parts}
         if len(widths) != 1:
@@ -69,7 +68,7 @@ class Codes:
         )
 
     def to_dense(self) -> np.ndarray:
-        """Dense codes ``Z (n, h)``, in the dtype of ``values``."""
+        """Return dense codes Z (n, h), in the dtype of ``values``."""
         Z = np.zeros((len(self), self.n_units), self.values.dtype)  # (n, h)
         Z[self.row_of_entry(), self.units] = self.values
         return Z
@@ -79,7 +78,7 @@ class Codes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n, h)"""
+        """(n, h): the number of codes and of units."""
         return len(self), self.n_units
 
     @property
@@ -93,48 +92,64 @@ class Codes:
         return self.indptr.nbytes + self.units.nbytes + self.values.nbytes
 
     def row_of_entry(self) -> np.ndarray:
-        """(nnz,) int64: the row that each entry belongs to."""
+        """Return the row that each entry belongs to, (nnz,) int64."""
         return np.repeat(np.arange(len(self)), self.counts)
 
     def row(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """(units, values) of row i."""
+        """Return (units, values) of row i."""
         entries = slice(self.indptr[i], self.indptr[i + 1])
         return self.units[entries], self.values[entries]
 
     def __getitem__(self, rows: int | slice | np.ndarray | list[int]) -> Codes:
-        """The chosen rows as ``Codes``: a number, a slice, row numbers, or a mask."""
+        """Return the chosen rows as ``Codes``.  ``rows`` is a number, a slice, row numbers or a mask."""
         chosen = np.atleast_1d(np.arange(len(self))[rows])
         counts = self.counts[chosen]
         indptr = np.zeros(len(chosen) + 1, np.int64)
         np.cumsum(counts, out=indptr[1:])
-        # entry e of chosen row r sits at indptr[r] + (e's place within the row)
+        # The entries of a row lie side by side: the first one's position, then one more for each.
         entries = np.repeat(self.indptr[chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
         return Codes(indptr, self.units[entries], self.values[entries], self.n_units)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(units, values) of each row in turn."""
+        """Yield (units, values) of each row."""
         return (self.row(i) for i in range(len(self)))
 
     def keep(self, k: int) -> Codes:
-        """Each row's k largest values; ties go to the lowest unit.  Equal to encoding at k."""
+        """Return the k largest values of each row; of equal values, that of the lowest unit comes first.
+
+        The result equals the codes of the same model at a smaller k.
+        """
         if k < 1:
             raise ValueError(f"keep={k} is expected to be at least 1.")
         rows = self.row_of_entry()
-        # by row, then value descending, then unit ascending (lexsort's last key is the first)
-        order = np.lexsort((self.units, -self.values, rows))
-        place = np.arange(len(order)) - self.indptr[rows]  # rows are ascending in both orders
-        entries = np.sort(order[place < k])
+        # Sort by row, then by value from the largest, then by unit: the last key of lexsort counts most.
+        order = np.lexsort((self.units, -self.values, rows))  # (nnz,)
+        rank = np.arange(len(order)) - self.indptr[rows]  # (nnz,), the rank of an entry within its row
+        entries = np.sort(order[rank < k])
         indptr = np.concatenate([[0], np.cumsum(np.minimum(self.counts, k))]).astype(np.int64)
         return Codes(indptr, self.units[entries], self.values[entries], self.n_units)
 
     def norms(self) -> np.ndarray:
-        """(n,) float64: the Euclidean norm of each row, summed over units in ascending order."""
+        """Return the Euclidean norm of each row, (n,) float64.  Squares are added in the order of units."""
         squares = self.values.astype(np.float64) ** 2
         return np.sqrt(np.bincount(self.row_of_entry(), weights=squares, minlength=len(self)))
 
 
 def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
-    """A copy of the codes that is safe to search: n_units wide, float32, finite, units ascending."""
+    """Return a copy of codes that can be searched: float32, finite, without zeros, units ascending.
+
+    Parameters
+    ----------
+    codes : Codes or (n, h) array
+    n_units : int
+        The number of units that they must have.
+
+    Raises
+    ------
+    ValueError
+        If the codes have another width, units out of range or out of order, or values that are NaN,
+        infinite or so large that distances could be.
+    """
     if not isinstance(codes, Codes):
         Z = np.asarray(codes)
         if Z.ndim not in (1, 2) or Z.dtype.kind not in "fiub":
@@ -157,16 +172,16 @@ def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
             f"Units must ascend within a row, those of row {rows[1:][disorder][0]} do not. "
             "Codes.from_dense and encode() make them so."
         )
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, and refused below
+    with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite and is refused below.
         values = codes.values.astype(np.float32)  # (nnz,)
     indptr, units = codes.indptr.astype(np.int64), units.astype(np.int32)
-    if not values.all():  # zeros are not stored, nor what is below float32, which became 0
+    if not values.all():  # Zeros are not stored, nor are values too small for float32, which became 0.
         stored = values != 0
         units, values = units[stored], values[stored]
         np.cumsum(np.bincount(rows[stored], minlength=len(codes)), out=indptr[1:])
     codes = Codes(indptr, units, values, n_units)
     norms = codes.norms()
-    bad = np.flatnonzero(~(norms <= MAX_NORM))  # NaN is not below either
+    bad = np.flatnonzero(~(norms <= MAX_NORM))  # NaN is not below anything.
     if len(bad):
         raise ValueError(
             f"Finite codes of a norm up to {MAX_NORM:g} are expected, row {bad[0]} has norm {norms[bad[0]]}. "
@@ -176,7 +191,7 @@ def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
 
 
 def statistics(codes: Codes) -> dict[str, int | float]:
-    """Of the codes of an index; see ``CodeIndex.stats``."""
+    """Return counts and means of ``codes``; ``CodeIndex.stats`` says which."""
     frequency = np.bincount(codes.units, minlength=codes.n_units)  # (h,)
     n = max(len(codes), 1)
     return {

@@ -1,7 +1,7 @@
-"""The errors that nsae raises beyond ValueError and TypeError.
+"""The errors that nsae raises besides ValueError and TypeError.
 
-Each says what came, what was expected, and the way out.  They subclass the builtin that a
-caller would expect, so ``except ValueError`` keeps working.
+Each message says what came, what was expected, and what to do.  Each class is also the builtin error that a
+caller would expect, so that ``except ValueError`` catches it.
 """
 
 from __future__ import annotations
@@ -11,37 +11,58 @@ from types import ModuleType
 
 
 class ModelFormatError(ValueError):
-    """A model or index file that is missing, truncated, foreign, or from a newer nsae."""
+    """A model or index file is missing, truncated, of another program, or from another version of nsae."""
 
 
 class ImageReadError(ValueError):
-    """An image that could not be decoded.  ``path`` is the file, ``reason`` one line why."""
+    """An image could not be decoded.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    reason : str
+        Why, in one line.
+    """
 
     def __init__(self, path: object, reason: str):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
 
-    def __reduce__(self) -> tuple:  # as any error, it can come back from another process
+    def __reduce__(self) -> tuple[type, tuple[object, str]]:
+        """Return what pickle needs, so that the error can come back from another process."""
         return type(self), (self.path, self.reason)
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A model that is used before ``fit``, ``partial_fit`` or ``load``."""
+    """A model is used before ``fit``, ``partial_fit`` or ``load``."""
 
 
 class MissingExtraError(ImportError):
-    """An optional dependency that is not installed; the message names the command."""
+    """An optional dependency is missing or cannot be used.  The message names the command that installs it."""
 
 
 class UsageError(ValueError):
-    """Options of the command line that do not go together."""
+    """Options of the command line do not go together."""
 
 
 def require(module: str, extra: str, what: str) -> ModuleType:
-    """Import ``module``, or raise :class:`MissingExtraError` that says how to get it.
+    """Import and return a module of an optional dependency.
 
-    ``extra`` is the name in ``pip install "nsae[extra]"``; ``what`` is the feature that needs it.
+    Parameters
+    ----------
+    module : str
+        Its name, such as ``"matplotlib.figure"``.
+    extra : str
+        The name in ``pip install "nsae[extra]"``.
+    what : str
+        The feature that needs it, for the message.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed or cannot be imported.
     """
     try:
         return importlib.import_module(module)

@@ -1,13 +1,12 @@
-"""The pictures: filters, loss curves, search results.
+"""Pictures of patterns, of loss curves and of search results.
 
-Each function returns a matplotlib ``Figure`` that is tied to no window or global state; save it with
-``figure.savefig("out.png")``.
+Each function returns a matplotlib ``Figure`` without a window.  Save it with ``figure.savefig("out.png")``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,14 +20,16 @@ DPI = 110
 
 
 def filters(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...], *, rows: int = 8) -> Figure:
-    """Units' patterns as sheets of small images, one sheet for each named model.
+    """Draw the patterns of units as sheets of small images, one sheet for each named model.
 
     Parameters
     ----------
     sheets : mapping of name to (m, d) array
-        What each unit adds to a reconstruction (``Encoder.patterns()``); the first ``rows`` × ``rows`` are shown.
+        The patterns, as ``Encoder.patterns()`` returns them.
     image_shape : (height, width) or (height, width, 3)
-        With product d.
+        Its product is d.
+    rows : int
+        The first ``rows`` × ``rows`` patterns are shown.
     """
     figure = _figure(4.0 * len(sheets), 4.3)
     for axis, (name, patterns) in zip(np.ravel(figure.subplots(1, len(sheets))), sheets.items(), strict=True):
@@ -40,18 +41,24 @@ def filters(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...], *, r
 
 
 def loss_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
-    """Loss, explained variance, active units and dead units by epoch, a line for each named history."""
+    """Draw loss, explained variance, active units and dead units by epoch.
+
+    Parameters
+    ----------
+    histories : mapping of name to ``history_``
+        One line in each panel for each of them.
+    """
     panels = {
         "loss": "J",
         "explained_variance": "explained variance",
         "l0": "active units a sample",
-        "dead": "dead units (share)",
+        "dead": "dead units (fraction)",
     }
     figure = _figure(3.1 * len(panels), 3.0)
     for axis, (key, label) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for name, history in histories.items():
             values = history[key]
-            marker = "o" if len(values) < 5 else None  # a line needs two points to be seen
+            marker = "o" if len(values) < 5 else None  # A line needs two points to be seen.
             axis.plot(range(1, len(values) + 1), values, marker=marker, label=name)
         axis.set(xlabel="epoch", title=label)
         axis.title.set_fontsize(10)
@@ -76,20 +83,27 @@ def search_results(
     row_titles: Sequence[str] | None = None,
     title: str = "",
 ) -> Figure:
-    """One row a query: the query, then its hits in order, each with its distance.
+    """Draw one row for each query: the query, then its hits in order, each with its distance.
 
     Parameters
     ----------
-    queries : images, (height, width) or (height, width, 3) in [0, 1]
-    hits, distances : for each query, its hits' images and distances, nearest first
-    names : for each query, its hits' names, shown below the distance
-    right : for each query, whether each hit is of the query's class: framed green, else red
-    row_titles : what stands above each query, "query" by default
+    queries : sequence of images
+        (height, width) or (height, width, 3), in [0, 1].
+    hits, distances : sequences of sequences
+        For each query, the images and the distances of its hits, nearest first.
+    names : sequence of sequences of str, optional
+        For each query, the names of its hits.
+    right : sequence of sequences of bool, optional
+        For each query, whether each hit is of the query's class.  It gets a green frame, or a red one.
+    row_titles : sequence of str, optional
+        What stands above each query; "query" by default.
+    title : str
+        What stands above the picture.
     """
     across = 1 + max(len(row) for row in hits)
     size = 1.25
     height = size * 1.36 if names else size * 1.2
-    width = max(size * across, 0.085 * len(title))  # inches; so much for a letter at 10 points
+    width = max(size * across, 0.085 * len(title))  # inches, at 0.085 for a letter of 10 points
     figure = _figure(width, height * len(queries) + (0.3 if title else 0.0))
     axes = figure.subplots(len(queries), across, squeeze=False)
     for axis in axes.ravel():
@@ -116,12 +130,14 @@ def search_results(
 
 
 def strips(rows: Sequence[tuple[str, np.ndarray]], *, title: str = "") -> Figure:
-    """Named pictures below each other, such as what units stand for.
+    """Draw named pictures below each other.
 
     Parameters
     ----------
-    rows : (name, image) pairs
+    rows : sequence of (name, image)
         Images (height, width, 3) uint8.
+    title : str
+        What stands above all of them.
     """
     height = 0.9  # inches, of a picture
     widest = max(image.shape[1] / image.shape[0] for _, image in rows) * height
@@ -139,15 +155,15 @@ def strips(rows: Sequence[tuple[str, np.ndarray]], *, title: str = "") -> Figure
 
 
 def _figure(width: float, height: float) -> Figure:
-    return require("matplotlib.figure", "plots", "drawing pictures").Figure(
-        figsize=(width, height), dpi=DPI, layout="constrained"
-    )
+    module: Any = require("matplotlib.figure", "plots", "drawing pictures")
+    figure: Figure = module.Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return figure
 
 
 def _mosaic(tiles: np.ndarray, across: int) -> np.ndarray:
-    """Tiles (m, height, width[, 3]) in rows of ``across``, with a white line between them.
+    """Return tiles (m, height, width[, 3]) as one image, ``across`` in a row, with a white line between them.
 
-    A pattern is signed: grey is zero, and each tile is scaled to its own largest value.
+    A pattern has positive and negative values.  Zero is grey, and each tile is scaled to its own largest value.
     """
     m, height, width = tiles.shape[:3]
     down = -(-m // across)

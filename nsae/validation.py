@@ -1,6 +1,6 @@
-"""What may come in as data X: a finite real 2-D array of the right width, read in blocks of rows.
+"""Checks of what comes in: data X, seeds, and the values of options.
 
-Nothing here copies X whole, so that a memory-mapped file may be larger than memory.
+Data is read in blocks of rows and never copied as a whole, so a memory-mapped file may be larger than memory.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import mmap
 import numbers
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-BLOCK_BYTES = 1 << 24  # rows are checked 16 MiB at a time
-ROUNDING = 1e-6  # a scaler's idea of [0, 1] may end at 1 + 2e-16, or in float32 at 1 + 1e-7
+BLOCK_BYTES = 1 << 24  # Rows are checked 16 MiB at a time.
+ROUNDING = 1e-6  # Data scaled to [0, 1] may end at 1 + 2e-16, or at 1 + 1e-7 in float32.
 FLOAT_LIMIT = float(np.finfo(np.float32).max)
-INTEGER_LIMIT = 255  # integers are pixel values or counts; beyond 8 bits they want scaling first
+INTEGER_LIMIT = 255  # Integers are taken for 8-bit pixels or counts.  Larger ones need scaling first.
 
 
 def check_data(
@@ -24,26 +25,27 @@ def check_data(
     n_features: int | None = None,
     unit_interval: bool = False,
 ) -> np.ndarray:
-    """``X`` as a 2-D array of real numbers that a model may read; not copied if it is an array.
+    """Return ``X`` as a 2-D array of finite real numbers.  An array is not copied.
 
     Parameters
     ----------
     X : array-like (n, d)
         bool, integers in [−255, 255], or floats.
     owner : str
-        Who asks, for the messages.
+        The name of the caller, for the messages.
     n_features : int, optional
-        The d that X must have.
+        The number d of columns that X must have.
     unit_interval : bool
         Whether values must lie in [0, 1], as cross-entropy needs.
 
     Raises
     ------
     TypeError
-        A sparse matrix, or objects that are no numbers.
+        If X is a sparse matrix, or has objects that are no numbers.
     ValueError
-        The wrong number of dimensions or columns, no rows, complex numbers, text, NaN or infinity
-        (row and column are named), integers beyond ±255, values outside [0, 1] where that matters.
+        If X has the wrong number of dimensions or columns, or no rows; if it has complex numbers, text, NaN
+        or infinity (the message names row and column), integers beyond ±255, or, with ``unit_interval``,
+        values outside [0, 1].
     """
     X = _as_array(X)
     if X.ndim != 2:
@@ -68,7 +70,7 @@ def check_data(
 
 
 def row_blocks(X: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(first row, rows) of X in blocks of about ``BLOCK_BYTES``."""
+    """Yield (first row, rows) of X in blocks of about ``BLOCK_BYTES``."""
     step = max(1, BLOCK_BYTES // max(1, X.shape[1] * X.dtype.itemsize))
     for start in range(0, len(X), step):
         yield start, X[start : start + step]
@@ -126,28 +128,35 @@ def _check_block(block: np.ndarray, start: int, unit_interval: bool) -> None:
 
 
 def _shown(value: np.floating) -> str:
-    """'NaN', 'infinity' or '-infinity', the words that people search for."""
+    """Return 'NaN', 'infinity' or '-infinity', the words that people search for."""
     if np.isnan(value):
         return "NaN"
     return "infinity" if value > 0 else "-infinity"
 
 
 def drop_pages(X: np.ndarray) -> None:
-    """Give the pages of a memory-mapped array back: they count as this process's memory once they are read."""
+    """Tell the system that the pages of a memory-mapped array X are not needed any more.
+
+    Pages that were read count as memory of this process until then.  They are read again when they are
+    used again.  An array in memory stays as it is.
+    """
     mapping = getattr(X, "_mmap", None)
     if mapping is not None and getattr(X, "mode", "c") in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
-        mapping.madvise(mmap.MADV_DONTNEED)  # what "c" has changed would be lost
+        mapping.madvise(mmap.MADV_DONTNEED)  # Not with mode "c": changes would be lost.
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    """Return ``value`` if it is one of ``allowed``, else raise a ValueError that lists them."""
+    """Return ``value`` if it is one of ``allowed``, else raise a ValueError.
+
+    The message calls the value by ``name`` and lists what is allowed.
+    """
     if value not in allowed:
         raise ValueError(f"{name}={value!r} is not known. Use one of: {', '.join(map(repr, allowed))}.")
     return str(value)
 
 
-def generator(random_state: object) -> np.random.Generator:
-    """A NumPy generator from a seed, from a generator, or from scikit-learn's RandomState."""
+def generator(random_state: Any) -> np.random.Generator:
+    """Return a NumPy generator from ``random_state``: a seed, a generator, a ``RandomState``, or None."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
     try:
@@ -160,7 +169,24 @@ def generator(random_state: object) -> np.random.Generator:
 
 
 def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:
-    """TypeError or ValueError if the hyperparameter is no number, or less than ``low``."""
+    """Raise an error if a hyperparameter is no finite number of at least ``low``.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls it.
+    value : object
+    low : int
+    whole : bool
+        Whether it must be a whole number.
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is of the wrong type.
+    ValueError
+        If it is less than ``low``, NaN or infinite.
+    """
     kind = numbers.Integral if whole else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind):
         expected = "a whole number" if whole else "a number"

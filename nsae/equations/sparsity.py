@@ -11,7 +11,7 @@ def l1_penalty(Z: np.ndarray, lam: float) -> float:
 
 
 def l1_gradient(Z: np.ndarray, lam: float) -> np.ndarray:
-    """Return (λ/B) sign z (B, h), the second term of Eq. (13), with ``lam`` = λ and sign 0 = 0."""
+    """Return (λ/B) sign Z (B, h), the second term of Eq. (13), for codes Z and ``lam`` = λ; sign 0 = 0."""
     return (lam / len(Z)) * np.sign(Z)  # (13) (B, h)
 
 

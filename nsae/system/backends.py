@@ -9,13 +9,25 @@ from nsae.errors import MissingExtraError
 from nsae.validation import one_of
 
 BACKENDS = ("auto", "numpy", "numba")
-SMALL = 2e8  # multiplications: with fewer, compiled loops save less time than Numba takes to be imported
+MIN_MULTIPLICATIONS = 2e8  # With fewer, compiled loops save less time than the import of Numba takes.
 
 
 def resolve_backend(backend: str, work: float = math.inf) -> str:
-    """ "numpy" or "numba"; "auto" is numba where it is installed and there is enough to do.
+    """Return "numpy" or "numba" for the ``backend`` that was asked for.
 
-    ``work`` is the multiplications of one product with W, all samples and epochs together.
+    Parameters
+    ----------
+    backend : "auto", "numpy" or "numba"
+        "auto" is "numba" where it is installed and there is enough work.
+    work : float
+        Multiplications of one product with W, of all samples and epochs together.
+
+    Raises
+    ------
+    MissingExtraError
+        If "numba" is asked for and not installed.
+    ValueError
+        If ``backend`` is none of the three.
     """
     one_of("backend", backend, BACKENDS)
     installed = importlib.util.find_spec("numba") is not None
@@ -25,5 +37,5 @@ def resolve_backend(backend: str, work: float = math.inf) -> str:
             'Install it with: pip install "nsae[fast]", or use backend="auto".'
         )
     if backend == "auto":
-        return "numba" if installed and work >= SMALL else "numpy"
+        return "numba" if installed and work >= MIN_MULTIPLICATIONS else "numpy"
     return backend

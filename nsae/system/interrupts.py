@@ -1,4 +1,4 @@
-"""Ctrl-C while Numba compiles."""
+"""Ctrl-C during work that must not be interrupted."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """Within this block Ctrl-C waits for its end, and is raised there.
+    """Defer Ctrl-C within this block to its end.
 
-    Numba, interrupted while it compiles, takes the KeyboardInterrupt for an error in the types of what it
-    compiles, or loses it, and training would end in a page about types or not at all.
+    It is for short work, such as compiling a loop: Numba takes a KeyboardInterrupt for an error in the types
+    of what it compiles, or loses it.  Outside the main thread the block changes nothing, because Python gives
+    Ctrl-C to the main thread alone.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # Ctrl-C only ever reaches the main thread
+        yield
         return
-    came = []
+    came: list[tuple[Any, ...]] = []
     before = signal.signal(signal.SIGINT, lambda *signal_and_frame: came.append(signal_and_frame))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came and callable(before):  # the system's own ways, to end or to ignore, are not ours to take
+    if came and callable(before):  # It is a number where the system ends or ignores by itself.
         before(*came[0])

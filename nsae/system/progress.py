@@ -1,15 +1,29 @@
-"""Progress on stderr: tqdm where it is installed, else a line now and then."""
+"""Progress on stderr: a bar of tqdm where it is installed, else a line every two seconds."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 
 class Progress:
-    """A context manager that counts to ``total``; silent when not ``enabled``.
+    """A context manager that counts to a total and shows how far it is.
 
+    Parameters
+    ----------
+    what : str
+        What is being done.
+    total : int
+        How many steps there are.
+    enabled : bool
+        Whether anything is shown.
+    every : float
+        Seconds between two lines, where there is no bar.
+
+    Examples
+    --------
     >>> with Progress("training", 20, enabled=True) as progress:
     ...     progress.update(loss=1.25)
     """
@@ -18,7 +32,7 @@ class Progress:
         self._what, self._total, self._every = what, total, every
         self._enabled = enabled
         self._done, self._spoke = 0, time.monotonic()
-        self._bar = None
+        self._bar: Any = None
         if enabled:
             try:
                 from tqdm import tqdm
@@ -27,7 +41,7 @@ class Progress:
             self._bar = tqdm(total=total, desc=what, file=sys.stderr)
 
     def update(self, **shown: float) -> None:
-        """One more is done; ``shown`` are the numbers to print beside it."""
+        """Count one more step; ``shown`` are numbers to print beside it."""
         self._done += 1
         if self._bar is not None:
             self._bar.set_postfix(shown, refresh=False)

@@ -1,6 +1,6 @@
-"""Writing files and folders so that a crash leaves either the old state or the new one.
+"""Writing files and folders so that a crash leaves either the old content or the new one.
 
-The new content is written beside its target under a temporary name and renamed into place.
+New content is written beside its target under a temporary name, flushed to the disk, and renamed into place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ except ImportError:  # not POSIX
 
 
 def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
-    """The target as a ``Path``; FileExistsError if it is there and may not be replaced."""
+    """Return the target ``path`` as a ``Path`` that may be written.
+
+    Raises
+    ------
+    FileExistsError
+        If it exists and ``overwrite`` is False.
+    FileNotFoundError
+        If the folder that is to hold it does not exist.
+    """
     target = Path(path)
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(
@@ -33,7 +41,15 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
 
 @contextmanager
 def atomic_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to write to; it takes the place of ``path`` when the block ends without error."""
+    """Open a binary file that takes the place of ``path`` when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path
+        The target.
+    overwrite : bool
+        Whether it may exist already.
+    """
     target = refuse_existing(path, overwrite)
     handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 (closed below, before the rename)
         dir=target.absolute().parent, prefix=f".{target.name}.", suffix=".part", delete=False
@@ -43,7 +59,7 @@ def atomic_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator
             yield handle  # type: ignore[misc]
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(handle.name, 0o666 & ~_umask())  # a temporary file is private; its target is not
+        os.chmod(handle.name, 0o666 & ~_umask())  # A temporary file is private, its target is not.
         os.replace(handle.name, target)
     except BaseException:
         Path(handle.name).unlink(missing_ok=True)
@@ -52,9 +68,9 @@ def atomic_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator
 
 @contextmanager
 def new_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary folder to fill; it gets the name ``path``, which must be free, when the block ends well.
+    """Make a temporary folder that gets the name ``path`` when the block ends without an error.
 
-    It is for new folders alone: a folder cannot be replaced in one rename, so a crash between two would
+    ``path`` must not exist.  A folder cannot be replaced by one rename, and a crash between two renames would
     leave none.
     """
     target = refuse_existing(path, overwrite=False)
@@ -64,7 +80,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         yield fresh
         for file in fresh.iterdir():
             with open(file, "rb") as handle:
-                os.fsync(handle.fileno())  # on the disk before the rename makes them the only content
+                os.fsync(handle.fileno())  # Before the rename makes this the only content.
         os.chmod(fresh, 0o777 & ~_umask())
         os.rename(fresh, target)
         sync_folder(parent)
@@ -74,7 +90,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can do that."""
+    """Wait until the names in a ``folder`` are on the disk, where the system can do that."""
     if fcntl is not None:
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -85,7 +101,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One writer at a time in a folder; others wait.  A process that dies lets go.  On POSIX only."""
+    """Let one process at a time into this block for a ``folder``; others wait.
+
+    The lock ends with the process at the latest.  On systems without ``flock``, such as Windows, there is none.
+    """
     if fcntl is None:
         yield
         return
@@ -98,7 +117,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _umask() -> int:
-    """The process's umask (which can only be read by setting it)."""
+    """Return the umask of the process.  It can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

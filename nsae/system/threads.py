@@ -1,41 +1,45 @@
-"""Our own small thread pool: a loop over a range of rows or units, cut into one range for each thread."""
+"""A small thread pool: a loop over rows or units, cut into one range for each thread."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nsae.system import blas
 
-MIN_WORK = 1 << 16  # below so many numbers, handing work to a thread takes longer than doing it
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+MIN_WORK = 1 << 16  # To compute fewer numbers takes less time than to hand them to a thread.
 
 
 def n_cpus() -> int:
-    """How many processors this process may use."""
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Threads:
-    """Runs loops side by side: kernels and matrix products, which both release the GIL.
+    """Runs loops on several threads: kernels and matrix products, which both release the GIL.
 
-    Use it as a context manager: within the block, BLAS makes each product on the thread that asks for it.
-    Where BLAS cannot be told so (threadpoolctl is not installed), there is one thread, and the products
-    alone run on as many as BLAS likes.
+    Use it as a context manager.  Within the block, BLAS makes each product on the thread that asks for it.
+    If BLAS cannot be limited because threadpoolctl is not installed, there is one thread, and BLAS uses as
+    many threads as it likes for products.
 
     Parameters
     ----------
     n : int, optional
-        How many threads; by default as many as this process may use, and no more than BLAS would.
+        The number of threads.  By default as many as this process may use, and no more than BLAS would use.
     """
 
     def __init__(self, n: int | None = None):
-        self._hold = blas.can_limit()
-        if not self._hold:
+        self._limits_blas = blas.can_limit()
+        if not self._limits_blas:
             n = 1
         elif n is None:
             n = min(n_cpus(), blas.n_threads() or n_cpus())
         self.n = n
-        self._pool = None
+        self._pool: ThreadPoolExecutor | None = None
 
     def parallel_for(
         self, n: int, loop: Callable[..., None], *args: object, work: int = 0, always: bool = False
@@ -62,7 +66,7 @@ class Threads:
             Whatever ``loop`` raises in any of the threads, after all of them have ended.
         """
         parts = min(self.n, n) if always or work >= MIN_WORK else 1
-        if parts == 1:
+        if parts == 1 or self._pool is None:
             loop(0, 0, n, *args)
             return
         cuts = [n * part // parts for part in range(parts + 1)]
@@ -76,9 +80,9 @@ class Threads:
                 other.result()
 
     def __enter__(self) -> Threads:
-        from concurrent.futures import ThreadPoolExecutor  # here, for it costs an import some milliseconds
+        from concurrent.futures import ThreadPoolExecutor  # here: this import takes some milliseconds
 
-        if self._hold:
+        if self._limits_blas:
             blas.limit_to_one_thread()
         self._pool = ThreadPoolExecutor(self.n - 1) if self.n > 1 else None
         return self
@@ -86,5 +90,5 @@ class Threads:
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown()
-        if self._hold:
+        if self._limits_blas:
             blas.restore_threads()
