@@ -86,7 +86,7 @@ class ImageEncoder(Parameters):
     whitening_power : float
         0 leaves the components as they are, 1 makes their variances equal; between them, a power.
     shrink_threshold : float, optional
-        θ of Eq. (36): what is taken off each activation, as a share of the usual largest one.  By default
+        φ of Eq. (36): what is taken off each activation, as a share of the usual largest one.  By default
         0.2 for small images, and 0, nothing, for photos.  An image unlike all that were learned from may get
         a code of zeros, which matches nothing.
     contrast_eps : float
@@ -302,7 +302,7 @@ class ImageEncoder(Parameters):
             "patch_model": np.frombuffer(self.patch_model_.to_bytes(), np.uint8),
             "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
             "zca_mean": self.whitening_.mean,
-            "zca_P": self.whitening_.P,
+            "zca_P": self.whitening_.S,
             "components_A": self.pca_.A,
             "components_a": self.pca_.a,
         }

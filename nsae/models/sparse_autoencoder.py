@@ -58,7 +58,7 @@ class SparseAutoencoder(Parameters):
         direction of a sample, which leaves far fewer of them dead; "scaled" so that reconstructions start
         at the right length, which needs the linear output.
     aux_weight, k_aux : float, int
-        α of Eq. (21): dead units learn from what the others leave over, ``k_aux`` of them a sample (by
+        κ of Eq. (21): dead units learn from what the others leave over, ``k_aux`` of them a sample (by
         default 4 k, or 64).  Needs relu or k.
     resample : bool
         Let dead units start anew, each from a sample that the others reconstruct badly.  Needs relu or k.
@@ -70,7 +70,7 @@ class SparseAutoencoder(Parameters):
         Steps in which the learning rate rises from 0, and how it falls to 0 by the end: "none", "linear",
         "cosine".
     max_grad_norm : float, optional
-        τ of Eq. (34): a longer gradient, over all parameters together, is shortened to it.
+        G of Eq. (34): a longer gradient, over all parameters together, is shortened to it.
     k_start : int, optional
         Start with so many active units and come down to ``k`` in three fifths of the steps.
     tol, patience : float, int

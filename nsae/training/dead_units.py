@@ -77,7 +77,7 @@ class AuxiliaryGradients(NamedTuple):
 
 
 class AuxiliaryLoss:
-    """α·½‖e − ê‖²/B, Eq. (21), over the units that are dead.
+    """κ·½‖e − ê‖²/B, Eq. (21), over the units that are dead.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ N_COLORS = BINS**3
 
 
 def color_histogram(image: np.ndarray) -> np.ndarray:
-    """The square root of the share of each colour, (512,) float32 at norm 1: h of Eq. (35).
+    """The square root of the share of each colour, (512,) float32 at norm 1: χ of Eq. (35).
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ def color_bins(image: np.ndarray) -> np.ndarray:
 
 
 def beside(f: np.ndarray, h: np.ndarray, weight: float, out: np.ndarray) -> None:
-    """(f, ω h) / √(1 + ω²) of f (cells·h,) and h (512,), both at norm 1, into ``out``: Eq. (35).
+    """(f, ω χ) / √(1 + ω²) of f (cells·h,) and χ (512,), both at norm 1, into ``out``: Eq. (35).
 
-    The similarity of two images is then (⟨f, f′⟩ + ω² ⟨h, h′⟩) / (1 + ω²).
+    The similarity of two images is then (⟨f, f′⟩ + ω² ⟨χ, χ′⟩) / (1 + ω²).
     """
     norm = np.sqrt(1 + weight**2)
     out[: len(f)] = f / norm  # (35)

@@ -70,17 +70,17 @@ def normalise_contrast(X: np.ndarray, eps: float) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """ZCA whitening: x ↦ P (x − mean), Eq. (30).
+    """ZCA whitening x ↦ S (x − mean), Eq. (30).
 
     Attributes
     ----------
     mean : (d,) float64
-    P : (d, d) float64
+    S : (d, d) float64
         Symmetric: the whitening that changes patches least, so that they still look like patches.
     """
 
     mean: np.ndarray
-    P: np.ndarray
+    S: np.ndarray
 
     @classmethod
     def fit(cls, X: np.ndarray, eps: float) -> Whitening:
@@ -101,13 +101,13 @@ class Whitening:
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Whitened patches (n, d), in the dtype of X (n, d)."""
-        return ((X - self.mean) @ self.P).astype(X.dtype)  # (30); P is symmetric
+        return ((X - self.mean) @ self.S).astype(X.dtype)  # (30), S is symmetric
 
 
 def fold(W: np.ndarray, b: np.ndarray, whitening: Whitening) -> tuple[np.ndarray, np.ndarray]:
     """Weights (h, d) and biases (h,) that read patches as W and b read whitened ones: Eqs. (1) and (30).
 
-    W P (x − mean) + b = (W P) x + (b − W P mean).
+    W S (x − mean) + b = (W S) x + (b − W S mean).
     """
-    folded = W.astype(np.float64) @ whitening.P  # (h, d)
+    folded = W.astype(np.float64) @ whitening.S  # (h, d)
     return folded.astype(W.dtype), (b - folded @ whitening.mean).astype(b.dtype)

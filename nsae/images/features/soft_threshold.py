@@ -17,7 +17,7 @@ def shrink(model: SparseAutoencoder, T: np.ndarray, share: float) -> None:
     T : (n, d) array
         What it learned from; the median of their largest activations is the usual one.
     share : float
-        θ, at least 0.  An image whose largest activation is below θ times the usual one gets a code of zeros.
+        φ, at least 0.  An image whose largest activation is below φ times the usual one gets a code of zeros.
     """
     if share == 0:
         return

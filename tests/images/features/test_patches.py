@@ -44,19 +44,19 @@ def test_eq30_whitening(rng):
     X = rng.normal(size=(4000, 5)) @ rng.normal(size=(5, 5)) + 3
     whitening = Whitening.fit(X, 0.0)
     np.testing.assert_allclose(np.cov(whitening(X).T, bias=True), np.eye(5), atol=1e-9)
-    np.testing.assert_allclose(whitening.P, whitening.P.T, atol=1e-9)
-    assert (np.linalg.eigvalsh(whitening.P) > 0).all()  # symmetric and positive: it is the ZCA, and unique
-    # with eps, P is the inverse root of C + eps I
+    np.testing.assert_allclose(whitening.S, whitening.S.T, atol=1e-9)
+    assert (np.linalg.eigvalsh(whitening.S) > 0).all()  # symmetric and positive: it is the ZCA, and unique
+    # With eps, S is the inverse root of C + eps I
     C, eps = np.cov(X.T, bias=True), 0.7
-    P = Whitening.fit(X, eps).P
-    np.testing.assert_allclose(P @ (C + eps * np.eye(5)) @ P, np.eye(5), atol=1e-9)
+    S = Whitening.fit(X, eps).S
+    np.testing.assert_allclose(S @ (C + eps * np.eye(5)) @ S, np.eye(5), atol=1e-9)
 
 
 def test_whitening_of_many_patches_is_that_of_one_block(rng):
     X = rng.random((40_000, 3)).astype(np.float32)  # more than a block
     C = np.cov(X.astype(np.float64).T, bias=True)
-    P = Whitening.fit(X, 0.1).P
-    np.testing.assert_allclose(P @ (C + 0.1 * np.eye(3)) @ P, np.eye(3), atol=1e-6)
+    S = Whitening.fit(X, 0.1).S
+    np.testing.assert_allclose(S @ (C + 0.1 * np.eye(3)) @ S, np.eye(3), atol=1e-6)
 
 
 def test_folded_weights_read_patches_as_the_others_read_whitened_ones(rng):
