@@ -13,7 +13,6 @@ Each sweep ends with an exponent: the slope, in logarithms, of its last points.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -21,32 +20,25 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import training_speed
-from training_speed import THREADS, TURN, Ratio, Run, Shape, Worker, load, say
+from helpers import results, scaling_report, timing
+from helpers.scaling_report import BASE, FITTED, MB, ROW_BYTES, Cost, Costs, Found, Sizes, shape_for, state_mb
+from helpers.timing import TURN, Run, Worker, say, set_threads
+from helpers.training_steps import Shape, load, nsae_run, numpy_steps
 
 from nsae import SparseAutoencoder
 from nsae.datasets import glyphs
 
-BASE = Shape(784, 4096, 1024, k=32)  # d, h, B, k
-FITTED = BASE._replace(h=1024)  # what is fitted to more and more rows
 STEP_ROWS = 8192  # of data, where their number is not what grows
 UNITS = [1024, 2048, 4096, 8192, 16384]
 KS = [8, 16, 32, 64, 128, 256]
 BATCHES = [64, 256, 1024, 4096]
 ROWS = [4096, 16384, 65536, 262144]
 QUICK = 2  # sizes of a sweep that --quick takes, the smallest
-LAST = 3  # points that an exponent is fitted to
-ROW_BYTES = 4 * BASE.d  # float32
-MB_TICKS = [20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]
-MB = 1e6  # bytes
 
 STEP_FILE, ROWS_FILE = f"{BASE.d}.npy", "rows.npy"
 PARTS = ["units", "k", "batch", "rows", "peak", "memmap"]
-
-Sizes = dict[int, float]  # what was measured, by what grows
 
 
 def sweeps(sizes: slice) -> dict[str, dict[str, dict[int, Shape]]]:
@@ -74,12 +66,12 @@ def save_rows(file: Path, n: int) -> None:
 
 
 def nsae_step(folder: Path, shape: Shape, threads: int) -> Run:
-    return training_speed.nsae_run(folder, shape, threads, "auto")
+    return nsae_run(folder, shape, threads, "auto")
 
 
 def products(folder: Path, shape: Shape, threads: int) -> Run:
     """One product for a k-sparse step, five for a dense one."""
-    runs = training_speed.numpy_steps(folder, shape, threads)
+    runs = numpy_steps(folder, shape, threads)
     return runs["product" if shape.k else "floor"]
 
 
@@ -94,22 +86,7 @@ def prepare(name: str, folder: Path, shapes: list[Shape], threads: int) -> None:
 def timed(shape: Shape, times: int) -> float:
     """Median seconds of one step, of some in a row."""
     Worker.batches = Worker.batches_by_size[shape.B]
-    return training_speed.timed(shape, times)
-
-
-class Cost(NamedTuple):
-    seconds: float  # median of the rounds
-    low: float  # quartiles
-    high: float
-    over_floor: Ratio | None = None  # of times in the same round
-
-    @classmethod
-    def of(cls, seconds: list[float], floor: list[float] | None = None) -> Cost:
-        low, median, high = np.percentile(seconds, [25, 50, 75])
-        return cls(float(median), float(low), float(high), floor and Ratio.of(seconds, floor))
-
-
-Costs = dict[str, dict[int, Cost]]  # by kind and size
+    return timing.timed(shape, times)
 
 
 def race_steps(
@@ -204,17 +181,6 @@ def in_new_process(function: Callable, *args: object):
         worker.pool.shutdown()
 
 
-def state_mb(shape: Shape) -> tuple[float, float]:
-    """The size of W, b, V, c in float32, and with Adam's two moments of each."""
-    parameters = 4 * (2 * shape.h * shape.d + shape.h + shape.d) / MB
-    return parameters, 3 * parameters
-
-
-def shape_for(what: str, size: int) -> Shape:
-    """Of the fit whose peak is taken."""
-    return {"units": BASE._replace(h=size), "batch": BASE._replace(B=size)}.get(what, FITTED)
-
-
 def peaks(folder: Path, sizes: slice) -> dict[str, Sizes]:
     """MB by what grows and its size."""
     found: dict[str, Sizes] = {}
@@ -252,12 +218,6 @@ def fit_from_file(gb: float) -> dict[str, float]:
 # ---- results
 
 
-class Found(NamedTuple):
-    costs: dict[str, Costs]  # of steps and epochs, by what grows
-    peaks: dict[str, Sizes]  # MB, by what grows
-    memmap: dict[str, float]  # as the result has it
-
-
 def measure(parts: list[str], sizes: slice, args: argparse.Namespace) -> Found:
     costs: dict[str, Costs] = {}
     peaks_found: dict[str, Sizes] = {}
@@ -276,15 +236,9 @@ def measure(parts: list[str], sizes: slice, args: argparse.Namespace) -> Found:
     return Found(costs, peaks_found, fit_from_file(args.memmap_gb) if "memmap" in parts else {})
 
 
-def exponent(measured: Sizes) -> float:
-    """p, where what was measured grows as its size to the power p."""
-    sizes, values = list(measured)[-LAST:], list(measured.values())[-LAST:]
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: to see that it runs")
     parser.add_argument("--rounds", type=int, help="rounds of timing (7)")
     parser.add_argument("--threads", type=int, default=2, help="of nsae and of the products alike (2)")
@@ -299,185 +253,16 @@ def main(argv: list[str] | None = None) -> int:
     parts = [args.only] if args.only else PARTS
     sizes = slice(QUICK if args.quick else None)
 
-    for variable in THREADS:  # read when a library starts, in the workers, which inherit this
-        os.environ[variable] = str(args.threads)
+    set_threads(args.threads)
     found = measure(parts, sizes, args)
 
     print(f"float32, {BASE.d} features; medians of {args.rounds} rounds in turn, and their quartiles;")
     print(f"threads: {args.threads}, of {os.cpu_count()} cores; Python {platform.python_version()}")
-    for what, by_kind in found.costs.items():
-        for kind, by_size in by_kind.items():
-            (print_epochs if what == "rows" else print_steps)(what, kind, by_size)
-    for what, by_size in found.peaks.items():
-        print_peaks(what, by_size)
-    if found.memmap:
-        print("\nOne epoch from a memory-mapped file")
-        for key, megabytes in found.memmap.items():
-            print(f"  {key:26} {megabytes:8.1f}")
+    scaling_report.print_all(found)
     if args.plot:
-        plot(found, args.plot)
-    if args.json:
-        print(json.dumps(as_json(found)))
+        scaling_report.plot(found, args.plot)
+    results.finish(args, "scaling", scaling_report.as_json(found), threads=args.threads)
     return 0
-
-
-KINDS = {"k_sparse": "k-sparse", "dense": "dense", "memory": "data in memory", "memmap": "data memory-mapped"}
-
-
-def fixed(shape: Shape, but: str, kind: str = "k_sparse") -> str:
-    """What stays as it is while something grows."""
-    said = {"units": f"{shape.h} units", "k": f"k = {shape.k}", "batch": f"batches of {shape.B}"}
-    return ", ".join(said[name] for name in said if name != but and (name, kind) != ("k", "dense"))
-
-
-def print_steps(what: str, kind: str, by_size: dict[int, Cost]) -> None:
-    print(f"\nA {KINDS[kind]} step; {fixed(BASE, what, kind)}")
-    print(f"  {what:>8} {'ms':>9}  {'(quartiles)':20} {'µs a sample':>11} {'× products':>11}")
-    for size, (seconds, low, high, over) in by_size.items():
-        spread = f"({low * 1e3:.2f} to {high * 1e3:.2f})"
-        each = seconds * 1e6 / (size if what == "batch" else BASE.B)
-        print(f"  {size:8} {seconds * 1e3:9.2f}  {spread:20} {each:11.1f} {over.median:11.2f}")
-    print_exponent("ms", what, {size: cost.seconds for size, cost in by_size.items()})
-
-
-def print_epochs(what: str, kind: str, by_size: dict[int, Cost]) -> None:
-    print(f"\nAn epoch, {KINDS[kind]}; {fixed(FITTED, what)}")
-    print(f"  {what:>8} {'s':>9}  {'(quartiles)':20} {'µs a sample':>11}")
-    for size, (seconds, low, high, _) in by_size.items():
-        print(f"  {size:8} {seconds:9.3f}  {f'({low:.3f} to {high:.3f})':20} {seconds * 1e6 / size:11.1f}")
-    print_exponent("seconds", what, {size: cost.seconds for size, cost in by_size.items()})
-
-
-def print_peaks(what: str, by_size: Sizes) -> None:
-    where = "memory-mapped" if what == "rows_memmap" else "in memory before"
-    axis = what.removesuffix("_memmap")
-    print(f"\nPeak memory of fit above its start, data {where}; {fixed(shape_for(what, 0), axis)}")
-    print(f"  {axis:>8} {'MB':>9}  {'MB of parameters and moments':>30}")
-    for size, megabytes in by_size.items():
-        print(f"  {size:8} {megabytes:9.1f}  {state_mb(shape_for(what, size))[1]:30.1f}")
-    print_exponent("MB", axis, by_size)
-
-
-def print_exponent(unit: str, what: str, measured: Sizes) -> None:
-    print(f"  {unit} grow as {what}^{round(exponent(measured), 2) + 0.0:.2f}")  # not as ^-0.00
-
-
-def as_json(found: Found) -> dict[str, dict]:
-    """Steps in ms, epochs in s, memory in MB."""
-    result: dict[str, dict] = {what: {} for what in found.costs}
-    over: dict[str, dict] = {what: {} for what in found.costs if what != "rows"}
-    exponents: dict[str, dict] = {what: {} for what in found.costs}
-    for what, by_kind in found.costs.items():
-        unit = 1 if what == "rows" else 1e3
-        for kind, by_size in by_kind.items():
-            result[what][kind] = {size: unit * cost.seconds for size, cost in by_size.items()}
-            exponents[what][kind] = exponent(result[what][kind])
-            if what in over:
-                over[what][kind] = {size: cost.over_floor.median for size, cost in by_size.items()}
-    for by_what in (result, over, exponents):
-        if "k" in by_what:  # a dense step has none
-            by_what["k"] = by_what["k"]["k_sparse"]
-    if found.peaks:
-        result["peak_mb"] = found.peaks
-        exponents["peak_mb"] = {what: exponent(by_size) for what, by_size in found.peaks.items()}
-    if found.memmap:
-        result["memmap"] = found.memmap
-    return {**result, "over_products": over, "exponents": exponents}
-
-
-# ---- the picture
-
-
-def plot(found: Found, path: str) -> None:
-    """Time by units, batch and rows, memory by the size of the data; all axes logarithmic."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.ticker import FuncFormatter, LogLocator
-
-    figure, panels = plt.subplots(2, 2, figsize=(12, 9))
-    plot_units(panels[0, 0], found.costs["units"])
-    plot_batch(panels[0, 1], found.costs["batch"])
-    plot_rows(panels[1, 0], found.costs["rows"])
-    plot_memory(panels[1, 1], found)
-    for panel in panels.ravel():
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        panel.minorticks_off()
-        panel.grid(alpha=0.3)
-        panel.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout(w_pad=3, h_pad=3)
-    figure.savefig(path, dpi=130)
-    say(f"the plot is in {path}")
-
-
-def frame(panel, title: str, constant: str, x_label: str, y_label: str, ticks: list[int]) -> None:
-    """Logarithmic axes that end where the labels do."""
-    panel.set_title(f"{title}\n", loc="left", fontweight="bold", fontsize=11)
-    panel.text(0, 1.02, constant, transform=panel.transAxes, color="0.4", fontsize=9)
-    panel.set(xlabel=x_label, ylabel=y_label, xscale="log", yscale="log")
-    panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    panel.set_xlim(ticks[0] / 1.15, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.55)  # room for labels
-
-
-def line(panel, measured: Sizes, label: str, color: str, style: str = "o-", rise: int = 0) -> None:
-    """Its label stands at its end, raised by so many points."""
-    x, y = list(measured), list(measured.values())
-    panel.plot(x, y, style, color=color, markersize=4)
-    place = {"textcoords": "offset points", "va": "center", "fontsize": 9}
-    panel.annotate(label, (x[-1], y[-1]), (6, rise), color=color, **place)
-
-
-def power(letter: str, measured: Sizes) -> str:
-    return rf"$\propto {letter}^{{{exponent(measured):.2f}}}$"
-
-
-def plot_units(panel, by_kind: Costs) -> None:
-    title, sizes = "Step time by number of units h", list(by_kind["dense"])
-    frame(panel, title, fixed(BASE, "units"), "units", "ms a step", sizes)
-    for (kind, by_size), color in zip(by_kind.items(), ("C0", "C1"), strict=True):
-        step = {h: cost.seconds * 1e3 for h, cost in by_size.items()}
-        floor = {h: ms / by_size[h].over_floor.median for h, ms in step.items()}
-        alone = "its matrix product alone" if kind == "k_sparse" else "its five products alone"
-        line(panel, step, f"{KINDS[kind]} step {power('h', step)}", color, rise=7)
-        line(panel, floor, alone, color, ":", rise=-7)
-
-
-def plot_batch(panel, by_kind: Costs) -> None:
-    title, sizes = "Time for each sample by size of the batch", list(by_kind["dense"])
-    frame(panel, title, fixed(BASE, "batch"), "samples in a batch", "µs a sample", sizes)
-    for (kind, by_size), color in zip(by_kind.items(), ("C0", "C1"), strict=True):
-        line(panel, {B: cost.seconds * 1e6 / B for B, cost in by_size.items()}, f"{KINDS[kind]} step", color)
-
-
-def plot_rows(panel, by_kind: Costs) -> None:
-    title, sizes = "Time of an epoch by rows n of the data", list(by_kind["memory"])
-    frame(panel, title, fixed(FITTED, "rows"), "rows", "s an epoch", sizes)
-    last = {kind: by_size[sizes[-1]].seconds for kind, by_size in by_kind.items()}
-    for (kind, by_size), color in zip(by_kind.items(), ("C0", "C2"), strict=True):
-        epoch = {n: cost.seconds for n, cost in by_size.items()}
-        rise = 8 if last[kind] == max(last.values()) else -8
-        line(panel, epoch, f"{KINDS[kind]} {power('n', epoch)}", color, rise=rise)
-
-
-def plot_memory(panel, found: Found) -> None:
-    megabytes = {n: n * ROW_BYTES / MB for n in found.peaks["rows"]}
-    before = {megabytes[n]: peak for n, peak in found.peaks["rows"].items()}
-    mapped = {megabytes[n]: peak for n, peak in found.peaks["rows_memmap"].items()}
-    mapped[found.memmap["file_mb"]] = found.memmap["peak_above_start_mb"]
-    mapped = dict(sorted(mapped.items()))
-    ends = min(mapped), max(mapped)
-    title, ticks = (
-        "Memory that a fit adds to what was there",
-        [x for x in MB_TICKS if ends[0] <= x <= 1.01 * ends[1]],
-    )
-    frame(panel, title, fixed(FITTED, "rows"), "MB of data", "MB added at the peak", ticks)
-    panel.set_xlim(ends[0] / 1.15, ends[1] * (ends[1] / ends[0]) ** 0.55)
-    line(panel, dict(zip(ends, ends, strict=True)), "as large as the data", "0.5", ":")
-    line(panel, dict.fromkeys(ends, state_mb(FITTED)[1]), "parameters and moments", "0.5", ":")
-    line(panel, before, "data in memory, not counted", "C0", rise=7)
-    line(panel, mapped, KINDS["memmap"], "C2")
 
 
 if __name__ == "__main__":

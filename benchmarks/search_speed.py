@@ -1,217 +1,210 @@
 """How fast is an exact search of sparse codes, and beside what others do?
 
-    python benchmarks/search_speed.py [--only PART] [--rounds N] [--codes FOLDER] [--quick] [--json]
+    python benchmarks/search_speed.py [--only PART] [--rounds N] [--codes FOLDER] [--quick] [--json] [--save]
 
-Parts: fashion_60k (Fashion-MNIST, with the peers of search_peers.py), million (variants of its images),
-scaling (from 10⁴ to 10⁶ codes), crossover (how sparse codes have to be), exact (are the hits those of the
-definition?).
+Fashion-MNIST, 10 hits, float32.  Codes are of an ``ImageEncoder`` with its defaults ("image codes") and of one
+k-sparse layer of 1024 units on the pixels ("pixel codes").
+
+fashion_60k
+    60,000 training images are searched.  Settings, of nsae (k) and of the peers, are chosen on 2,000 test images;
+    figures are of the other 8,000.  nsae runs at k = 32, and at the smallest k whose precision@1 is, with every
+    larger k, above 98.5 % of that of pixels by two standard errors.  Peers search the same codes (NumPy's dense
+    product, SciPy's sparse product, sparse_dot_topn, FAISS flat) or pixels, rows of norm 1 (FAISS flat,
+    scikit-learn; hnswlib and pynndescent at their fastest setting that reaches a recall).  helpers/search_peers.py
+    has them.  All run on one thread and take turns.
+million
+    A million codes of k = 32 of training images, shifted and scaled at random.  Encoding them takes some ten
+    minutes on 2 cores: ``--codes`` keeps them for another run.
+scaling
+    A query alone among 10⁴ to 10⁶ of these.
+crossover
+    Codes of 8 to 512 active units, by inverted lists and by a dense product.
+exact
+    The share of hits and distances that are those of the definition, with ties, zero codes and codes of one unit.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
-import os
 import sys
-import tempfile
 import time
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from helpers import results
 from helpers import search_peers as peers
 from helpers.ranking import say
 from helpers.search_codes import ENCODERS, Coder, Images, fashion, pixels, variants
+from helpers.search_race import (
+    HITS,
+    Contestant,
+    bytes_of,
+    indexed,
+    installed,
+    one_by_one,
+    print_race,
+    race,
+    search_of,
+    summary,
+)
 
-from nsae import CodeIndex, Codes
+from nsae import Codes
 from nsae.retrieval import rank_dense
 from nsae.retrieval.search.brute_force import METRICS
 
-HITS = 10
 TUNE = 2000  # queries that settings are chosen on; figures are of the others
 ENOUGH = 0.985  # of the precision@1 of pixels, that a code must keep
+MARGIN = 2  # standard errors by which it must be above that
 KS = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 RECALLS = (0.9, 0.95, 0.99)
-TURN = 1.0  # seconds that a contestant's turn should take: slow ones get fewer queries,
-BATCH = 512  # but no fewer than these: FAISS is ten times slower with 64
 K = 32  # active units of the million codes
 DENSE = 1 << 15  # rows of the crossover
+OVER_CODES = {
+    "NumPy, dense product": peers.numpy_codes,
+    "SciPy, sparse product": peers.scipy_codes,
+    "sparse_dot_topn": peers.sparse_dot_topn_codes,
+    "FAISS flat": peers.faiss_codes,
+}
+OVER_PIXELS = {"FAISS flat": peers.faiss_flat, "scikit-learn": peers.sklearn_brute}
+PEERS = ["scipy", "sparse_dot_topn", "faiss-cpu", "scikit-learn", "hnswlib", "pynndescent", "threadpoolctl"]
+
+Racing = dict[str, Contestant]  # by the label of its row
 
 
-class Contestant:
-    """Something that is timed: ``search(queries, k)`` over its own kind of queries."""
-
-    def __init__(self, search: peers.Search, queries: Any, **about: Any):
-        self.search, self.queries, self.about = search, queries, about
-        self.rates: list[float] = []  # queries a second, by round
-
-    def turn(self) -> None:
-        started = time.perf_counter()
-        self.search(self.queries, HITS)
-        self.rates.append(len(self.queries) / (time.perf_counter() - started))
-
-    def shorten(self) -> None:
-        """Fewer queries, if a turn would take more than a second; and a first look at them, which warms up."""
-        few = self.queries[:BATCH]
-        self.search(few, HITS)
-        started = time.perf_counter()
-        self.search(few, HITS)
-        rate = len(few) / (time.perf_counter() - started)
-        self.queries = self.queries[: max(BATCH, int(rate * TURN))]
+# ---- 60,000 images
 
 
-def race(contestants: dict[str, Contestant], rounds: int) -> None:
-    """All take turns in every round."""
-    for contestant in contestants.values():
-        contestant.shorten()
-    for _ in range(rounds):
-        for contestant in contestants.values():
-            contestant.turn()
+class Fashion(NamedTuple):
+    """Pixels of the database (n, d) and of the queries (q, d), their labels, and the true neighbours (q, 10)."""
 
+    X: np.ndarray
+    labels: np.ndarray
+    Q: np.ndarray
+    query_labels: np.ndarray
+    true: np.ndarray
+    choose: slice  # the queries that settings are chosen on
+    report: slice  # those that figures are of
 
-def indexed(codes: Codes, metric: str = "cosine") -> CodeIndex:
-    """Ready to be searched."""
-    index = CodeIndex(codes.n_units, metric=metric)
-    index.add(codes)
-    index.search(codes[:1], k=1, backend="numba")  # makes the postings
-    return index
+    @classmethod
+    def of(cls, images: Images) -> Fashion:
+        """Return the pixels as rows of norm 1, with their true neighbours."""
+        tune = TUNE if len(images.queries) > 2 * TUNE else len(images.queries) // 4
+        X, Q = pixels(images.database), pixels(images.queries)
+        say("pixels: true neighbours")
+        true = rank_dense(Q, X, "cosine", HITS).rows  # (q, 10)
+        return cls(X, images.labels, Q, images.query_labels, true, slice(0, tune), slice(tune, None))
 
+    def right(self, rows: np.ndarray, queries: slice) -> np.ndarray:
+        """Return (q,): whether the first hit of each of these queries has its label."""
+        return self.labels[rows[:, 0]] == self.query_labels[queries][: len(rows)]
 
-def search_of(index: CodeIndex, n_threads: int = 1) -> peers.Search:
-    return lambda Q, k: index.search(Q, k, n_threads=n_threads, backend="numba").rows
+    def precision(self, rows: np.ndarray) -> float:
+        """Return the precision@1 of hits (q, 10) of the reported queries."""
+        return float(self.right(rows, self.report).mean())
 
-
-def one_by_one(index: CodeIndex, queries: Codes) -> np.ndarray:
-    """(q,) milliseconds of each query on its own, from codes to hits."""
-    singles = [queries[i] for i in range(len(queries))]
-    milliseconds = np.empty(len(singles))
-    for i, query in enumerate(singles):
-        started = time.perf_counter()
-        index.search(query, k=HITS, backend="numba")
-        milliseconds[i] = (time.perf_counter() - started) * 1e3
-    return milliseconds
-
-
-def bytes_of(index: CodeIndex) -> tuple[int, float]:
-    """Bytes of the folder that it is saved as, with all that is searched, and milliseconds to open it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "index")
-        index.save(path)
-        size = sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path))
-        opening = []
-        for _ in range(9):
-            started = time.perf_counter()
-            opened = CodeIndex.load(path, mmap=True)
-            opening.append((time.perf_counter() - started) * 1e3)
-            del opened
-    return size, float(np.median(opening))
-
-
-# ---- the parts
+    def enough(self, rows: np.ndarray) -> bool:
+        """Return whether hits keep enough of the pixels' precision@1, by MARGIN standard errors."""
+        ours, theirs = (self.right(r, self.choose) for r in (rows, self.true[self.choose]))
+        above = ours - ENOUGH * theirs  # (tune,)
+        return bool(above.mean() >= MARGIN * above.std() / len(above) ** 0.5)
 
 
 def fashion_60k(images: Images, options: argparse.Namespace) -> dict[str, Any]:
-    """60,000 images: nsae over codes, and peers over the same codes and over pixels."""
-    tune = TUNE if len(images.queries) > 2 * TUNE else len(images.queries) // 4
-    X, Q = pixels(images.database), pixels(images.queries)
-    y, z = images.labels, images.query_labels
-    say("pixels: true neighbours")
-    true = rank_dense(Q, X, "cosine", HITS).rows  # (q, 10)
-
-    def precision(rows: np.ndarray, queries: slice) -> float:
-        return float((y[rows[:, 0]] == z[queries][: len(rows)]).mean())
-
-    choose, report = slice(0, tune), slice(tune, None)
-
-    def enough(rows: np.ndarray) -> bool:
-        """Above the share of the pixels' precision@1 that is to be kept, by a standard error at least."""
-        ours, pixels = (y[r[:, 0]] == z[choose] for r in (rows, true[choose]))
-        margin = ours - ENOUGH * pixels  # (tune,)
-        return bool(margin.mean() >= margin.std() / len(margin) ** 0.5)
-
+    """Search 60,000 images: nsae over codes, and peers over the same codes and over pixels."""
     peers.one_thread()
-    racing: dict[str, Contestant] = {}
-    ours: dict[int, str] = {}  # labels of nsae's rows over image codes, by k
+    task = Fashion.of(images)
+    racing: Racing = {}
     for name in ENCODERS:
-        coder = Coder(name, images.database, options.codes, options.quick)
-        codes = coder.codes("database", lambda: iter([images.database]))
-        queries = coder.codes("queries", lambda: iter([images.queries]))
-        fewest = KS[-1]
-        for k in reversed(KS):
-            found = search_of(indexed(codes.keep(k)))(queries.keep(k)[choose], HITS)
-            fewest = k if enough(found) else fewest
-        for k in sorted({fewest, K}):
-            index, kept = indexed(codes.keep(k)), queries.keep(k)[report]
-            label = f"nsae, {name} codes, k={k}"
-            hits = search_of(index)(kept, HITS)
-            some = kept[:200]
-            exact = index.search(some, HITS, backend="numpy").rows
-            alone = one_by_one(index, kept[:2000])
-            racing[label] = Contestant(
-                search_of(index),
-                kept,
-                **{
-                    "precision@1": precision(hits, report),
-                    "recall": float((exact == hits[: len(some)]).mean()),
-                    "bytes": bytes_of(index)[0] / len(codes),
-                    "p50_ms": float(np.median(alone)),
-                    "p99_ms": float(np.percentile(alone, 99)),
-                },
-            )
-            racing[f"{label}, 2 threads"] = Contestant(search_of(index, 2), kept)
-            if name == "image":
-                ours[k] = label
-                for peer, make in {
-                    "NumPy, dense product": peers.numpy_codes,
-                    "SciPy, sparse product": peers.scipy_codes,
-                    "sparse_dot_topn": peers.sparse_dot_topn_codes,
-                    "FAISS flat": peers.faiss_codes,
-                }.items():
-                    say(f"{peer}, k={k}")
-                    if installed(peer):
-                        racing[f"{peer}, the same codes, k={k}"] = Contestant(make(index.codes), kept)
-    for peer, make in {"FAISS flat": peers.faiss_flat, "scikit-learn": peers.sklearn_brute}.items():
-        if installed(peer):
-            racing[f"{peer}, pixels"] = Contestant(
-                make(X), Q[report], **{"precision@1": precision(true[report], report), "recall": 1.0}
-            )
-    for peer in peers.APPROXIMATE:
-        if not installed(peer):
-            continue
-        say(f"{peer}: building")
-        for least, search, chosen, built in peers.tuned(peer, X, Q[choose], true[choose], RECALLS):
-            rows = search(Q[report], HITS)
-            racing[f"{peer}, pixels, recall {least}"] = Contestant(
-                search,
-                Q[report],
-                **{
-                    "precision@1": precision(rows, report),
-                    "recall": peers.recall(rows, true[report]),
-                    "settings": chosen,
-                    "build_s": built,
-                },
-            )
+        racing |= codes_in_the_race(name, task, images, options)
+    racing |= pixels_in_the_race(task)
     say("racing")
     race(racing, options.rounds)
-    print_race(f"{len(X)} images of Fashion-MNIST, {HITS} hits", racing)
+    print_race(f"{len(task.X)} images of Fashion-MNIST, {HITS} hits", racing)
     rows = {label: summary(contestant) for label, contestant in racing.items()}
-    chosen = min(ours)
-    row = rows[ours[chosen]]
+    k = min(contestant.about["k"] for label, contestant in racing.items() if label.startswith("nsae, image"))
+    row = rows[f"nsae, image codes, k={k}"]
     return {
-        "k": chosen,
+        "k": k,
         "qps_1t": row["qps"],
-        "qps_2t": rows[f"{ours[chosen]}, 2 threads"]["qps"],
+        "qps_2t": rows[f"nsae, image codes, k={k}, 2 threads"]["qps"],
         "faiss_flat_pixels_qps_1t": rows.get("FAISS flat, pixels", {"qps": None})["qps"],
         "precision@1": row["precision@1"],
-        "raw_precision@1": precision(true[report], report),
+        "raw_precision@1": task.precision(task.true[task.report]),
         "recall": row["recall"],
         "rows": rows,
     }
 
 
+def codes_in_the_race(name: str, task: Fashion, images: Images, options: argparse.Namespace) -> Racing:
+    """Return nsae over the codes of one encoder, and the peers that search the same codes."""
+    coder = Coder(name, images.database, options.codes, options.quick)
+    codes = coder.codes("database", lambda: iter([images.database]))
+    queries = coder.codes("queries", lambda: iter([images.queries]))
+    racing: Racing = {}
+    for k in sorted({fewest(task, codes, queries), K}):
+        index, kept = indexed(codes.keep(k)), queries.keep(k)[task.report]
+        hits, some = search_of(index)(kept, HITS), kept[:200]
+        exact = index.search(some, HITS, backend="numpy").rows
+        alone = one_by_one(index, kept[:2000])
+        label = f"nsae, {name} codes, k={k}"
+        about = {
+            "k": k,
+            "precision@1": task.precision(hits),
+            "recall": float((exact == hits[: len(some)]).mean()),
+            "bytes": bytes_of(index)[0] / len(codes),
+            "p50_ms": float(np.median(alone)),
+            "p99_ms": float(np.percentile(alone, 99)),
+        }
+        racing[label] = Contestant(search_of(index), kept, **about)
+        racing[f"{label}, 2 threads"] = Contestant(search_of(index, 2), kept, k=k)
+        for peer, make in OVER_CODES.items() if name == "image" else ():
+            if installed(peer):
+                say(f"{peer}, k={k}")
+                racing[f"{peer}, the same codes, k={k}"] = Contestant(make(index.codes), kept)
+    return racing
+
+
+def fewest(task: Fashion, codes: Codes, queries: Codes) -> int:
+    """Return the smallest k that is enough, as every larger one is; the largest if none is."""
+    found = KS[-1]
+    for k in reversed(KS):
+        if not task.enough(search_of(indexed(codes.keep(k)))(queries.keep(k)[task.choose], HITS)):
+            break
+        found = k
+    return found
+
+
+def pixels_in_the_race(task: Fashion) -> Racing:
+    """Return the peers that search pixels."""
+    racing: Racing = {}
+    Q, true = task.Q[task.report], task.true[task.report]
+    for peer, make in OVER_PIXELS.items():
+        if installed(peer):
+            about = {"precision@1": task.precision(true), "recall": 1.0}
+            racing[f"{peer}, pixels"] = Contestant(make(task.X), Q, **about)
+    for peer in peers.APPROXIMATE:
+        if not installed(peer):
+            continue
+        say(f"{peer}: building")
+        chosen_on = task.Q[task.choose], task.true[task.choose]
+        for least, search, setting, built in peers.tuned(peer, task.X, *chosen_on, RECALLS):
+            rows = search(Q, HITS)
+            about = {
+                "precision@1": task.precision(rows),
+                "recall": peers.recall(rows, true),
+                "settings": setting,
+                "build_s": built,
+            }
+            racing[f"{peer}, pixels, recall {least}"] = Contestant(search, Q, **about)
+    return racing
+
+
+# ---- more codes, and fuller ones
+
+
 def million(images: Images, options: argparse.Namespace) -> dict[str, Any]:
-    """A million codes of k = 32: one query at a time, size, build, opening."""
+    """Search a million codes of k = 32: in a batch, one query at a time; size, build, opening."""
     n = 50_000 if options.quick else 1_000_000
     peers.one_thread()
     result: dict[str, Any] = {}
@@ -230,12 +223,9 @@ def million(images: Images, options: argparse.Namespace) -> dict[str, Any]:
             "nsae": Contestant(search_of(index), queries),
             "nsae, 2 threads": Contestant(search_of(index, 2), queries),
         }
-        for peer, make in {
-            "SciPy, sparse product": peers.scipy_codes,
-            "sparse_dot_topn": peers.sparse_dot_topn_codes,
-        }.items():
+        for peer in ("SciPy, sparse product", "sparse_dot_topn"):
             if installed(peer):
-                contestants[peer] = Contestant(make(codes), queries)
+                contestants[peer] = Contestant(OVER_CODES[peer](codes), queries)
         race(contestants, max(3, options.rounds // 2))
         result[name] = {
             "p50_ms": float(np.median(alone)),
@@ -252,7 +242,7 @@ def million(images: Images, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def scaling(images: Images, options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds of a query alone, by the number of codes; sizes take turns."""
+    """Time a query alone among more and more codes; sizes take turns."""
     sizes = (10_000, 50_000) if options.quick else (10_000, 30_000, 100_000, 300_000, 1_000_000)
     peers.one_thread()
     result = {}
@@ -276,7 +266,7 @@ def scaling(images: Images, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def crossover(images: Images, options: argparse.Namespace) -> dict[str, Any]:
-    """Codes of more and more active units: inverted lists beside the dense product."""
+    """Search codes of more and more active units, by inverted lists and by a dense product."""
     peers.one_thread()
     database = images.database[:DENSE]
     coder = Coder("image", database, options.codes, options.quick, most=512)
@@ -297,7 +287,7 @@ def crossover(images: Images, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def exact(images: Images, options: argparse.Namespace) -> dict[str, Any]:
-    """The share of hits and distances that are the definition's, by metric, with ties and odd codes."""
+    """Compare hits and distances with the definition's, by metric, with ties and odd codes."""
     coder = Coder("pixel", images.database, options.codes, options.quick)
     codes = coder.codes("database", lambda: iter([images.database])).keep(8)
     queries = coder.codes("queries", lambda: iter([images.queries])).keep(8)
@@ -329,41 +319,17 @@ PARTS = {
 
 
 def large(name: str, n: int, images: Images, options: argparse.Namespace) -> tuple[Codes, Codes]:
-    """n codes of k = 32 of variants of the training images, and those of test images as queries."""
+    """Return n codes of k = 32 of variants of the training images, and those of test images as queries."""
     coder = Coder(name, images.database, options.codes, options.quick)
     codes = coder.codes("million", lambda: variants(images.database, n))
     queries = coder.codes("queries", lambda: iter([images.queries]))
     return codes.keep(K), queries.keep(K)
 
 
-def installed(peer: str) -> bool:
-    packages = {"FAISS flat": "faiss", "scikit-learn": "sklearn", "SciPy, sparse product": "scipy"}
-    package = packages.get(peer, peer)
-    if peer.startswith("NumPy") or importlib.util.find_spec(package) is not None:
-        return True
-    say(f"{package} is not installed: left out")
-    return False
-
-
-def summary(contestant: Contestant) -> dict[str, Any]:
-    return {"qps": float(np.median(contestant.rates)), **contestant.about}
-
-
-def print_race(title: str, contestants: dict[str, Contestant]) -> None:
-    print(f"\n{title}; queries/s in a batch, one thread unless said, median (range) of the rounds")
-    for label, contestant in contestants.items():
-        rates, about = contestant.rates, contestant.about
-        shown = [f"{key} {about[key]:.4g}" for key in about if key != "settings"]
-        shown += [about["settings"]] if "settings" in about else []
-        print(
-            f"  {label:52s} {np.median(rates):9.1f} ({min(rates):.0f} to {max(rates):.0f})  "
-            + ", ".join(shown)
-        )
-
-
 def main(argv: list[str] | None = None) -> int:
+    """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="fewer images and rounds: to see that it runs")
     parser.add_argument("--only", choices=list(PARTS), help="this part alone")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (7)")
@@ -373,8 +339,7 @@ def main(argv: list[str] | None = None) -> int:
         args.rounds = min(args.rounds, 2)
     images = fashion(args.quick)
     result = {name: PARTS[name](images, args) for name in ([args.only] if args.only else PARTS)}
-    if args.json:
-        print(json.dumps(result))
+    results.finish(args, "search_speed", result, peers=PEERS, threads=1)
     return 0
 
 

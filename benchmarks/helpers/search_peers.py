@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from nsae import Codes
 Search = Callable[..., np.ndarray]  # (queries, k[, setting]) -> rows (q, k)
 PRODUCTS = 1 << 22  # of queries and rows that are held at a time: 16 MB
 
-BUILDS = {"hnswlib": [{"M": 16}, {"M": 32}], "pynndescent": [{"n_neighbors": 15}, {"n_neighbors": 30}]}
+BUILDS = {
+    "hnswlib": [{"M": 8}, {"M": 16}, {"M": 32}],
+    "pynndescent": [{"n_neighbors": 15}, {"n_neighbors": 30}],
+}
 SETTINGS = {
     "hnswlib": [10, 12, 15, 20, 25, 30, 40, 60, 80, 120, 180, 260],  # ef
     "pynndescent": [0.0, 0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4],  # epsilon
@@ -63,9 +67,23 @@ def numpy_codes(codes: Codes) -> Search:
 
 
 def scipy_codes(codes: Codes) -> Search:
-    """SciPy's product of sparse matrices, and a partition."""
+    """SciPy's product of sparse matrices, and for each query a partition of what is stored of its row."""
     Zt = csr(codes).T.tocsr()  # (h, n): by unit, as inverted lists are
-    return lambda Q, k: by_products(lambda some: (some @ Zt).toarray(), csr(Q), k, Zt.shape[1])
+
+    def search(queries: Codes, k: int) -> np.ndarray:
+        rows = np.full((len(queries), k), -1, np.int64)  # (q, k)
+        block = max(1, PRODUCTS // Zt.shape[1])
+        Q = csr(queries)
+        for start in range(0, len(queries), block):
+            S = Q[start : start + block] @ Zt  # (b, n), sparse
+            for i, (lo, hi) in enumerate(pairwise(S.indptr), start):
+                products, found = S.data[lo:hi], S.indices[lo:hi]
+                best = np.argpartition(products, -k)[-k:] if len(products) > k else np.arange(len(products))
+                best = best[np.argsort(-products[best])]
+                rows[i, : len(best)] = found[best]
+        return rows
+
+    return search
 
 
 def sparse_dot_topn_codes(codes: Codes) -> Search:
@@ -136,9 +154,9 @@ APPROXIMATE = {"hnswlib": hnswlib, "pynndescent": pynndescent}
 def tuned(
     name: str, X: np.ndarray, Q: np.ndarray, true: np.ndarray, recalls: tuple[float, ...]
 ) -> Iterator[tuple[float, Search, str, float]]:
-    """For each recall: the fastest way to reach it for queries Q whose true hits are known.
+    """Find for each recall the fastest way to reach it for queries Q whose true hits are known.
 
-    Yields (recall, search, what was chosen, seconds that the build took); a recall that no setting reaches
+    Yield (recall, search, what was chosen, seconds that the build took).  A recall that no setting reaches
     is left out.
     """
     k, best = true.shape[1], {}

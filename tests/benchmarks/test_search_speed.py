@@ -1,5 +1,6 @@
 """The search benchmark: its peers find what they should, and its own checks hold on small codes."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -77,11 +78,33 @@ def test_exact_compares_all_metrics(speed, rng, capsys):
 
 
 def test_a_slow_contestant_gets_fewer_queries(speed, codes, monkeypatch):
-    monkeypatch.setattr(speed, "BATCH", 64)
+    race = sys.modules[speed.Contestant.__module__]
+    monkeypatch.setattr(race, "BATCH", 64)
     clock = iter(np.arange(0, 100, 4.0))  # each look at it is 4 s later
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(race.time, "perf_counter", lambda: next(clock))
     slow = speed.Contestant(lambda Q, k: None, codes)
     slow.shorten()
     assert len(slow.queries) == 64
     slow.turn()
     assert slow.rates == [16.0]
+
+
+def test_k_is_enough_only_if_every_larger_one_is(speed, rng, monkeypatch):
+    queries = speed.Codes.from_dense(np.ones((8, 70), np.float32))
+    enough = {4: True, 6: False, 8: True, 12: True}
+    monkeypatch.setattr(speed, "indexed", lambda codes: codes)
+    monkeypatch.setattr(speed, "search_of", lambda codes: lambda Q, k: int(codes.counts[0]))
+    task = SimpleNamespace(enough=lambda k: enough.get(k, True), choose=slice(4))
+    assert speed.fewest(task, queries, queries) == 8
+    enough[64] = False
+    assert speed.fewest(task, queries, queries) == 64
+
+
+def test_enough_is_more_than_an_accident(speed):
+    q = 400
+    true = np.zeros((q, 10), np.int64)
+    of = speed.Fashion(None, np.array([0, 1]), None, np.zeros(q, int), true, slice(0, q), slice(q, None))
+    rows = true.copy()
+    assert of.enough(rows)
+    rows[: int(0.015 * q)] = 1  # exactly as many right as are asked for: no margin
+    assert not of.enough(rows)
