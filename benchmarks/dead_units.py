@@ -1,6 +1,6 @@
 """Dead units: how many a k-sparse autoencoder ends up with, and what each remedy does about them.
 
-    python benchmarks/dead_units.py [--json] [--quick] [--data fashion_mnist|mnist|glyphs] [--epochs N] [--seeds N]
+    python benchmarks/dead_units.py [--data NAME] [--only NAME] [--epochs N] [--seeds N] [--quick] [--json] [--save]
 
 Each row is one training from the same seed, alike but for the remedy.  A unit counts as dead if no training
 image activates it in the model as it ends.
@@ -9,12 +9,12 @@ image activates it in the model as it ends.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
 
 import numpy as np
+from helpers import results
 
 from nsae import SparseAutoencoder, datasets
 
@@ -30,7 +30,7 @@ REMEDIES = {
 
 
 def load(name: str) -> np.ndarray:
-    """(n, 784) float32 in [0, 1]."""
+    """Return (n, 784) float32 in [0, 1]."""
     if name == "glyphs":
         images = datasets.glyphs(10_000, random_state=0)[0]
     else:
@@ -40,7 +40,7 @@ def load(name: str) -> np.ndarray:
 
 
 def run(X: np.ndarray, h: int, k: int, options: dict, epochs: int, seed: int) -> dict[str, float]:
-    """Train once: the share of units that are dead at the end, explained variance, seconds."""
+    """Train once.  Return the fraction of units that are dead at the end, explained variance, and seconds."""
     options = {**options, **({"k_start": options["k_start"] * k} if "k_start" in options else {})}
     started = time.perf_counter()
     model = SparseAutoencoder(h, k=k, epochs=epochs, random_state=seed, **options).fit(X)
@@ -50,8 +50,9 @@ def run(X: np.ndarray, h: int, k: int, options: dict, epochs: int, seed: int) ->
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Train with each remedy, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument(
         "--quick", action="store_true", help="glyphs, 300 units, 3 epochs: to see that it runs"
     )
@@ -75,8 +76,8 @@ def main(argv: list[str] | None = None) -> int:
             table.setdefault(f"h{h}_k{k}", {})[remedy] = row
             figures = f"{row['dead']:8.1%}{row['explained_variance']:12.4f}{row['seconds']:9.0f}"
             print(f"{h:6}{k:4}  {remedy:32}{figures}", flush=True)
-    if args.json:
-        print(json.dumps({"data": data, "epochs": epochs, **table}))
+    figures = {"data": data, "epochs": epochs, **table}
+    results.finish(args, "dead_units", figures, seeds=range(args.seeds))
     return 0
 
 

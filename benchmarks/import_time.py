@@ -6,14 +6,13 @@ in turn.  With Python's own start taken off both, the ratio is printed as well: 
 The first fit of a process loads compiled loops from Numba's cache or, if that is empty, compiles them.  Its
 extra time over a second, equal fit in the same process is what a user waits for once.
 
-    python benchmarks/import_time.py [--json] [--quick] [--rounds N]
+    python benchmarks/import_time.py [--rounds N] [--quick] [--json] [--save]
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import platform
 import statistics
@@ -21,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from helpers import results
 
 TIMED = {"python": "pass", "numpy": "import numpy", "nsae": "import nsae"}
 TWO_FITS = """
@@ -38,7 +39,7 @@ print(seconds[0] - seconds[1])
 
 
 def start(code: str, **environment: str) -> tuple[float, str]:
-    """Wall seconds of a fresh interpreter that runs ``code``, and what it printed."""
+    """Return the wall seconds of a fresh interpreter that runs ``code``, and what it printed."""
     # where byte code is not written, Python would compile ours at each start, and a wheel's never
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
@@ -53,13 +54,14 @@ def start(code: str, **environment: str) -> tuple[float, str]:
 
 
 def first_fit_extra(cache: str, backend: str = "numba") -> float:
-    """Seconds that the first fit of a process takes beyond the second, with Numba's cache in that folder."""
+    """Return the seconds that the first fit of a process takes beyond the second, with Numba's cache there."""
     return float(start(TWO_FITS.format(backend=backend), NUMBA_CACHE_DIR=cache)[1])
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Time imports and first fits, and print both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs")
     parser.add_argument("--rounds", type=int, help="rounds of imports (21)")
     args = parser.parse_args(argv)
@@ -107,8 +109,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"  first fit − second, compiled loops, cache full   {result['first_fit_warm_s']:6.2f} s")
     print(f"  first fit − second, compiled loops, cache empty  {result['first_fit_cold_s']:6.2f} s")
     print(f"  the same of so small a fit as it comes, in NumPy {result['first_small_fit_s']:6.2f} s")
-    if args.json:
-        print(json.dumps(result))
+    results.finish(args, "import_time", result)
     return 0
 
 

@@ -11,7 +11,7 @@ or what it was about to: every row, not some of each.  A library is saved on the
 be right for the content that the library says it is of, none older than what was finished, and the next update
 must make it equal to one made afresh.  ``cut`` counts the kills that left files of an unfinished save behind.
 
-    python benchmarks/kill_test.py [--kills N] [--json] [--quick]
+    python benchmarks/kill_test.py [--kills N] [--quick] [--json] [--save]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from helpers import results
 
 from nsae import CodeIndex, Codes, ModelFormatError
 from nsae.retrieval.on_disk.index_folder import index_file
@@ -240,7 +241,7 @@ def run(kind: str, kills: int, rng: random.Random) -> dict[str, object]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="of each kind (%(default)s)")
-    parser.add_argument("--json", action="store_true")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="5 kills of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", help=argparse.SUPPRESS)
@@ -251,9 +252,8 @@ def main(argv: list[str] | None = None) -> int:
     kills = 5 if args.quick else args.kills
     rng = random.Random(args.seed)
     figures = {kind: run(kind, kills, rng) for kind in ("new", "replace", "update")}
-    if args.json:
-        print(json.dumps(figures))
-    else:
+    results.finish(args, "kill_test", figures, peers=["pillow"], seeds=[args.seed])
+    if not args.json:
         print(f"{'':8} {'kills':>6} {'old':>6} {'new':>6} {'broken':>6} {'cut':>6}")
         for kind, row in figures.items():
             print(

@@ -1,6 +1,6 @@
 """What a folder of photos costs: decoding and encoding it, finding out that nothing is new, taking in one photo.
 
-    python benchmarks/library_speed.py [--photos FOLDER] [--rounds N] [--quick] [--json]
+    python benchmarks/library_speed.py [--photos FOLDER] [--rounds N] [--quick] [--json] [--save]
 
 Photos are Corel-1K's, unpacked into a temporary folder, or copies of those in a folder of yours.  Also: do the
 shares of explain() add up to the similarity?
@@ -9,7 +9,6 @@ shares of explain() add up to the similarity?
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from helpers import results
 from helpers.ranking import say
 
 from nsae import CodeIndex, Codes, ImageEncoder
@@ -130,8 +130,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="60 photos: to see that it runs")
     parser.add_argument("--photos", metavar="FOLDER", help="copies of these instead of Corel-1K")
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many (5)")
@@ -147,8 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     print("Shares of explain(), added up, less the similarity; largest of random pairs")
     for metric, error in result["explain_error"].items():
         print(f"  {metric:10} {error:.1e}")
-    if options.json:
-        print(json.dumps(result))
+    results.finish(options, "library_speed", result, peers=["pillow"])
     return 0
 
 

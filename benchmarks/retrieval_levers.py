@@ -1,6 +1,6 @@
 """What each lever of ImageEncoder and of the search does to the ranking: one change at a time.
 
-    python benchmarks/retrieval_levers.py [--data NAME] [--only NAME] [--seeds N] [--quick] [--json]
+    python benchmarks/retrieval_levers.py [--data NAME] [--only NAME] [--seeds N] [--quick] [--json] [--save]
 
 Nothing here sees the queries that retrieval_quality.py reports: images come from its databases, some as
 queries and others as a small database.  (Of Corel-1K, photos with even numbers, each against the others.)
@@ -11,12 +11,12 @@ seeds' are, largest less smallest: what is below that is nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from helpers import results
 from helpers.ranking import CRITERION, Problem, held_out, load, measures, quality, say
 from helpers.retrieval_variants import second_layer, third_layer, variants
 
@@ -216,7 +216,7 @@ def print_table(name: str, table: dict[str, dict[str, float]]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
     parser.add_argument("--data", choices=SETS, help="one set only")
     parser.add_argument("--only", default="", help="levers with this in their name, or 'variants'")
@@ -231,8 +231,7 @@ def main(argv: list[str] | None = None) -> int:
             continue
         result[name] = over_seeds(runs)
         print_table(name, result[name])
-    if args.json:
-        print(json.dumps(result))
+    results.finish(args, "retrieval_levers", result, seeds=range(args.seeds))
     return 0
 
 

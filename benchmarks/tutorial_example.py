@@ -1,24 +1,31 @@
 """The autoencoder tutorial's own example in nsae, PyTorch and Keras: the same losses, and the time it takes.
 
-1000 random 0/1 vectors of 100 features; a net 100 → 50 → 100 with ReLU, sigmoid and cross-entropy; Adam;
-100 epochs of batches of 32, the last of each epoch being of 8: 3200 steps.  All three start from the
-same weights and see the same batches, so their losses must agree step by step: nsae's gradients are
-written by hand, theirs are found by automatic differentiation.
+    python benchmarks/tutorial_example.py [--rounds N] [--threads N] [--quick] [--json] [--save]
 
-Two times are taken: of a fit alone, and of a whole process that imports, builds, trains and ends.
+The data are 1000 random 0/1 vectors of 100 features; the net is 100 → 50 → 100 with ReLU, sigmoid and
+cross-entropy; Adam trains it for 100 epochs in batches of 32, the last of each epoch being of 8: 3200 steps.
 
-    python benchmarks/tutorial_example.py [--json] [--quick] [--rounds N] [--threads N]
+**The gradients by hand are right.**  All three start from the same weights and see the same batches, so their
+losses must agree at each step: nsae's gradients are written by hand, theirs are found by automatic
+differentiation.  The script fails (exit status 1) if the relative difference anywhere exceeds 1e-9 in float64 or
+1e-3 in float32.  Keras needs one conversion, of Adam's ε, which nsae/equations/README.md derives under "Adam".
+The row "naive" shows how far the curves part without it.  Another row shows what it costs that Keras rounds β₁
+and β₂ to float32 even when it trains in float64.  Read helpers/tutorial_losses.py.
 
-Read ``nsae_losses``, ``torch_losses`` and ``keras_losses`` side by side.  The rest is timing; what is
-timed is in tutorial_fits.py.
+**What a fit costs** at this size, where most of the time goes into starting operations and little into
+arithmetic.  For each framework the script tries several settings (helpers/tutorial_fits.py), takes the fastest,
+and names it.  Each runs in a process of its own with the same number of threads, in turn; imports and compilation
+are not counted.  This says nothing about large nets.
+
+**What a whole process costs**: the wall time of a fresh Python process that imports the framework, makes the data,
+builds the model, trains all epochs and exits.  Every setting runs twice, the second time with full caches (byte
+code, Numba's, ``torch.compile``'s; Keras keeps none), and each framework takes part with its fastest.  One more
+row is nsae with its defaults and no compiled loops at hand, as on the day it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
-import multiprocessing
 import os
 import platform
 import statistics
@@ -26,161 +33,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import tutorial_fits
-from helpers.tutorial_fits import (
-    EPS,
-    FITS,
-    LR,
-    SETTINGS,
-    B,
-    D,
-    Fit,
-    H,
-    N,
-    import_keras,
-    keras_model,
-    random_bits,
-)
+from helpers import results, timing, tutorial_fits
+from helpers.timing import installed, say, set_threads
+from helpers.tutorial_fits import FITS, SETTINGS, B, Fit, N
+from helpers.tutorial_losses import Problem, keras_eps, keras_losses, make_problem, nsae_losses, torch_losses
 
-from nsae.equations.activations import ReLU
-from nsae.equations.autoencoder import Autoencoder
-from nsae.equations.layers import Dense
-from nsae.equations.optimizers import Adam
-
-BETA1, BETA2 = 0.9, 0.999  # everybody's defaults
 BOUNDS = {"float64": 1e-9, "float32": 1e-3}  # largest relative difference of two losses of the same step
-INSTALL = {
-    "torch": "the CPU build of PyTorch (its install page has the command for each system)",
-    "keras": "pip install tensorflow-cpu",
-}
-THREADS = (  # of NumPy's and PyTorch's matrix products, and of TensorFlow within and between operations
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
-)
-NAMES = {"nsae": "nsae", "torch": "PyTorch", "keras": "Keras"}
-NAMES |= {"nsae_warm": "nsae", "nsae_cold": "nsae, caches empty"}
-
-
-class Problem(NamedTuple):
-    """What all three start from."""
-
-    X: np.ndarray  # (N, d) of 0 and 1
-    W: np.ndarray  # (h, d)
-    b: np.ndarray  # (h,)
-    V: np.ndarray  # (d, h)
-    c: np.ndarray  # (d,)
-    batches: list[np.ndarray]  # rows of X for each step: (32,), and (8,) at the end of an epoch
-
-    def astype(self, dtype: str) -> Problem:
-        return Problem(*(array.astype(dtype) for array in self[:5]), self.batches)
-
-
-def make_problem(epochs: int) -> Problem:
-    """Data, weights (Glorot's, biases zero) and a new order of samples for each epoch, all from seed 0."""
-    rng = np.random.default_rng(0)
-    X = random_bits(rng)  # (N, d)
-    encoder, decoder = Dense.random(D, H, rng, "float64"), Dense.random(H, D, rng, "float64")
-    orders = [rng.permutation(N) for _ in range(epochs)]  # (N,) each
-    batches = [order[start : start + B] for order in orders for start in range(0, N, B)]
-    return Problem(X, encoder.W, encoder.b, decoder.W, decoder.b, batches)
-
-
-# ---- the same thing three times: the loss before each step
-
-
-def nsae_losses(problem: Problem, dtype: str, eps: Callable[[int], float] = lambda t: EPS) -> np.ndarray:
-    """nsae: forward, loss and backward in ``loss_and_grads``.  ``eps(t)`` is Adam's ε at step t."""
-    X, W, b, V, c, batches = problem.astype(dtype)
-    model = Autoencoder(Dense(W, b), Dense(V, c), ReLU(), output="sigmoid", loss="cross_entropy")
-    optimizer = Adam(LR, BETA1, BETA2)
-    losses = []
-    for t, rows in enumerate(batches, start=1):
-        loss, grads = model.loss_and_grads(X[rows])  # X[rows]: (B, d)
-        optimizer.eps = eps(t)
-        optimizer.step(model.params, grads)
-        losses.append(loss)
-    return np.array(losses)  # (steps,)
-
-
-def torch_losses(problem: Problem, dtype: str) -> np.ndarray:
-    """PyTorch: its Adam is the paper's, and so nsae's."""
-    import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
-
-    X, W, b, V, c = map(torch.tensor, problem.astype(dtype)[:5])  # copies, shaped as ours
-    model = torch.nn.Sequential(torch.nn.Linear(D, H), torch.nn.ReLU(), torch.nn.Linear(H, D))
-    model.load_state_dict({"0.weight": W, "0.bias": b, "2.weight": V, "2.bias": c}, assign=True)
-    optimizer = torch.optim.Adam(model.parameters(), LR, (BETA1, BETA2), EPS)
-    losses = []
-    for rows in problem.batches:
-        batch = X[rows]  # (B, d)
-        loss = cross_entropy(model(batch), batch, reduction="sum") / len(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return np.array(losses)  # (steps,)
-
-
-def keras_losses(problem: Problem, dtype: str, *, exact_betas: bool = True) -> np.ndarray:
-    """Keras, as the tutorial has it.  Its loss is a mean over features: times d, it is ours.
-
-    ``train_on_batch`` resets the running mean first and returns the loss before the step.  Keras takes
-    the cross-entropy from the sigmoid's logits here, as we do, and so clips nothing at 10⁻⁷ (it would
-    if the probabilities had been made by anything but its own sigmoid).
-
-    Keras's Adam turns β₁ and β₂ into float32 on the way to βᵗ, in float64 training as well: 1 − β₂ is
-    then off by 1.3·10⁻⁵ of itself.  NumPy scalars keep their precision, hence ``exact_betas``; the
-    result with plain numbers is shown beside it.  In float32 there is nothing to keep.
-    """
-    keras = import_keras()
-    X, W, b, V, c, batches = problem.astype(dtype)
-    real = np.float64 if exact_betas and dtype == "float64" else float
-    usual = keras.config.floatx()
-    keras.config.set_floatx(dtype)
-    try:
-        model = keras_model(keras)
-        adam = keras.optimizers.Adam(LR, real(BETA1), real(BETA2), EPS)
-        model.compile(optimizer=adam, loss="binary_crossentropy")
-        model.set_weights([W.T, b, V.T, c])  # a Keras kernel is (in, out)
-        losses = [model.train_on_batch(X[rows], X[rows]) for rows in batches]  # X[rows]: (B, d)
-    finally:
-        keras.config.set_floatx(usual)
-    return D * np.array(losses, float)  # (steps,)
-
-
-def keras_eps(t: int) -> float:
-    """The ε of Eq. (19) with which our step t is Keras's: d from its mean over features, the root from
-    the place of its bias correction.  equations/README.md, Adam, derives both."""
-    return D * EPS / np.sqrt(1 - BETA2**t)
+NAMES = {**timing.NAMES, "nsae_warm": "nsae", "nsae_cold": "nsae, caches empty"}
 
 
 # ---- time: a fit, by the name of the setting
 
 
-class Worker:
-    """A process for one framework, alive to the end.
-
-    PyTorch, TensorFlow and NumPy each bring a thread pool (and their own OpenMP), and in one process
-    they disturb each other.  Here each is alone, and all idle but the one at work.
-    """
+class Worker(timing.Worker):
+    """A framework in a process of its own, which fits in its fastest setting."""
 
     fits: dict[str, Fit]  # in the worker's process alone: a compiled model cannot be sent
 
-    def __init__(self, name: str):
-        context = multiprocessing.get_context("spawn")  # fork would copy a half-started thread pool
-        self.name = name
-        self.pool = ProcessPoolExecutor(1, mp_context=context)
-
-    def call(self, function: Callable, *args: object, **options: object):
-        return self.pool.submit(function, *args, **options).result()
-
     def seconds(self, epochs: int) -> float:
+        """Return the seconds of a fit."""
         return self.call(timed_fit, self.setting, epochs)
 
     def choose(self, epochs: int) -> None:
@@ -201,11 +75,13 @@ class Worker:
 
 
 def make_fits(name: str) -> list[str]:
+    """Make a framework's fits in its worker, and return the names of its settings."""
     Worker.fits = {setting: FITS[name](**options) for setting, options in SETTINGS[name].items()}
     return list(Worker.fits)
 
 
 def timed_fit(setting: str, epochs: int) -> float:
+    """Return the seconds of a fit, in a worker."""
     started = time.perf_counter()
     Worker.fits[setting](epochs)
     return time.perf_counter() - started
@@ -217,7 +93,14 @@ def timed_fit(setting: str, epochs: int) -> float:
 class Process:
     """A fresh Python that imports one framework, makes data and model, trains for some epochs and ends.
 
-    What it compiles is kept in the folder ``caches`` for the next one; if ``cold``, it finds nothing of it.
+    Parameters
+    ----------
+    name
+        Of the framework.
+    caches
+        The folder where what it compiles is kept for the next one.
+    cold
+        Whether it finds nothing of that.
     """
 
     def __init__(self, name: str, caches: str, cold: bool = False):
@@ -225,6 +108,7 @@ class Process:
         self.setting = next(iter(SETTINGS[name]))
 
     def seconds(self, epochs: int) -> float:
+        """Return the seconds from its start to its exit."""
         with tempfile.TemporaryDirectory() as empty:
             caches = empty if self.cold else self.caches
             environment = {
@@ -262,17 +146,18 @@ class Process:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Compare the losses, time the fits and the processes, and print both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="5 epochs and 1 round, to see that it runs")
     parser.add_argument("--rounds", type=int, help="rounds of timing (7)")
     parser.add_argument("--threads", type=int, default=1, help="for every framework alike (1)")
     args = parser.parse_args(argv)
     epochs, rounds = (5, args.rounds or 1) if args.quick else (100, args.rounds or 7)
 
-    for variable in THREADS:  # read when a library starts, in the workers, which inherit this
-        os.environ[variable] = str(args.threads)
-    workers = {name: Worker(name) for name in ("nsae", *installed())}
+    set_threads(args.threads)
+    workers = {name: Worker(name) for name in ("nsae", *installed(["torch", "keras"]))}
+    blas = workers["nsae"].call(results.blas_info)
     differences = compare(make_problem(epochs), workers)
     fits = race_fits(workers, epochs, rounds)
     with tempfile.TemporaryDirectory() as caches:
@@ -290,32 +175,27 @@ def main(argv: list[str] | None = None) -> int:
     missed = [label for label, value, bound in differences.values() if bound and not value < bound]
     for label in missed:
         say(f"a bound is missed: {label}")
-    if args.json:
-        result = {key: value for key, (_, value, bound) in differences.items() if bound}
-        result["seconds"] = {name: statistics.median(times.all) for name, times in fits.items()}
-        result["process_seconds"] = {name: statistics.median(times.all) for name, times in wholes.items()}
-        print(json.dumps(result))
+    found = figures(differences, fits, wholes)
+    peers = ["torch", "keras", "tensorflow-cpu", "tensorflow"]
+    results.finish(args, "tutorial_example", found, peers=peers, threads=args.threads, blas=blas)
     return 1 if missed else 0
 
 
-def installed() -> list[str]:
-    """The peers that can be imported; a line about each other one."""
-    found = []
-    for peer, modules in (("torch", ["torch"]), ("keras", ["keras", "tensorflow"])):
-        if all(importlib.util.find_spec(module) for module in modules):
-            found.append(peer)
-        else:
-            say(f"{NAMES[peer]} is not installed and is left out. To compare with it: {INSTALL[peer]}")
-    return found
+class Difference(NamedTuple):
+    """The largest relative difference of two frameworks' losses, and its bound if it has one."""
+
+    label: str
+    value: float
+    bound: float | None
 
 
-def compare(problem: Problem, workers: dict[str, Worker]) -> dict[str, tuple[str, float, float | None]]:
-    """By key: a label, the largest relative difference of the losses, and its bound if it has one."""
-    rows = {}
+def compare(problem: Problem, workers: dict[str, Worker]) -> dict[str, Difference]:
+    """Return the differences between nsae's losses and those of each peer."""
+    rows: dict[str, Difference] = {}
 
     def row(key: str, label: str, ours: np.ndarray, theirs: np.ndarray, bound: float | None) -> None:
-        rows[key] = label, float(np.max(np.abs(ours - theirs) / np.abs(theirs))), bound
-        say(f"{label}: {rows[key][1]:.1e}")
+        rows[key] = Difference(label, float(np.max(np.abs(ours - theirs) / np.abs(theirs))), bound)
+        say(f"{label}: {rows[key].value:.1e}")
 
     for dtype, bound in BOUNDS.items():
         bits = dtype.replace("float", "f")
@@ -336,12 +216,37 @@ def compare(problem: Problem, workers: dict[str, Worker]) -> dict[str, tuple[str
 
 
 class Times(NamedTuple):
-    all: list[float]  # seconds of every round
+    """Seconds of every round, and the setting that was timed."""
+
+    all: list[float]
     setting: str
 
 
+def figures(
+    differences: dict[str, Difference], fits: dict[str, Times], wholes: dict[str, Times]
+) -> dict[str, Any]:
+    """Return what is printed as JSON; keys of a peer that is not installed are left out."""
+    found: dict[str, Any] = {key: row.value for key, row in differences.items() if row.bound}
+    found["losses"] = [
+        {"label": row.label.strip(), "difference": row.value, "bound": row.bound}
+        for row in differences.values()
+    ]
+    for key, times in (("fits", fits), ("processes", wholes)):
+        found[key] = {
+            name: {
+                "name": NAMES[name],
+                "median": statistics.median(seconds),
+                "low": min(seconds),
+                "high": max(seconds),
+                "setting": setting,
+            }
+            for name, (seconds, setting) in times.items()
+        }
+    return found
+
+
 def race_fits(workers: dict[str, Worker], epochs: int, rounds: int) -> dict[str, Times]:
-    """Times of a fit, by framework; the workers end here."""
+    """Return the times of a fit, by framework.  The workers end here."""
     for worker in workers.values():
         worker.choose(max(1, epochs // 10))
     times = race(workers, epochs, rounds)
@@ -351,16 +256,18 @@ def race_fits(workers: dict[str, Worker], epochs: int, rounds: int) -> dict[str,
 
 
 def race_processes(names: list[str], caches: str, epochs: int, rounds: int, runs: int) -> dict[str, Times]:
-    """Times of a whole process, by framework, and of nsae's first one after it was installed."""
+    """Return the times of a whole process, by framework, and of nsae's first one after it was installed."""
     processes = {"nsae_warm" if name == "nsae" else name: Process(name, caches) for name in names}
     for process in processes.values():
         process.choose(epochs, runs)
-    processes["nsae_cold"] = Process("nsae", caches, cold=True)  # as it comes: a first user chooses nothing
+    processes["nsae_cold"] = Process(
+        "nsae", caches, cold=True
+    )  # with its defaults: a first user chooses nothing
     return race(processes, epochs, rounds)
 
 
 def race(contestants: dict[str, Worker] | dict[str, Process], epochs: int, rounds: int) -> dict[str, Times]:
-    """In turn, so that whatever else the machine does falls on all alike."""
+    """Return the times of each.  All take turns, so that whatever else the machine does falls on all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for i in range(rounds):
         for name, contestant in contestants.items():
@@ -373,15 +280,11 @@ def race(contestants: dict[str, Worker] | dict[str, Process], epochs: int, round
 
 
 def print_times(found: dict[str, Times]) -> None:
-    """Medians, extremes, and ratios to the first one's median."""
+    """Print medians, extremes, and ratios to the first one's median."""
     first = statistics.median(next(iter(found.values())).all)
     for name, (times, setting) in found.items():
         median, spread = statistics.median(times), f"({min(times):.2f} to {max(times):.2f})"
         print(f"  {NAMES[name]:18} {median:6.2f} {spread:18} {median / first:5.1f} ×   {setting}")
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
