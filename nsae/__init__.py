@@ -14,6 +14,7 @@ from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, Not
 if TYPE_CHECKING:
     from nsae.equations.gradcheck import check_gradients, compare_gradients
     from nsae.images import ImageEncoder, ImageLibrary
+    from nsae.images.load_encoder import load_encoder
     from nsae.models.encoder import Encoder
     from nsae.models.sparse_autoencoder import SparseAutoencoder
     from nsae.retrieval import CodeIndex, Hits, evaluate
@@ -36,6 +37,7 @@ __all__ = [
     "check_gradients",
     "compare_gradients",
     "evaluate",
+    "load_encoder",
 ]
 
 _WHERE = {
@@ -48,6 +50,7 @@ _WHERE = {
     "check_gradients": "nsae.equations.gradcheck",
     "compare_gradients": "nsae.equations.gradcheck",
     "evaluate": "nsae.retrieval",
+    "load_encoder": "nsae.images.load_encoder",
 }
 
 

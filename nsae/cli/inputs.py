@@ -14,9 +14,8 @@ import numpy as np
 from nsae.cli.outputs import printable
 from nsae.codes import Codes
 from nsae.errors import ImageReadError
-from nsae.images import ImageEncoder
+from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.library.scan import Stamp, stamp_of
-from nsae.models.encoder import Encoder
 from nsae.system.progress import Progress
 
 DATASETS = ("glyphs", "mnist", "fashion-mnist")
@@ -46,11 +45,11 @@ def images_of(X: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
     return X.reshape((-1, side, side, 3) if preprocessing["color"] else (-1, side, side))
 
 
-def codes_of(encoder: Encoder | ImageEncoder, X: np.ndarray) -> Codes:
-    """The codes of the rows X (n, d); an ImageEncoder takes them as images."""
-    if isinstance(encoder, ImageEncoder):
-        return encoder.encode(images_of(X, encoder.preprocessing))
-    return encoder.encode(X)
+def codes_of(encoder: PhotoEncoder, X: np.ndarray) -> Codes:
+    """The codes of the rows X (n, d), which are images as the encoder takes them unless it is of numbers."""
+    if encoder.preprocessing is None:
+        return encoder.encode(X)
+    return encoder.encode_images(images_of(X, encoder.preprocessing))
 
 
 def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Source:

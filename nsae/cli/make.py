@@ -19,7 +19,7 @@ from nsae.errors import UsageError
 from nsae.images import ImageEncoder
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.library.scan import with_hashes
-from nsae.models.encoder import Encoder
+from nsae.images.load_encoder import load_encoder
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 
@@ -50,7 +50,7 @@ def train(args: Namespace) -> int:
 def encode(args: Namespace) -> int:
     """``nsae encode``: the codes of images or rows, with their ids, as an index folder without a model."""
     target = check_index(args.target, args.force)
-    encoder = Encoder.load(args.model)
+    encoder = load_encoder(args.model)
     source = read_source(args.data, encoder.preprocessing, args.strict)
     codes = codes_of(encoder, source.X)
     coded = CodeIndex(encoder.n_units)
@@ -72,7 +72,7 @@ def index(args: Namespace) -> int:
     target = check_index(args.target, args.force)
     trained: dict[str, Any] = {}
     if args.model:
-        encoder, content = Encoder.load(args.model), Path(args.model).read_bytes()
+        encoder, content = load_encoder(args.model), Path(args.model).read_bytes()
         source = read_source(args.data, encoder.preprocessing, args.strict)
     else:
         source = read_source(args.data, _wanted(args) if args.whole else _for_patches(args), args.strict)
@@ -102,7 +102,7 @@ def info(args: Namespace) -> int:
         figures = {"kind": "index", "metric": opened.index.metric, "root": opened.root}
         report(args.json, {**figures, **_summary(opened.index.codes)})
         return 0
-    header = Encoder.load(path).header
+    header = load_encoder(path).header
     history = {f"last {name}": values[-1] for name, values in header.pop("history", {}).items() if values}
     params = header.pop("params")
     report(args.json, {**header, **params, **history})

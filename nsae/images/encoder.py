@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import numbers
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -267,6 +267,37 @@ class ImageEncoder(Parameters):
         blocks = list(self._pooled_blocks(check_images(images), on_error))
         return np.concatenate(blocks) if blocks else np.empty((0, self._features.n_features), np.float32)
 
+    def encode_images(self, images: np.ndarray) -> Codes:
+        """Return the codes of ``images`` (n, side, side[, 3]) of the model's size, uint8 or floats in [0, 1]."""
+        return self.encode(images)
+
+    def unit_patterns(self, units: Sequence[int]) -> None:
+        """Return None: what ``units`` add to an image is lost in pooling; see :meth:`unit_regions`."""
+
+    def unit_regions(
+        self, image: np.ndarray, units: Sequence[int]
+    ) -> list[tuple[float, float, float, float]]:
+        """Return the square of an image that excites each unit most.
+
+        Parameters
+        ----------
+        image : (side, side) or (side, side, 3) array
+            Of the model's size, uint8 or floats in [0, 1].
+        units : sequence of int
+
+        Returns
+        -------
+        list of (left, top, right, bottom)
+            As fractions of the image's width and height.
+        """
+        from nsae.images.pictures.unit_regions import Regions
+
+        return Regions(self).strongest(image, list(units))
+
+    def encoder(self) -> ImageEncoder:
+        """Return the model as it stands, for use."""
+        return self
+
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Write the model to one ``.npz`` file, atomically.
 
@@ -309,7 +340,7 @@ class ImageEncoder(Parameters):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """Read a model that :meth:`save` wrote; ``nsae.Encoder.load`` does the same for such a file.
+        """Read a model that :meth:`save` wrote; ``nsae.load_encoder`` reads it for use alone.
 
         Raises
         ------

@@ -15,8 +15,8 @@ from __future__ import annotations
 import io
 import numbers
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +24,10 @@ from nsae.codes import Codes
 from nsae.equations.activations import Activation, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
-from nsae.models.model_file import KIND, kind_of, read_model
+from nsae.models.model_file import KIND, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
 from nsae.system.threads import Threads
 from nsae.validation import check_data, one_of
-
-if TYPE_CHECKING:
-    from nsae.images.encoder import ImageEncoder
 
 # Rows that are encoded at once, always: with fewer the product is slower, with more a single row is.
 BLOCK_ROWS = 128
@@ -158,8 +155,8 @@ class Encoder:
         self.n_units, self.n_features = encoder_layer.W.shape
 
     @classmethod
-    def load(cls, path: str | os.PathLike | io.BytesIO) -> Encoder | ImageEncoder:
-        """Read a file that ``SparseAutoencoder.save`` wrote.
+    def load(cls, path: str | os.PathLike | io.BytesIO) -> Encoder:
+        """Read a file that ``SparseAutoencoder.save`` wrote; ``nsae.load_encoder`` reads any encoder's.
 
         Parameters
         ----------
@@ -168,12 +165,14 @@ class Encoder:
         Raises
         ------
         ModelFormatError
-            The file is missing, truncated, foreign, or from a newer nsae.
+            The file is missing, truncated, foreign, or from a newer nsae, or holds an image encoder.
         """
-        if kind_of(path) == "image_encoder":
-            from nsae.images.encoder import ImageEncoder  # here: it is made of two of us
-
-            return ImageEncoder.load(path).set_params(backend="auto", n_threads=None)  # of this machine
+        kind = kind_of(path)
+        if kind is not None and kind.startswith("image_"):
+            raise ModelFormatError(
+                f"{path} holds an encoder of images. Read it with nsae.load_encoder(path), whose encode takes "
+                "images."
+            )
         header, arrays = read_model(path, KIND, ("W", "b", "V", "c"))
         try:
             params = header["params"]
@@ -205,6 +204,58 @@ class Encoder:
         X = check_data(X, owner="Encoder", n_features=self.n_features)
         return layer_codes(self.encoder_layer, self.g, X, backend=backend)
 
+    def encode_images(self, images: np.ndarray) -> Codes:
+        """Return the codes of images of the model's own size; ``encode_photos`` takes those of any size.
+
+        Parameters
+        ----------
+        images : (n, side, side) or (n, side, side, 3) array
+            As ``preprocessing`` says; uint8, or floats in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            The model was trained on rows of numbers, or the images are of another size.
+        """
+        shape = self._image_shape()
+        if shape is None:
+            raise ValueError("This encoder was trained on rows of numbers, not images: use encode(X).")
+        if images.shape[1:] != shape:
+            raise ValueError(
+                f"Images of shape {shape} were expected, one a row, and came as {images.shape}. Use "
+                "nsae.images.encode_photos(encoder, images), which resizes them."
+            )
+        as_bytes = (self.preprocessing or {}).get("dtype") == "uint8"
+        if as_bytes and images.dtype != np.uint8:
+            images = images * np.float32(255)
+        elif not as_bytes and images.dtype == np.uint8:
+            images = images / np.float32(255)
+        return self.encode(images.reshape(len(images), -1))
+
+    def unit_patterns(self, units: Sequence[int]) -> np.ndarray | None:
+        """Return what each of m ``units`` adds to a reconstruction, as images (m, side, side[, 3]).
+
+        None if the model was trained on rows of numbers.
+        """
+        shape = self._image_shape()
+        return None if shape is None else self.patterns()[list(units)].reshape(-1, *shape)
+
+    def unit_regions(self, image: np.ndarray, units: Sequence[int]) -> None:
+        """Return None: a unit of an encoder of whole images has no part of the ``image`` to itself.
+
+        An image pipeline returns the part that excites each of the ``units`` most.
+        """
+
+    def encoder(self) -> Encoder:
+        """Return this encoder itself, as an estimator returns what it has learned."""
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a model file, without an optimizer's state."""
+        header = {name: value for name, value in self.header.items() if name not in ("format", "version")}
+        arrays = {"W": self.encoder_layer.W, "b": self.encoder_layer.b}
+        return model_bytes(header, {**arrays, "V": self.decoder_layer.W, "c": self.decoder_layer.b})
+
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
         X = check_data(X, owner="Encoder", n_features=self.n_features)
@@ -233,3 +284,10 @@ class Encoder:
     def patterns(self) -> np.ndarray:
         """Return a copy of Vᵀ (h, d): row j is what unit j adds to a reconstruction."""
         return self.decoder_layer.W.T.copy()
+
+    def _image_shape(self) -> tuple[int, ...] | None:
+        """The shape of the images that were trained on; None for rows of numbers."""
+        if self.preprocessing is None:
+            return None
+        side = self.preprocessing["side"]
+        return (side, side, 3) if self.preprocessing["color"] else (side, side)

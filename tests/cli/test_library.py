@@ -49,7 +49,7 @@ def test_what_index_wrote_is_up_to_date(photos, index, capsys, monkeypatch):
     def refused(*_, **__):
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(module, "load_images", refused)
+    monkeypatch.setattr(module, "encode_photos", refused)
     assert update(photos, index, "--json") == 0
     said = capsys.readouterr()
     nothing = {"added": [], "changed": [], "moved": [], "missing": [], "failed": []}
@@ -116,15 +116,15 @@ def test_interrupted_keeps_what_is_finished(photos, index, monkeypatch, capsys):
     put(photos / "a.png", 30)
     put(photos / "b.png", 31)
     monkeypatch.setattr(module, "BATCH", 1)
-    load, calls = module.load_images, []
+    encode, calls = module.encode_photos, []
 
-    def interrupted(paths, **options):
+    def interrupted(encoder, paths, **options):
         calls.append(paths)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return load(paths, **options)
+        return encode(encoder, paths, **options)
 
-    monkeypatch.setattr(module, "load_images", interrupted)
+    monkeypatch.setattr(module, "encode_photos", interrupted)
     assert update(photos, index) == 130
     library = CodeIndex.load(index)
     assert "a.png" in library

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_images import SMALL, bars
 
-from nsae import Encoder, ModelFormatError, NotFittedError
+from nsae import Encoder, ModelFormatError, NotFittedError, load_encoder
 from nsae.images import ImageEncoder
 from nsae.images.encoder import OLD_NAMES
 from nsae.images.features.patch_features import PATCHES
@@ -173,7 +173,7 @@ def test_one_file_and_the_same_codes(fitted, tmp_path):
     images, _ = bars(40, seed=6)
     expected = fitted.encode(images)
     fitted.save(tmp_path / "model.npz")
-    for load in (ImageEncoder.load, Encoder.load):
+    for load in (ImageEncoder.load, load_encoder):
         again = load(tmp_path / "model.npz")
         assert same(again.encode(images), expected)
         assert again.get_params() == fitted.get_params()
@@ -209,8 +209,8 @@ def test_encode_with_numpy_alone(fitted, tmp_path):
         "import sys\n"
         "for name in 'numba PIL matplotlib tqdm scipy sklearn'.split(): sys.modules[name] = None\n"
         "import numpy as np\n"
-        "from nsae import Encoder\n"
-        "codes = Encoder.load('model.npz').encode(np.load('x.npy'))\n"
+        "from nsae import load_encoder\n"
+        "codes = load_encoder('model.npz').encode(np.load('x.npy'))\n"
         "np.save('u.npy', codes.units); np.save('v.npy', codes.values)\n"
     )
     path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
@@ -227,7 +227,7 @@ def test_a_file_cut_short(fitted, tmp_path, cut):
     path = tmp_path / "model.npz"
     fitted.save(path)
     path.write_bytes(path.read_bytes()[:cut])
-    for load in (ImageEncoder.load, Encoder.load):
+    for load in (ImageEncoder.load, load_encoder):
         with pytest.raises(ModelFormatError, match=r"model\.npz"):
             load(path)
 

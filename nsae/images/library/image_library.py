@@ -17,8 +17,8 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ImageReadError, ModelFormatError
-from nsae.images.encode_photos import encode_photos, encode_pixels
-from nsae.images.files import id_of, load_images
+from nsae.images.encode_photos import encode_photos
+from nsae.images.files import id_of
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.library.near_duplicates import connected_groups, near_pairs
 from nsae.images.library.scan import Changes, Stamp, UpdateReport, compare, content_hash
@@ -48,8 +48,7 @@ class ImageLibrary:
     metric : str
         Of the index.
     encoder_bytes : bytes, optional
-        The encoder's file, which ``save`` keeps beside the codes.  Needed for an ``Encoder`` alone, which
-        cannot write itself.
+        The encoder's file, which ``save`` keeps beside the codes; by default what ``encoder.to_bytes()`` is.
 
     Attributes
     ----------
@@ -80,9 +79,8 @@ class ImageLibrary:
         metric: str = "cosine",
         encoder_bytes: bytes | None = None,
     ):
-        if encoder_bytes is None and hasattr(encoder, "to_bytes"):
-            encoder_bytes = encoder.to_bytes()
-        encoder = encoder.encoder() if hasattr(encoder, "encoder") else encoder
+        encoder_bytes = encoder.to_bytes() if encoder_bytes is None else encoder_bytes
+        encoder = encoder.encoder()
         if encoder.preprocessing is None:
             raise ValueError(
                 "The encoder was trained on rows of numbers and does not say how photos become such rows. "
@@ -237,15 +235,8 @@ class ImageLibrary:
         def failed(error: ImageReadError) -> None:
             failures[Path(error.path).relative_to(self.root).as_posix()] = error.reason
 
-        how = self.encoder.preprocessing
-        images, kept = load_images(
-            [self.root / id for id in ids], side=how["side"], color=how["color"], on_error=failed
-        )
-        return (
-            encode_pixels(self.encoder, images),
-            [path.relative_to(self.root).as_posix() for path in kept],
-            failures,
-        )
+        codes = encode_photos(self.encoder, [self.root / id for id in ids], on_error=failed)
+        return codes, [id for id in ids if id not in failures], failures
 
     # ---- asking
 
@@ -359,14 +350,8 @@ class ImageLibrary:
         replaced whole or not at all.  Two processes must not update the same one at a time: it would stay
         readable, but one of the two would have worked in vain.
 
-        Raises FileExistsError if the folder exists and ``overwrite`` is False or it is no index, ValueError
-        if the encoder came without its file.
+        Raises FileExistsError if the folder exists and ``overwrite`` is False or it is no index.
         """
-        if self._encoder_bytes is None:
-            raise ValueError(
-                "This Encoder does not know its file, which belongs to the library. Make the library with the "
-                "ImageEncoder or SparseAutoencoder, or with encoder_bytes=Path(file).read_bytes()."
-            )
         with defer_interrupts():
             write_library_folder(
                 folder, self.index, self._encoder_bytes, self.root, self._files, overwrite=overwrite

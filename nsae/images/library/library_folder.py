@@ -7,16 +7,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nsae.errors import ModelFormatError
+from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.library.scan import Stamp, table_from_bytes, table_to_bytes
-from nsae.models.encoder import Encoder
+from nsae.images.load_encoder import load_encoder
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.on_disk.index_folder import index_file
-
-if TYPE_CHECKING:
-    from nsae.images.encoder import ImageEncoder
 
 MODEL_IN_INDEX = "model.npz"
 SOURCE_IN_INDEX = "source.json"
@@ -30,7 +27,7 @@ class LibraryFolder:
     Attributes
     ----------
     index : CodeIndex
-    encoder : Encoder, ImageEncoder or None
+    encoder : PhotoEncoder or None
         What made the codes.  None for codes without a model, from ``nsae encode``.
     root : Path or None
         The folder of the photos, without links.  None where the rows are of no files.
@@ -41,12 +38,12 @@ class LibraryFolder:
     """
 
     index: CodeIndex
-    encoder: Encoder | ImageEncoder | None = None
+    encoder: PhotoEncoder | None = None
     root: Path | None = None
     encoder_bytes: bytes = b""
     files: Mapping[str, Stamp] | None = None
 
-    def photo_encoder(self) -> Encoder | ImageEncoder:
+    def photo_encoder(self) -> PhotoEncoder:
         """Return the encoder; raise ValueError if there is none, or if it does not take photos."""
         if self.encoder is None:
             raise ValueError(
@@ -84,7 +81,7 @@ def read_library_folder(folder: str | os.PathLike, *, mmap: bool = False) -> Lib
         root = json.loads(index_file(folder, SOURCE_IN_INDEX).read_bytes())["root"]
     except (OSError, ValueError, KeyError) as error:
         raise ModelFormatError(f"{folder} has no readable {SOURCE_IN_INDEX}: {error}. Index again.") from None
-    encoder = Encoder.load(model)
+    encoder = load_encoder(model)
     if encoder.n_units != index.n_units:
         raise ModelFormatError(
             f"{folder} has codes of {index.n_units} units and an encoder of {encoder.n_units}. Index again."

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_images import SMALL, bars
 
-from nsae import Encoder
+from nsae import load_encoder
 from nsae.images import ImageEncoder
 from nsae.images.features.color_histogram import N_COLORS, beside, color_histogram
 
@@ -42,7 +42,7 @@ def test_an_encoder_with_colors_tells_red_from_blue_and_is_saved_with_them(tmp_p
     colors = F[:, -N_COLORS:]
     assert (colors[:60] @ colors[:60].T).min() > (colors[:60] @ colors[60:].T).max()
     encoder.save(tmp_path / "model.npz")
-    assert Encoder.load(tmp_path / "model.npz").pooled(images).tobytes() == F.tobytes()
+    assert load_encoder(tmp_path / "model.npz").pooled(images).tobytes() == F.tobytes()
 
 
 def test_colors_of_grey_images_are_refused():

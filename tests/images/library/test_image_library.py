@@ -9,7 +9,7 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from nsae import CodeIndex, Encoder, ImageEncoder, ModelFormatError, SparseAutoencoder
+from nsae import CodeIndex, Encoder, ImageEncoder, ModelFormatError, SparseAutoencoder, load_encoder
 from nsae.errors import ImageReadError
 from nsae.images import ImageLibrary, load_image
 from nsae.images.library import image_library as module
@@ -68,13 +68,13 @@ def library(encoder, root):
 def encoded(monkeypatch):
     """The names of the files that were decoded to be encoded."""
     names = []
-    load = module.load_images
+    encode = module.encode_photos
 
-    def loaded(paths, **options):
+    def watched(encoder, paths, **options):
         names.extend(path.name for path in paths)
-        return load(paths, **options)
+        return encode(encoder, paths, **options)
 
-    monkeypatch.setattr(module, "load_images", loaded)
+    monkeypatch.setattr(module, "encode_photos", watched)
     return names
 
 
@@ -104,7 +104,7 @@ def test_nothing_changed_reads_no_file(library, monkeypatch):
     def refused(*_, **__):
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(module, "load_images", refused)
+    monkeypatch.setattr(module, "encode_photos", refused)
     monkeypatch.setattr("nsae.images.library.scan.content_hash", refused)
     report = library.update()
     assert report == UpdateReport()
@@ -309,7 +309,7 @@ def test_save_and_open(library, root, tmp_path):
     assert ImageLibrary.open(folder).index.ids == again.index.ids
     assert (folder / "manifest.json").stat().st_ino != before
     CodeIndex.verify(folder)
-    assert isinstance(Encoder.load(folder / "model.npz"), ImageEncoder)
+    assert isinstance(load_encoder(folder / "model.npz"), ImageEncoder)
 
 
 def test_nothing_changed_writes_nothing(library, tmp_path):
@@ -333,15 +333,15 @@ def test_what_was_encoded_before_an_interruption_is_kept(encoder, root, tmp_path
     library = ImageLibrary(encoder, root)
     library.save(tmp_path / "l.nsae")
     monkeypatch.setattr(module, "BATCH", 3)
-    load, calls = module.load_images, []
+    encode, calls = module.encode_photos, []
 
-    def interrupted(paths, **options):
+    def interrupted(encoder, paths, **options):
         calls.append(len(paths))
         if len(calls) == 3:
             raise error
-        return load(paths, **options)
+        return encode(encoder, paths, **options)
 
-    monkeypatch.setattr(module, "load_images", interrupted)
+    monkeypatch.setattr(module, "encode_photos", interrupted)
     with pytest.raises(error):
         library.update()
     again = ImageLibrary.open(tmp_path / "l.nsae")
@@ -357,13 +357,13 @@ def test_saved_on_the_way(encoder, root, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 3)
     monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(module.time, "monotonic", iter(range(0, 10**9, 1000)).__next__)
-    sizes, load = [], module.load_images
+    sizes, encode = [], module.encode_photos
 
-    def watched(paths, **options):
+    def watched(encoder, paths, **options):
         sizes.append(len(CodeIndex.load(tmp_path / "l.nsae")))
-        return load(paths, **options)
+        return encode(encoder, paths, **options)
 
-    monkeypatch.setattr(module, "load_images", watched)
+    monkeypatch.setattr(module, "encode_photos", watched)
     library.update()
     assert sizes[0] == 0
     assert sizes[2] > 0
@@ -406,9 +406,8 @@ def test_an_encoder_of_whole_images(root, tmp_path):
     np.testing.assert_array_equal(library.index.codes.values, model.encode(X).values)
     model.save(tmp_path / "m.npz")
     plain = Encoder.load(tmp_path / "m.npz")
-    with pytest.raises(ValueError, match="encoder_bytes=Path"):
-        ImageLibrary(plain, root).save(tmp_path / "l.nsae")
-    ImageLibrary(plain, root, encoder_bytes=(tmp_path / "m.npz").read_bytes()).save(tmp_path / "l.nsae")
+    ImageLibrary(plain, root).save(tmp_path / "l.nsae")
+    assert (tmp_path / "l.nsae" / "model.npz").stat().st_size == (tmp_path / "m.npz").stat().st_size
     assert len(ImageLibrary.open(tmp_path / "l.nsae").update().added) == 8
     with pytest.raises(ValueError, match="l2 distance"):
         library.duplicates()
