@@ -14,6 +14,7 @@ from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, Not
 if TYPE_CHECKING:
     from nsae.equations.gradcheck import check_gradients, compare_gradients
     from nsae.images import ImageEncoder, ImageLibrary
+    from nsae.images.encode_photos import encode_photos
     from nsae.images.load_encoder import load_encoder
     from nsae.models.encoder import Encoder
     from nsae.models.sparse_autoencoder import SparseAutoencoder
@@ -49,6 +50,7 @@ _WHERE = {
     "SparseAutoencoder": "nsae.models.sparse_autoencoder",
     "check_gradients": "nsae.equations.gradcheck",
     "compare_gradients": "nsae.equations.gradcheck",
+    "encode_photos": "nsae.images.encode_photos",
     "evaluate": "nsae.retrieval",
     "load_encoder": "nsae.images.load_encoder",
 }

@@ -269,6 +269,12 @@ class ImageEncoder(Parameters):
 
     def encode_images(self, images: np.ndarray) -> Codes:
         """Return the codes of ``images`` (n, side, side[, 3]) of the model's size, uint8 or floats in [0, 1]."""
+        shape = self._fitted_geometry().shape
+        if images.shape[1:] != shape:
+            raise ValueError(
+                f"Images of shape {shape} were expected, one a row, and came as {images.shape}. Use "
+                "encode(images), or nsae.encode_photos(encoder, photos), which resize them."
+            )
         return self.encode(images)
 
     def unit_patterns(self, units: Sequence[int]) -> None:

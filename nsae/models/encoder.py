@@ -223,7 +223,7 @@ class Encoder:
         if images.shape[1:] != shape:
             raise ValueError(
                 f"Images of shape {shape} were expected, one a row, and came as {images.shape}. Use "
-                "nsae.images.encode_photos(encoder, images), which resizes them."
+                "nsae.encode_photos(encoder, images), which resizes them."
             )
         as_bytes = (self.preprocessing or {}).get("dtype") == "uint8"
         if as_bytes and images.dtype != np.uint8:

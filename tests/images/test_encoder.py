@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_images import SMALL, bars
 
-from nsae import Encoder, ModelFormatError, NotFittedError, load_encoder
+from nsae import ModelFormatError, NotFittedError, load_encoder
 from nsae.images import ImageEncoder
 from nsae.images.encoder import OLD_NAMES
 from nsae.images.features.patch_features import PATCHES
