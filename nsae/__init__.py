@@ -37,6 +37,7 @@ __all__ = [
     "SparseAutoencoder",
     "check_gradients",
     "compare_gradients",
+    "encode_photos",
     "evaluate",
     "load_encoder",
 ]
