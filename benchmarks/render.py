@@ -27,7 +27,9 @@ from pathlib import Path
 
 from helpers import results, tables
 
-TABLE = re.compile(r"^(<!-- results: (\S+) -->\n)(.*?)^(<!-- end -->)", re.S | re.M)  # an indented one is an example
+TABLE = re.compile(
+    r"^(<!-- results: (\S+) -->\n)(.*?)^(<!-- end -->)", re.S | re.M
+)  # an indented one is an example
 FIGURE = re.compile(r"(<!-- figure: (\S+) (.+?) (\S+) -->)(.*?)(<!-- end -->)", re.S)
 
 

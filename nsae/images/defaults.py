@@ -17,7 +17,7 @@ SMALL = 48  # pixels a side: up to here, arrays are taken for small images such 
 # benchmarks/retrieval_quality.py reports: small grey by mAP on training images of MNIST and Fashion-MNIST, small
 # color by mAP@1000 on those of CIFAR-10, photos by precision@20 on Corel-1K's with even numbers (which are among
 # those reported: it has no others).  benchmarks/retrieval_levers.py tries neighbouring values on such a split,
-# and benchmarks/README.md, "What was tried", has what they did.
+# and docs/what_was_tried.md has what they did.
 DEFAULTS = {
     "small grey": {
         "patch_size": 4,

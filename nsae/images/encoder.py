@@ -66,7 +66,7 @@ class ImageEncoder(Parameters):
         How many are active an image while the second one learns.  A unit that has to reconstruct images
         alone comes to stand for one kind of image; one of 32 that add up stands for a part, and parts say
         less about what an image shows.  So 1 ranks whole classes best: 32 instead cost 0.04 to 0.11 of
-        the figures in benchmarks/README.md.  The one nearest neighbour is right about as often with 2 or 4.
+        the figures in docs/what_was_tried.md.  The one nearest neighbour is right about as often with 2 or 4.
     image_size : int, optional
         Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 96
         for photos.

@@ -51,7 +51,7 @@ def expand(codes: Codes | np.ndarray, hits: Hits, index: CodeIndex) -> Codes:
     """Query expansion: the mean of each query and of its hits, to search with once more.
 
     (Chum, Philbin, Sivic, Isard and Zisserman 2007.)  Where whole classes are wanted, that finds more of
-    them: benchmarks/README.md, "What was tried", has how many more.  Two hits or so do; a wrong one leads
+    them: docs/what_was_tried.md has how many more.  Two hits or so do; a wrong one leads
     astray, and the more are taken in, the more often one is wrong.
 
     Parameters

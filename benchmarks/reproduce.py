@@ -1,0 +1,208 @@
+"""Run all benchmarks, one after the other, and compare what they find with what is committed.
+
+    python benchmarks/reproduce.py [--quick] [--only NAME ...] [--list]
+
+Fresh results go to benchmarks/reproduced/, which git ignores, and so do the tables that the scripts print.  An
+interrupted run (Ctrl-C) goes on where it was when it is started again: a script that has run with the same code
+and the same options is not run twice.  A script whose data are not there is left out.  In the end there is a
+table of figures before (benchmarks/results/) and after.  With --quick, every script takes its smallest settings
+and all of them finish in some ten minutes: that shows that they run, and their figures are not comparable.
+To take over a fresh result, copy its file to benchmarks/results/ and run render.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from helpers import results
+from helpers.timing import say
+
+from nsae.datasets import data_folder
+
+REPRODUCED = results.ROOT / "benchmarks" / "reproduced"
+DIFFERENT = 0.05  # relative difference from which on a figure counts as another
+
+
+class Script(NamedTuple):
+    """A benchmark: how it is run, which data it needs, and which of its figures the last table has."""
+
+    name: str
+    minutes: float  # on 2 cores, about
+    show: tuple[str, ...]  # keys to a figure, with "/" between them
+    data: tuple[str, ...] = ()  # files or folders in the data folder
+    options: tuple[str, ...] = ()
+
+
+SCRIPTS = (
+    Script("import_time", 2, ("nsae_over_numpy", "first_fit_warm_s", "first_fit_cold_s")),
+    Script("demo", 1, ("ImageEncoder/map", "k-sparse/map", "raw pixels/map")),
+    Script(
+        "tutorial_example",
+        5,
+        ("max_rel_diff_torch_f64", "max_rel_diff_keras", "fits/nsae/median", "fits/torch/median"),
+    ),
+    Script(
+        "training_speed",
+        15,
+        (
+            "dense/784x1024xB1024/over_floor",
+            "dense/784x1024xB1024/torch_eager_over_ours",
+            "k_sparse/h4096/over_product",
+            "k_sparse/h4096/torch_embedding_bag_over_ours",
+        ),
+    ),
+    Script("kill_test", 10, ("new/broken", "replace/broken", "update/broken")),
+    Script("library_speed", 3, ("photos_per_s", "unchanged_s", "one_new_s"), ("corel1k.tar",)),
+    Script(
+        "scaling", 20, ("exponents/units/k_sparse", "exponents/rows/memory", "memmap/peak_above_start_mb")
+    ),
+    Script(
+        "search_speed",
+        45,
+        ("fashion_60k/qps_1t", "fashion_60k/precision@1", "million/rows/nsae/qps", "exact/cosine"),
+        ("fashion-mnist",),
+    ),
+    Script(
+        "dead_units",
+        20,
+        ("h2048_k8/nothing/dead", "h2048_k8/auxiliary loss/dead", "h2048_k8/start from samples/dead"),
+        ("fashion-mnist",),
+    ),
+    Script(
+        "retrieval_quality",
+        120,
+        (
+            "mnist/nsae/map",
+            "fashion_mnist/nsae/map",
+            "cifar10_jpeg/nsae/map@1000",
+            "corel1k/nsae/precision@20",
+            "corel1k/raw/precision@20",
+        ),
+        ("fashion-mnist",),
+    ),
+    Script("retrieval_levers", 120, ("fashion_mnist/defaults/map",), ("fashion-mnist",)),
+)
+
+
+def fingerprint(root: Path = results.ROOT) -> str:
+    """Return a hash of the code of nsae and of the benchmarks: figures may change when it does."""
+    digest = hashlib.sha256()
+    for folder in ("nsae", "benchmarks"):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run_all(scripts: Sequence[Script], folder: Path, extra: Sequence[str]) -> list[str]:
+    """Run the scripts that have not run yet with this code, and return the names of those that failed."""
+    done_file = folder / "done.json"
+    done = json.loads(done_file.read_text(encoding="utf-8")) if done_file.exists() else {}
+    code, failed = fingerprint(), []
+    for number, script in enumerate(scripts, start=1):
+        title = f"[{number}/{len(scripts)}] {script.name}"
+        options = [*script.options, *extra]
+        state = {"code": code, "options": options}
+        missing = [name for name in script.data if not (data_folder() / name).exists()]
+        if missing:
+            say(f"{title}: left out, there is no {', '.join(missing)} in the data folder (see nsae download)")
+        elif done.get(script.name) == state:
+            say(f"{title}: done before")
+        else:
+            say(f"{title}: {'quick' if extra else f'about {script.minutes:g} minutes'}")
+            started = time.perf_counter()
+            if run(script.name, options, folder):
+                say(f"{title}: {(time.perf_counter() - started) / 60:.1f} minutes")
+                done[script.name] = state
+                done_file.write_text(json.dumps(done, indent=1), encoding="utf-8")
+            else:
+                failed.append(script.name)
+                say(f"{title}: FAILED; what it printed is in {folder.name}/{script.name}.txt")
+    return failed
+
+
+def run(name: str, options: Sequence[str], folder: Path) -> bool:
+    """Run one script, its table into a file, and return whether it ended well."""
+    script = results.ROOT / "benchmarks" / f"{name}.py"
+    command = [sys.executable, os.fspath(script), *options, "--save", os.fspath(folder / f"{name}.json")]
+    path = os.pathsep.join(filter(None, [os.fspath(results.ROOT), os.environ.get("PYTHONPATH")]))
+    with (folder / f"{name}.txt").open("w", encoding="utf-8") as table:
+        done = subprocess.run(command, stdout=table, env={**os.environ, "PYTHONPATH": path}, check=False)
+    return done.returncode == 0
+
+
+def leaves(figures: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the keys and the value of each number in ``figures``."""
+    if isinstance(figures, Mapping):
+        for key, value in figures.items():
+            yield from leaves(value, f"{prefix}{key}/")
+    elif isinstance(figures, (int, float)) and not isinstance(figures, bool):
+        yield prefix[:-1], float(figures)
+
+
+def comparison(scripts: Sequence[Script], folder: Path, committed: Path = results.RESULTS) -> list[str]:
+    """Return the lines of the table of before and after.
+
+    Parameters
+    ----------
+    scripts
+        Those to show.
+    folder
+        Of the fresh results.
+    committed
+        The folder of the results before.
+    """
+    lines = [f"{'':66}{'before':>12}{'after':>12}{'ratio':>8}"]
+    for script in scripts:
+        before, after = (results.load(script.name, place) for place in (committed, folder))
+        if after is None:
+            continue
+        old, new = (dict(leaves(result["figures"])) if result else {} for result in (before, after))
+        for key in script.show:
+            a, b = old.get(key), new.get(key)
+            ratio = f"{b / a:8.2f}" if a and b is not None else " " * 8
+            cells = "".join(f"{'' if value is None else f'{value:.4g}':>12}" for value in (a, b))
+            lines.append(f"{f'{script.name}: {key}':66}{cells}{ratio}".rstrip())
+        both = old.keys() & new.keys()
+        other = sum(abs(new[key] - old[key]) > DIFFERENT * abs(old[key]) for key in both)
+        if both:
+            lines.append(f"  of {len(both)} figures, {other} differ by more than {DIFFERENT:.0%}")
+    return lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmarks, and print the table of before and after."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="the smallest settings: some ten minutes in all")
+    parser.add_argument("--only", nargs="+", choices=[script.name for script in SCRIPTS], help="these alone")
+    parser.add_argument("--list", action="store_true", help="list the scripts and their minutes")
+    args = parser.parse_args(argv)
+    scripts = [script for script in SCRIPTS if not args.only or script.name in args.only]
+    if args.list:
+        for script in scripts:
+            print(f"{script.name:20} {script.minutes:4g} minutes  {', '.join(script.data)}".rstrip())
+        return 0
+    folder = REPRODUCED / ("quick" if args.quick else "full")
+    folder.mkdir(parents=True, exist_ok=True)
+    failed, interrupted = [], False
+    try:
+        failed = run_all(scripts, folder, ["--quick"] if args.quick else [])
+    except KeyboardInterrupt:
+        interrupted = True
+        say("interrupted: start it again, and it goes on where it was")
+    print("\n".join(comparison(scripts, folder)))
+    if args.quick:
+        print("Figures of --quick are of smaller settings: they show that the scripts run, and no more.")
+    return 130 if interrupted else int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
