@@ -41,55 +41,22 @@ from helpers import results
 from helpers import retrieval_methods as methods
 from helpers.ranking import CRITERION, SETS, Problem, held_out, load, quality, say
 from helpers.retrieval_report import KS, plot, print_table, read
+from helpers.retrieval_rows import BYTES, dense, in_blocks, row, show, smaller, thinned
+from helpers.second_layers import other_second_layers
 
-from nsae import CodeIndex, Codes, ImageEncoder, SparseAutoencoder
-from nsae.images.features.pca import PCA
+from nsae import CodeIndex, ImageEncoder
 from nsae.retrieval import rank_dense
 
-BYTES = 192  # of 32 active units: a unit in 2, its value in 4
 CURVE = (16, 64, 256)  # components of the baselines' curves
 TIMED = 200  # queries whose search is timed
-MANY = 2000  # rows of the curves go by so many queries at most, the others by all
 SLOW = ("bag_of_words", "dictionary")  # to encode: fewer images are tried on
-# second layers that the k-sparse one is compared with, each with the weights that are tried
-SPARSITIES = {
-    "nsae_l1": [{"l1": l1, "unit_norm": True, "init": "scaled samples"} for l1 in (3.0, 10.0)],
-    "nsae_kl": [{"kl": kl, "rho": 0.03, "activation": "sigmoid", "learning_rate": 3e-3} for kl in (0.1, 1.0)],
-}
 
 
-# ---- rows of the table
+# ---- the others
 
 
-def row(values: dict[str, np.ndarray], **more: Any) -> dict[str, Any]:
-    """Means over queries, with bootstrap intervals of 95 %."""
-    rng = np.random.default_rng(0)
-    n = len(values["map"])
-    picks = rng.integers(n, size=(500, n))
-    interval = {}
-    for name in ("precision@1", "precision@20", "map", "map@1000"):
-        interval[name] = np.percentile(values[name][picks].mean(axis=1), [2.5, 97.5]).round(5).tolist()
-    means = {name: float(v.mean()) for name, v in values.items()}
-    return {**means, **more, "queries": n, "interval": interval}
-
-
-def in_blocks(encode: methods.Encode, images: np.ndarray, reduce: methods.Encode | None = None) -> np.ndarray:
-    """Rows of images, encoded and, if need be, reduced block by block: memory for the result only."""
-    parts = []
-    for start in range(0, len(images), methods.BLOCK):
-        part = encode(images[start : start + methods.BLOCK])
-        parts.append(part if reduce is None else reduce(part))
-    return np.concatenate(parts)
-
-
-def smaller(rows_of_some: np.ndarray, m: int, whiten: float) -> methods.Encode:
-    """To m principal components, in float16."""
-    components = PCA.fit(rows_of_some, min(m, rows_of_some.shape[1]), whiten, np.random.default_rng(0))
-    return lambda F: components(F).astype(np.float16).astype(np.float32)
-
-
-def search_ms(X: np.ndarray, Q: np.ndarray, metric: str, leave_one_out: bool) -> float:
-    """Milliseconds a query for 100 hits by matrix products, in a batch."""
+def search_ms(X: np.ndarray, Q: np.ndarray, metric: str) -> float:
+    """Return the milliseconds a query for 100 hits by matrix products, in a batch."""
     Q, k = Q[:TIMED], min(100, len(X))
     started = time.perf_counter()
     rank_dense(Q, X, metric, k)
@@ -97,7 +64,7 @@ def search_ms(X: np.ndarray, Q: np.ndarray, metric: str, leave_one_out: bool) ->
 
 
 def baseline(name: str, problem: Problem, criterion: str) -> dict[str, dict[str, Any]]:
-    """The method at its best setting, and that in 192 bytes."""
+    """Return the rows of a method: at its best setting, and the best in 192 bytes."""
     trial = held_out(problem, 2000 if name in SLOW else 6000)
     best: dict[str, tuple] = {}
     for options in methods.settings(name, problem.database):
@@ -136,7 +103,7 @@ def baseline(name: str, problem: Problem, criterion: str) -> dict[str, dict[str,
             quality(problem, X, Q, metric),
             bytes=size,
             images_per_s=rate,
-            search_ms=search_ms(X, Q, metric, problem.leave_one_out),
+            search_ms=search_ms(X, Q, metric),
             fit_s=fitted - started,
             settings={**options, "metric": metric, **({} if whiten is None else {"whiten": whiten})},
         )
@@ -145,7 +112,7 @@ def baseline(name: str, problem: Problem, criterion: str) -> dict[str, dict[str,
 
 
 def curve(problem: Problem) -> dict[str, dict[str, Any]]:
-    """Quality against bytes of principal components and random projections in float16."""
+    """Return rows of more and more principal components and random projections in float16."""
     rows, problem = {}, thinned(problem)
     for m in CURVE:
         for name, learn in (
@@ -165,13 +132,8 @@ def curve(problem: Problem) -> dict[str, dict[str, Any]]:
 # ---- nsae
 
 
-def dense(codes: Codes, binary: bool = False) -> np.ndarray:
-    Z = codes.to_dense()  # (n, h)
-    return (Z > 0).astype(np.float32) if binary else Z
-
-
 def nsae(problem: Problem, seed: int, quick: bool, criterion: str) -> dict[str, dict[str, Any]]:
-    """Its rows for one seed.  One model serves every k: it learns at k_fit, and k is how many units are kept."""
+    """Return nsae's rows for one seed.  One model serves every k: it learns at k_fit, and k units are kept."""
     options: dict[str, Any] = {"epochs": 5, "n_patches": 20_000, "patch_units": 128} if quick else {}
     started = time.perf_counter()
     encoder = ImageEncoder(k=max(KS), random_state=seed, **options).fit(problem.database)
@@ -184,7 +146,6 @@ def nsae(problem: Problem, seed: int, quick: bool, criterion: str) -> dict[str, 
         codes, queries = every.keep(k), all_queries.keep(k)
         more: dict[str, Any] = {"fit_s": seconds}
         if k == 32:
-            encoder.set_params(k=k).model_.set_params(k=k).autoencoder_.g.k = k
             started = time.perf_counter()
             encoder.encode(problem.database[:20_000])
             more["images_per_s"] = min(20_000, len(problem.database)) / (time.perf_counter() - started)
@@ -203,59 +164,12 @@ def nsae(problem: Problem, seed: int, quick: bool, criterion: str) -> dict[str, 
             rows[label] = row(quality(*asked), bytes=size, **more)
             show(label, rows[label])
     if seed == 0:
-        rows |= other_sparsities(some, encoder, quick, criterion)
+        rows |= other_second_layers(some, encoder, quick, criterion)
     return rows
-
-
-def other_sparsities(
-    problem: Problem, encoder: ImageEncoder, quick: bool, criterion: str
-) -> dict[str, dict[str, Any]]:
-    """The pooled vectors before the second layer, and second layers with L1 and with KL in place of top-k.
-
-    L1 and KL are given the weight that does best on held-out queries, and are kept at 32 units as well
-    as whole: which of the two is better is reported as it is.
-    """
-
-    def pooled(images: np.ndarray) -> np.ndarray:
-        return encoder.pca_(encoder.pooled(images))
-
-    X = in_blocks(pooled, problem.database)  # (n, components)
-    Q = X if problem.leave_one_out else in_blocks(pooled, problem.queries)
-    rows = {}
-    for m in (X.shape[1], min(96, X.shape[1])):
-        half = [A[:, :m].astype(np.float16).astype(np.float32) for A in (X, Q)]
-        rows[f"pooled_{m}"] = row(quality(problem, *half), bytes=2 * m)
-        show(f"pooled_{m}", rows[f"pooled_{m}"])
-    trial = held_out(problem._replace(database=X, queries=Q), 6000)
-    some = methods.some_of(X, 0)
-    for label, tries in SPARSITIES.items():
-        best = None
-        for options in tries[-1:] if quick else tries:
-            model = SparseAutoencoder(
-                encoder.n_units, epochs=encoder.epochs, lr_schedule="linear", random_state=0, **options
-            ).fit(some)
-            figure = quality(trial, *(model.transform(A) for A in (trial.database, trial.queries)))[criterion]
-            if best is None or figure.mean() > best[0]:
-                best = (figure.mean(), model, options)
-        _, model, options = best
-        codes, queries = (Codes.from_dense(model.transform(A)) for A in (X, Q))
-        l0 = float(codes.counts.mean())
-        rows[label] = row(quality(problem, dense(codes), dense(queries)), bytes=6 * l0, settings=options)
-        show(label, rows[label])
-        pair = dense(codes.keep(32)), dense(queries.keep(32))
-        rows[f"{label}_k32"] = row(quality(problem, *pair), bytes=6 * min(32.0, l0), settings=options)
-        show(f"{label}_k32", rows[f"{label}_k32"])
-    return rows
-
-
-def thinned(problem: Problem) -> Problem:
-    """With every so-manieth of many queries."""
-    step = 1 if problem.leave_one_out else -(-len(problem.queries) // MANY)
-    return problem._replace(queries=problem.queries[::step], query_labels=problem.query_labels[::step])
 
 
 def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds, with the first one's interval; "spread" is largest less smallest."""
+    """Return means over seeds, with the first one's interval; "spread" is the largest less the smallest."""
     figures = sorted(k for k in runs[0] if isinstance(runs[0][k], float))
     merged = {**runs[0], **{k: float(np.mean([run[k] for run in runs])) for k in figures}, "seeds": len(runs)}
     if len(runs) > 1:
@@ -264,6 +178,7 @@ def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def evaluate_set(name: str, quick: bool, seeds: int, only: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return all rows of one set of images."""
     problem = load(name, quick)
     criterion = CRITERION.get(name, "map")
     say(f"{name}: {len(problem.queries)} queries, {len(problem.database)} images; chosen by {criterion}")
@@ -285,14 +200,8 @@ def evaluate_set(name: str, quick: bool, seeds: int, only: str | None = None) ->
     return table
 
 
-def show(method: str, figures: dict[str, Any]) -> None:
-    say(
-        f"  {method:22} "
-        + "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if isinstance(v, (int, float)))
-    )
-
-
 def main(argv: list[str] | None = None) -> int:
+    """Evaluate the sets, or show earlier runs together."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")

@@ -25,13 +25,13 @@ ROWS = {
     "principal components": "pca@192",
     "random projection": "random_projection",
     "ITQ, bits": "itq",
-    "k-means on nsae's components": "kmeans",
     "bag of visual words": "bag_of_words@192",
     "dictionary of patches": "dictionary@192",
     "**nsae, k = 32**": "nsae",
     "nsae, only which units": "nsae_binary",
     "nsae, k = 128": "nsae_k128",
     "before the second autoencoder": "pooled_96",
+    "k-means in place of the second autoencoder": "kmeans_k32",
 }
 FIVE = {
     label: ROWS[label]
@@ -42,6 +42,16 @@ FIVE = {
         "dictionary of patches",
         "**nsae, k = 32**",
     )
+}
+# what can take the place of the second autoencoder
+SPARSITIES = {
+    "k-sparse, 32 units (nsae)": "nsae",
+    "L1, the largest 32": "nsae_l1_k32",
+    "L1, all": "nsae_l1",
+    "KL, the largest 32": "nsae_kl_k32",
+    "KL, all": "nsae_kl",
+    "k-means, the nearest 32 centres": "kmeans_k32",
+    "none: 96 components": "pooled_96",
 }
 KS = (8, 16, 32, 64, 128)
 CURVES = {

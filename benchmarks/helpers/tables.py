@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import results
-from .retrieval_report import FIVE, ROWS, quality_rows
+from .retrieval_report import FIVE, ROWS, SPARSITIES, quality_rows
 
 Figures = Mapping[str, Any]
 REMEDIES = {
@@ -109,6 +109,11 @@ def quality(figures: Figures) -> str:
 def quality_five(figures: Figures) -> str:
     """Return the five rows that README has."""
     return markdown(*quality_rows(figures, FIVE))
+
+
+def sparsities(figures: Figures) -> str:
+    """Return what can take the place of the second autoencoder."""
+    return markdown(*quality_rows(figures, SPARSITIES))
 
 
 def demo(figures: Figures) -> str:
@@ -306,6 +311,7 @@ def count(value: float) -> str:
 TABLES = {
     "quality": Table(("retrieval_quality",), quality),
     "quality_five": Table(("retrieval_quality",), quality_five),
+    "sparsities": Table(("retrieval_quality",), sparsities),
     "search": Table(("search_speed",), search),
     "million": Table(("search_speed",), million),
     "crossover": Table(("search_speed",), crossover),

@@ -149,9 +149,18 @@ def run(script, tmp_path_factory):
 
 def test_a_quick_run_has_the_keys_that_are_promised(run):
     table = run[0]["mnist"]
-    assert {"raw", "pca", "pca@192", "itq", "nsae", "nsae_binary", "nsae_k128", "nsae_l1", "nsae_kl"} <= set(
-        table
-    )
+    assert {
+        "raw",
+        "pca",
+        "pca@192",
+        "itq",
+        "nsae",
+        "nsae_binary",
+        "nsae_k128",
+        "nsae_l1",
+        "nsae_kl",
+        "pooled_96",
+    } <= set(table)
     for figures in table.values():
         assert {"precision@1", "precision@10", "precision@20", "precision@100", "map", "map@1000"} <= set(
             figures
