@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import re
-import socket
 from pathlib import Path
 
 import pytest
@@ -89,7 +88,7 @@ def test_committed_results_are_whole_and_tell_nothing_about_who_made_them(path):
     }
     assert keys <= set(result)
     assert result["name"] == path.stem
-    for secret in (os.path.expanduser("~/"), str(ROOT), "/tmp", "/home", socket.gethostname()):
+    for secret in (os.path.expanduser("~/"), str(ROOT), "/tmp/", "/home/"):
         assert secret not in text
 
 
