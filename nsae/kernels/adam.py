@@ -1,8 +1,8 @@
 """Adam in one pass over memory, and the size of its gradient."""
 
 import numpy as np
-from numba import njit
 
+from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL, REORDER
 
 

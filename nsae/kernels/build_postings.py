@@ -1,8 +1,8 @@
 """Making the postings of codes: twins of what ``nsae.retrieval.search.postings`` does in NumPy."""
 
 import numpy as np
-from numba import njit
 
+from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
 TINY = np.float32(1e-30)  # as there: no step is smaller

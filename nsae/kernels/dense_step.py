@@ -4,8 +4,8 @@ Accumulators are added to, so that several ranges can share a step: one row of e
 """
 
 import numpy as np
-from numba import njit
 
+from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL, REORDER
 
 

@@ -6,9 +6,9 @@ a unit is one run of memory.
 """
 
 import numpy as np
-from numba import njit
 
 from nsae.kernels.adam import adam, squares
+from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL, REORDER
 
 BLOCK = 64  # pre-activations that are passed over at once if none of them can be among the k largest

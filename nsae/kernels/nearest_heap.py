@@ -1,7 +1,6 @@
 """The k nearest rows of a query as they are found: a heap of (distance, row) pairs."""
 
-from numba import njit
-
+from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
 

@@ -1,7 +1,6 @@
 """Pooling of k-sparse codes as they are selected: no code of a patch is ever written."""
 
-from numba import njit
-
+from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
 ROUNDS = 10  # of halving: closer than 1/1000 of the largest, another costs more than it saves

@@ -4,9 +4,9 @@ Metrics come as their place in ``nsae.retrieval.search.brute_force.METRICS``.
 """
 
 import numpy as np
-from numba import njit
 
 from nsae.kernels.build_postings import TINY
+from nsae.kernels.compile import njit
 from nsae.kernels.nearest_heap import enter
 from nsae.kernels.options import KERNEL
 

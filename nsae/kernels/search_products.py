@@ -1,8 +1,8 @@
 """Exact search over matrix products, for codes that are hardly sparse: products are bounds, few rows are looked at."""
 
 import numpy as np
-from numba import njit
 
+from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 from nsae.kernels.search_postings import HAMMING, JACCARD, L2, _look_closer, _share
 

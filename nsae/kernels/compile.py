@@ -1,0 +1,102 @@
+"""Compiling kernels, and keeping what was compiled for the next process.
+
+Numba keeps a compiled function in a cache and compiles it anew when the file that defines it has changed.  It does
+not look at the other files that the function was compiled from, such as those of functions that it calls.  Here
+the name of each cache file has a hash of all files of this folder, so that a change of any file compiles anew.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numba
+
+_told = False
+
+
+def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator ``numba.njit`` with these ``options`` and a cache that depends on all kernels.
+
+    Where nothing can be kept, as in a read-only installation without a home folder, or on a full disk, the
+    function is compiled in each process, and a warning says so once.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        name = function.__qualname__
+        function.__qualname__ = f"{name}.{sources_hash()}"  # Numba makes the name of the cache file from it.
+        try:
+            compiled = numba.njit(**options)(function)
+        except (RuntimeError, OSError) as error:  # There is no folder for the cache.
+            _tell(error)
+            compiled = numba.njit(**{**options, "cache": False})(function)
+        finally:
+            function.__qualname__ = name
+        _guard(getattr(compiled, "_cache", None))
+        return compiled
+
+    return decorate
+
+
+@cache
+def sources_hash() -> str:
+    """Return 12 hexadecimal digits that change when any source file of this folder changes."""
+    sources = [file for file in files(__package__).iterdir() if file.name.endswith((".py", ".pyc"))]
+    digest = sha256()
+    for file in sorted(sources, key=lambda file: file.name):
+        content = file.read_bytes()
+        digest.update(f"{file.name} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _guard(kept: Any) -> None:
+    """Make a cache of Numba that cannot be read or written a reason to compile, and not to fail."""
+    if not hasattr(kept, "load_overload"):  # The compiler is switched off: NUMBA_DISABLE_JIT.
+        return
+    load, save = kept.load_overload, kept.save_overload
+
+    def load_overload(*args: Any) -> Any:
+        try:
+            return load(*args)
+        except Exception as error:  # A damaged file raises whatever pickle raises.
+            try:
+                kept.flush()  # It is written again after compiling.
+            except Exception:
+                _tell(error)
+            return None
+
+    def save_overload(*args: Any) -> None:
+        try:
+            save(*args)
+            if kept.cache_path:
+                _remove_old_files(kept.cache_path)
+        except Exception as error:
+            _tell(error)
+
+    kept.load_overload, kept.save_overload = load_overload, save_overload
+
+
+@cache  # Once for each folder.
+def _remove_old_files(folder: str) -> None:
+    """Remove the cache files of earlier sources, which nothing can use any more."""
+    for file in Path(folder).iterdir():
+        made_from = re.search(r"\.([0-9a-f]{12})-\d+\.py\d.*\.nb[ci]$", file.name)
+        if made_from and made_from[1] != sources_hash():
+            file.unlink(missing_ok=True)
+
+
+def _tell(error: Exception) -> None:
+    global _told
+    if not _told:
+        _told = True
+        warnings.warn(
+            f"Compiled loops cannot be kept, so each process compiles them anew, which takes some seconds ({error}). "
+            "Set the environment variable NUMBA_CACHE_DIR to a folder that can be written to.",
+            stacklevel=2,
+        )

@@ -1,0 +1,118 @@
+"""The cache of compiled loops: it depends on every source of a loop, and no loop depends on it."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from house import PACKAGE
+
+from nsae import kernels
+from nsae.kernels.compile import sources_hash
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(kernels.adam, "signatures"), reason="the compiler is switched off"
+)
+
+FIT = """
+import numpy as np
+from nsae import SparseAutoencoder
+X = np.random.default_rng(0).random((8, 6)).astype("f4")
+model = SparseAutoencoder(4, k=2, epochs=1, batch_size=8, backend="numba", random_state=0, n_threads=1).fit(X)
+print(model.autoencoder_.encoder_layer.W.tolist())
+"""
+SQUARES = """
+import numpy as np
+from nsae import kernels
+print(kernels.squares(np.ones(3), np.ones(3), 0.0, 0, 3), sum(kernels.squares.stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the package, without what was compiled."""
+    shutil.copytree(PACKAGE, tmp_path / "nsae", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(folder, code, **environment):
+    inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment = {**inherited, "PYTHONPATH": str(folder), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def change(file, old, new):
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_loop_is_compiled_anew_when_another_file_that_it_is_made_from_changes(copied):
+    """``update_units`` of ksparse_step.py has ``adam`` of adam.py compiled into it."""
+    before, _ = run(copied, FIT)
+    change(copied / "nsae/kernels/adam.py", "theta[i] -= alpha *", "theta[i] -= 2 * alpha *")
+    after, _ = run(copied, FIT)
+    assert after != before
+
+
+def test_a_process_takes_what_another_has_compiled_and_removes_what_is_out_of_date(copied, tmp_path):
+    assert run(copied, SQUARES)[0].split() == ["3.0", "0"]
+    assert run(copied, SQUARES)[0].split() == ["3.0", "1"]
+    assert run(copied, SQUARES, NUMBA_CACHE_DIR=str(tmp_path / "mine"))[0].split() == ["3.0", "0"]
+    assert run(copied, SQUARES, NUMBA_CACHE_DIR=str(tmp_path / "mine"))[0].split() == ["3.0", "1"]
+    kept = copied / "nsae/kernels/__pycache__"
+    before = set(kept.glob("*.nb?"))
+    change(copied / "nsae/kernels/options.py", '"""How', '"""Changed: how')
+    assert run(copied, SQUARES)[0].split() == ["3.0", "0"]
+    after = set(kept.glob("*.nb?"))
+    assert len(after) == len(before) == 2
+    assert not before & after
+
+
+def test_every_kernel_has_a_cache_that_knows_all_sources():
+    for name in kernels.__all__:
+        kernel = getattr(kernels, name)
+        if hasattr(kernel, "signatures"):
+            assert sources_hash() in kernel._cache._impl.filename_base
+            assert sources_hash() not in kernel.py_func.__qualname__
+
+
+def test_without_a_place_for_it_loops_are_compiled_and_one_warning_says_so(copied):
+    (copied / "nsae/kernels/__pycache__").write_text("a file, so that no folder can be made")
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE"), "/dev/null/nothing")
+    out, err = run(copied, SQUARES, **nowhere, PYTHONDONTWRITEBYTECODE="1")
+    assert out.split() == ["3.0", "0"]
+    assert err.count("cannot be kept") == 1
+    assert "NUMBA_CACHE_DIR" in err
+
+
+@pytest.mark.parametrize("what", ["save", "load"])
+def test_a_cache_that_cannot_be_written_or_read_is_no_error(copied, what):
+    fail = f"""
+import errno
+from numba.core.caching import IndexDataCacheFile
+def fails(*args):
+    raise OSError(errno.ENOSPC, "No space left on device")
+IndexDataCacheFile.{what} = IndexDataCacheFile.flush = fails
+"""
+    out, err = run(copied, fail + SQUARES)
+    assert out.split() == ["3.0", "0"]
+    assert err.count("cannot be kept") == 1
+    assert "No space left on device" in err
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04\x95garbage"])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_a_damaged_cache_is_replaced(copied, kind, damage):
+    run(copied, SQUARES)
+    for file in (copied / "nsae/kernels/__pycache__").glob(f"*.{kind}"):
+        file.write_bytes(damage)
+    out, err = run(copied, SQUARES)
+    assert (out.split(), err) == (["3.0", "0"], "")
+    out, err = run(copied, SQUARES)
+    assert (out.split(), err) == (["3.0", "1"], "")
