@@ -146,13 +146,13 @@ def pixels_of(opened: LibraryFolder) -> np.ndarray | None:
         reason = f"they would take {needed >> 20} MiB, and {PIXEL_BYTES >> 20} are the limit"
     else:
         try:
-            X, kept = read_images(paths, encoder.preprocessing, False)
+            images, kept = read_images(paths, encoder.preprocessing, False)
         except NothingWorked as error:
             kept, reason = [], str(error)
         else:
             reason = f"{len(paths) - len(kept)} of {len(paths)} photos cannot be read any more"
         if len(kept) == len(paths):
-            return X
+            return images.reshape(len(images), -1)
     print(f"nsae: raw pixels are not compared: {reason}", file=sys.stderr)
     return None
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +13,14 @@ import numpy as np
 from nsae.cli.outputs import printable
 from nsae.codes import Codes
 from nsae.errors import ImageReadError
-from nsae.images.encode_photos import PhotoEncoder
-from nsae.images.library.scan import Stamp, stamp_of
+from nsae.images import iter_images
+from nsae.images.encode_photos import PhotoEncoder, encode_photos
+from nsae.images.library.intake import Photo, read_photos
+from nsae.images.library.scan import look
 from nsae.system.progress import Progress
 
 DATASETS = ("glyphs", "mnist", "fashion-mnist")
+MANY = 100  # images: reading them takes long enough to show progress
 
 
 class NothingWorked(ValueError):
@@ -26,42 +28,134 @@ class NothingWorked(ValueError):
 
 
 class Source(NamedTuple):
-    """What was read: the rows, an id for each, how images became rows, and the folder they were in."""
+    """What was read: rows or images, an id for each, and how images became arrays."""
 
-    X: np.ndarray  # (n, d)
+    data: np.ndarray  # (n, d), or images (n, side, side[, 3])
     ids: list[int | str]
     preprocessing: dict[str, Any] | None  # {"side": pixels, "color": bool}; None for rows of numbers
-    root: Path | None  # None unless they are files
-    stamps: dict[str, Stamp] | None = None  # by id, of all files, as they were before they were read
 
-    def images(self) -> np.ndarray:
-        """The rows as images (n, side, side[, 3])."""
-        return images_of(self.X, self.preprocessing)
-
-
-def images_of(X: np.ndarray, preprocessing: dict[str, Any]) -> np.ndarray:
-    """Rows X (n, d) of pixels as images (n, side, side[, 3])."""
-    side = preprocessing["side"]
-    return X.reshape((-1, side, side, 3) if preprocessing["color"] else (-1, side, side))
+    @property
+    def X(self) -> np.ndarray:
+        """The rows (n, d)."""
+        return self.data if self.preprocessing is None else self.data.reshape(len(self.data), -1)
 
 
-def codes_of(encoder: PhotoEncoder, X: np.ndarray) -> Codes:
-    """The codes of the rows X (n, d), which are images as the encoder takes them unless it is of numbers."""
-    if encoder.preprocessing is None:
-        return encoder.encode(X)
-    return encoder.encode_images(images_of(X, encoder.preprocessing))
+class Photos(NamedTuple):
+    """The image files that a user names: the folder that they are below, their ids, and what failed there."""
+
+    root: Path
+    ids: list[str]
+    failed: list[tuple[str, str]]  # (id, reason)
+
+
+def is_photos(source: str) -> bool:
+    """Return whether ``source`` names image files, not rows and not a data set."""
+    return not source.endswith(".npy") and source not in DATASETS
+
+
+def find_photos(source: str) -> Photos:
+    """Find the image files that ``source`` names, a folder or a file; report folders that cannot be listed.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    path = Path(os.path.realpath(source))
+    if not os.path.isdir(source):  # A link to a photo is a photo of its own.
+        path = Path(os.path.realpath(Path(source).parent), Path(source).name)
+    found = look(path)
+    root = path if path.is_dir() else path.parent
+    skipped(root, found.failed)
+    if not found.files:
+        raise ValueError(f"No images were found in {source}. Expected files such as .jpg, .png or .webp.")
+    return Photos(root, list(found.files), found.failed)
+
+
+def skipped(root: Path, failed: Iterable[tuple[str, str]]) -> None:
+    """Say which files below ``root`` are left out, and why: ``failed`` has (id, reason)."""
+    for id, reason in failed:
+        print(f"nsae: skipped {printable(os.fspath(root / id))}: {reason}", file=sys.stderr)
+
+
+def check_failures(n_failed: int, total: int, n_good: int, strict: bool) -> None:
+    """Raise :class:`NothingWorked` if nothing could be read, or not all under --strict.
+
+    Parameters
+    ----------
+    n_failed, total, n_good : int
+        Images and folders that could not be read, all of them, and those that could.
+    strict : bool
+    """
+    if n_failed and (strict or not n_good):
+        raise NothingWorked(
+            f"{n_failed} of {total} images and folders could not be read"
+            + ("; --strict accepts none such." if n_good else ".")
+        )
+
+
+def read_to_learn(photos: Photos, how: dict[str, Any], strict: bool) -> tuple[np.ndarray, dict[str, Photo]]:
+    """Read photos to learn from.
+
+    Parameters
+    ----------
+    photos : Photos
+    how : dict
+        How files become images: {"side": pixels, "color": bool} and perhaps {"dtype": "uint8"}.
+    strict : bool
+
+    Returns
+    -------
+    images : (n, side, side[, 3])
+        uint8 or float32 in [0, 1].
+    decoded : dict of Photo
+        By id, those that could not be read, too.
+
+    Raises
+    ------
+    NothingWorked
+        If none could be read, or one could not under ``strict``.
+    """
+    side = how["side"]
+    shape = (len(photos.ids), side, side, 3) if how["color"] else (len(photos.ids), side, side)
+    images = np.empty(shape, how.get("dtype", np.float32))
+    n, decoded = 0, {}
+    with Progress("reading images", len(photos.ids), enabled=len(photos.ids) > MANY) as progress:
+        for photo in read_photos(photos.root, photos.ids, how):
+            if photo.pixels is not None:
+                images[n] = photo.pixels
+                photo = photo._replace(pixels=images[n])
+                n += 1
+            else:
+                skipped(photos.root, [(photo.id, str(photo.reason))])
+            decoded[photo.id] = photo
+            progress.update()
+    failed = len(photos.failed) + len(photos.ids) - n
+    check_failures(failed, len(photos.failed) + len(photos.ids), n, strict)
+    return images[:n], decoded
 
 
 def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Source:
-    """Read what a user names: a ``.npy`` file, a data set, an image, a folder.
+    """Read what a user names.
 
-    ``images`` says how images become rows: {"side": pixels, "color": bool} and perhaps {"dtype": "uint8"}
-    for pixels of 0 to 255, not of 0 to 1; None refuses images.
-    What cannot be read is reported on stderr and left out, or fails under ``strict``.
+    What cannot be read is reported on stderr and left out.
+
+    Parameters
+    ----------
+    source : str
+        A ``.npy`` file, a data set, an image, or a folder.
+    images : dict or None
+        How images become arrays, as for :func:`read_to_learn`; None refuses images.
+    strict : bool
+
+    Raises
+    ------
+    NothingWorked
+        If none could be read, or one could not under ``strict``.
     """
     if source.endswith(".npy"):
         X = _read_rows(source)
-        return Source(X, list(range(len(X))), None, None)
+        return Source(X, list(range(len(X))), None)
     if source in DATASETS:
         if Path(source).exists():
             print(
@@ -69,49 +163,66 @@ def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Sou
                 file=sys.stderr,
             )
         return _read_dataset(source)
-    from nsae.images import find_images
-    from nsae.images.files import id_of
-
     if images is None:
         raise ValueError(f"This model was trained on rows of numbers: give it a .npy file, not {source}.")
-    failures: list[ImageReadError] = []
-    paths = find_images(source, on_error=_reporter(failures))
-    if not paths:
-        raise ValueError(f"No images were found in {source}. Expected files such as .jpg, .png or .webp.")
-    root = Path(os.path.realpath(source if os.path.isdir(source) else Path(source).parent))
-    stamps = {id_of(path, root): stamp for path in paths if (stamp := stamp_of(path)) is not None}
-    X, kept = read_images(paths, images, strict, failures)
-    for id, reason in ((id_of(error.path, root), error.reason) for error in failures):
-        if id in stamps:  # folders that cannot be listed are not
-            stamps[id] = replace(stamps[id], reason=reason)
-    return Source(X, [id_of(path, root) for path in kept], images, root, stamps)
+    pixels, decoded = read_to_learn(find_photos(source), images, strict)
+    return Source(pixels, [id for id, photo in decoded.items() if photo.pixels is not None], images)
 
 
-def read_images(
-    paths: list[Path], images: dict[str, Any], strict: bool, failures: list[ImageReadError] | None = None
-) -> tuple[np.ndarray, list[Path]]:
-    """Rows of pixels (n, d) of the images that could be read, and their paths.
+def codes_of(encoder: PhotoEncoder, source: Source) -> Codes:
+    """Return the codes of a ``source``, by an ``encoder`` that was learned from such data."""
+    if encoder.preprocessing is None:
+        return encoder.encode(source.X)
+    return encoder.encode_images(source.data)
 
-    ``failures`` are those met on the way here; :class:`NothingWorked` if there are any under ``strict``.
+
+def encode_files(encoder: PhotoEncoder, paths: list[Path], strict: bool) -> tuple[Codes, list[Path]]:
+    """Return the codes of the photos that could be read, and their paths.
+
+    Parameters
+    ----------
+    encoder : PhotoEncoder
+    paths : list of Path
+    strict : bool
+
+    Raises
+    ------
+    NothingWorked
+        If none could be read, or one could not under ``strict``.
     """
-    from nsae.images import iter_images
+    failures: list[ImageReadError] = []
+    codes = encode_photos(encoder, paths, on_error=_reporter(failures))
+    check_failures(len(failures), len(paths), len(codes), strict)
+    bad = {error.path for error in failures}
+    return codes, [path for path in paths if path not in bad]
 
-    failures = [] if failures is None else failures
-    total = len(paths) + len(failures)
-    options = {"side": images["side"], "color": images["color"], "on_error": _reporter(failures)}
-    as_bytes = images.get("dtype") == "uint8"  # a quarter of the memory
-    rows, kept = [], []
-    with Progress("reading images", len(paths), enabled=len(paths) > 100) as progress:
+
+def read_images(paths: list[Path], how: dict[str, Any], strict: bool) -> tuple[np.ndarray, list[Path]]:
+    """Return images (n, side, side[, 3]) of the files that could be read, and their paths.
+
+    Parameters
+    ----------
+    paths : list of Path
+    how : dict
+        As for :func:`read_to_learn`.
+    strict : bool
+
+    Raises
+    ------
+    NothingWorked
+        If none could be read, or one could not under ``strict``.
+    """
+    failures: list[ImageReadError] = []
+    as_bytes = how.get("dtype") == "uint8"
+    images, kept = [], []
+    with Progress("reading images", len(paths), enabled=len(paths) > MANY) as progress:
+        options = {"side": how["side"], "color": how["color"], "on_error": _reporter(failures)}
         for path, image in iter_images(paths, **options):
-            rows.append((np.rint(image * 255).astype(np.uint8) if as_bytes else image).ravel())
+            images.append(np.rint(image * 255).astype(np.uint8) if as_bytes else image)
             kept.append(path)
             progress.update()
-    if failures and (strict or not rows):
-        raise NothingWorked(
-            f"{len(failures)} of {total} images and folders could not be read"
-            + ("; --strict accepts none such." if rows else ".")
-        )
-    return np.stack(rows), kept
+    check_failures(len(failures), len(paths), len(kept), strict)
+    return np.stack(images), kept
 
 
 def _reporter(failures: list[ImageReadError]) -> Callable[[ImageReadError], None]:
@@ -141,9 +252,8 @@ def _read_dataset(name: str) -> Source:
     from nsae import datasets
 
     if name == "glyphs":
-        X = datasets.glyphs()[0]  # (n, 28, 28) in [0, 1]
+        images = datasets.glyphs()[0]  # (n, 28, 28) in [0, 1]
     else:
         pixels = datasets.mnist()[0] if name == "mnist" else datasets.fashion_mnist()[0]
-        X = pixels.astype(np.float32) / 255  # (n, 28, 28)
-    preprocessing = {"side": X.shape[1], "color": False}
-    return Source(X.reshape(len(X), -1), list(range(len(X))), preprocessing, None)
+        images = pixels.astype(np.float32) / 255  # (n, 28, 28)
+    return Source(images, list(range(len(images))), {"side": images.shape[1], "color": False})

@@ -11,7 +11,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from nsae.cli.inputs import NothingWorked
+from nsae.cli.inputs import NothingWorked, skipped
 from nsae.cli.outputs import as_json, printable, report
 from nsae.cli.training_options import training_flags
 from nsae.errors import UsageError
@@ -33,8 +33,7 @@ def update_library(args: Namespace) -> int:
         raise ValueError(f"--update needs the folder of photos that was indexed, and {args.data} is none.")
     library = ImageLibrary.open(args.target, root=args.data)
     found = library.update(verbose=not args.json)
-    for id, reason in found.failed:
-        print(f"nsae: skipped {printable(os.fspath(library.root / id))}: {reason}", file=sys.stderr)
+    skipped(library.root, found.failed)
     files = vars(found) if args.json else found.counts()
     report(args.json, {"index": str(args.target), "rows": len(library), **files})
     if args.strict and found.failed:

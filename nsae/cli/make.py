@@ -8,34 +8,58 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from nsae.cli.inputs import Source, codes_of, read_source
+import numpy as np
+
+from nsae.cli.inputs import (
+    Photos,
+    Source,
+    check_failures,
+    codes_of,
+    find_photos,
+    is_photos,
+    read_source,
+    read_to_learn,
+    skipped,
+)
 from nsae.cli.library import update_library
 from nsae.cli.outputs import as_json, check_file, check_index, check_picture, report, save_picture
 from nsae.cli.training_options import flags_of_whole, training_flags
 from nsae.codes import Codes
 from nsae.errors import UsageError
-from nsae.images import ImageEncoder
+from nsae.images import ImageEncoder, ImageLibrary
+from nsae.images.encode_photos import PhotoEncoder
+from nsae.images.encoder import BLOCK_BYTES
+from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
-from nsae.images.library.scan import with_hashes
 from nsae.images.load_encoder import load_encoder
+from nsae.models.encoder import BLOCK_ROWS
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
 
 
+class Learned(NamedTuple):
+    """An encoder, its file, and what to report of its training."""
+
+    encoder: PhotoEncoder
+    encoder_bytes: bytes
+    figures: dict[str, Any]  # empty for a model that was given
+    decoded: dict[str, Photo]  # the photos that it was learned from, as they were read
+
+
 # ---- commands
 
 
 def train(args: Namespace) -> int:
-    """``nsae train``: fit a SparseAutoencoder and save it; after Ctrl-C, as it stands."""
+    """Fit a SparseAutoencoder and save it; after Ctrl-C, as it stands: ``nsae train`` with ``args``."""
     target = check_file(args.target, args.force)
     picture = check_picture(args.plot, args.force) if args.plot else None
     if picture and picture.absolute() == target.absolute():
         raise UsageError(f"The model (-o) and its picture (--plot) are both to be {target}. Name two files.")
-    model = _fit(args, read_source(args.data, _wanted(args), args.strict))
+    model = _fit(args, read_source(args.data, _for_whole(args), args.strict))
     model.save(target, overwrite=args.force)
     if picture:
         from nsae import plots
@@ -48,54 +72,42 @@ def train(args: Namespace) -> int:
 
 
 def encode(args: Namespace) -> int:
-    """``nsae encode``: the codes of images or rows, with their ids, as an index folder without a model."""
+    """Write codes and their ids as an index folder without a model: ``nsae encode`` with ``args``."""
     target = check_index(args.target, args.force)
     encoder = load_encoder(args.model)
-    source = read_source(args.data, encoder.preprocessing, args.strict)
-    codes = codes_of(encoder, source.X)
-    coded = CodeIndex(encoder.n_units)
-    coded.add(codes, source.ids)
-    coded.save(target, overwrite=args.force)
-    report(args.json, {"codes": str(target), **_summary(codes)})
+    if is_photos(args.data) and encoder.preprocessing is not None:
+        photos = find_photos(args.data)
+        index = _take_photos(args, ImageLibrary(encoder, photos.root, encoder_bytes=b""), photos, {}).index
+    else:
+        source = read_source(args.data, encoder.preprocessing, args.strict)
+        index = CodeIndex(encoder.n_units)
+        index.add(codes_of(encoder, source), source.ids)
+    index.save(target, overwrite=args.force)
+    report(args.json, {"codes": str(target), **_summary(index.codes)})
     return 0
 
 
 def index(args: Namespace) -> int:
-    """``nsae index``: codes of a folder of photos, with the encoder that made them, in one folder."""
+    """Index a folder of photos, with the encoder that makes its codes: ``nsae index`` with ``args``."""
     if args.update:
         return update_library(args)
-    given = training_flags(args)
-    if args.model and given:
+    if args.model and (given := training_flags(args)):
         raise UsageError(
             f"--model brings an encoder that is trained, so {', '.join(given)} cannot be given too."
         )
+    if not args.whole and not args.data.endswith(".npy") and (others := flags_of_whole(args)):
+        raise UsageError(
+            f"{', '.join(others)}: that is for one autoencoder on whole images. Add --whole, or leave it out."
+        )
     target = check_index(args.target, args.force)
-    trained: dict[str, Any] = {}
-    if args.model:
-        encoder, content = load_encoder(args.model), Path(args.model).read_bytes()
-        source = read_source(args.data, encoder.preprocessing, args.strict)
-    else:
-        source = read_source(args.data, _wanted(args) if args.whole else _for_patches(args), args.strict)
-        if args.whole or source.preprocessing is None:
-            model = learned = _fit(args, source)
-            encoder = model.encoder()
-        else:
-            model = encoder = _fit_image_encoder(args, source)
-            learned = encoder.model_
-        content = model.to_bytes()
-        # of an ImageEncoder's second autoencoder the figures are of training, which is with other k
-        trained = {"stopped": learned.stopped_, **(_last(learned) if learned is model else {})}
-    codes = codes_of(encoder, source.X)
-    coded = CodeIndex(encoder.n_units, metric=args.metric or "cosine")
-    coded.add(codes, source.ids)
-    files = None if source.stamps is None else with_hashes(source.root, source.stamps)
-    write_library_folder(target, coded, content, source.root, files, overwrite=args.force)
-    report(args.json, {"index": str(target), **_summary(codes), **trained})
-    return INTERRUPTED if trained.get("stopped") == "interrupted" else 0
+    make = _index_photos if is_photos(args.data) else _index_rows
+    codes, figures = make(args, target)
+    report(args.json, {"index": str(target), **_summary(codes), **figures})
+    return INTERRUPTED if figures.get("stopped") == "interrupted" else 0
 
 
 def info(args: Namespace) -> int:
-    """``nsae info``: what a model file or an index says about itself."""
+    """Print what a model file or an index says about itself: ``nsae info`` with ``args``."""
     path = Path(args.file)
     if path.is_dir():
         opened = read_library_folder(path, mmap=True)
@@ -110,7 +122,7 @@ def info(args: Namespace) -> int:
 
 
 def download(args: Namespace) -> int:
-    """``nsae download``: fetch data sets and print where they are."""
+    """Fetch data sets and print where they are: ``nsae download`` with ``args``."""
     from nsae.datasets.download import download
 
     def progress(file: str, done: int, total: int | None) -> None:
@@ -125,7 +137,7 @@ def download(args: Namespace) -> int:
 
 
 def demo(args: Namespace) -> int:
-    """``nsae demo``: see ``nsae.cli.demo``."""
+    """Run :mod:`nsae.cli.demo`: ``nsae demo`` with ``args``."""
     from nsae.cli.demo import run_demo
 
     figures = run_demo(Path(args.target), overwrite=args.force, quiet=args.json)
@@ -134,7 +146,87 @@ def demo(args: Namespace) -> int:
     return 0
 
 
+# ---- an index
+
+
+def _index_photos(args: Namespace, target: Path) -> tuple[Codes, dict[str, Any]]:
+    """Learn from photos, unless a model is given, and take them all in."""
+    photos = find_photos(args.data)
+    learned = _given_model(args) if args.model else _learn_from_photos(args, photos)
+    library = ImageLibrary(
+        learned.encoder, photos.root, metric=args.metric or "cosine", encoder_bytes=learned.encoder_bytes
+    )
+    if not args.strict:
+        library.folder = target  # so that it is saved on the way
+    _take_photos(args, library, photos, learned.decoded)
+    library.save(target, overwrite=args.force or not args.strict)
+    return library.index.codes, learned.figures
+
+
+def _take_photos(
+    args: Namespace, library: ImageLibrary, photos: Photos, decoded: dict[str, Photo]
+) -> ImageLibrary:
+    """Add all photos to a library, and report those that cannot be read."""
+    found = library.add(photos.ids, decoded=decoded, block=_block(library.encoder), verbose=not args.json)
+    skipped(library.root, [one for one in found.failed if one[0] not in decoded])
+    failed = len(photos.failed) + len(found.failed)
+    check_failures(failed, len(photos.failed) + len(photos.ids), len(library), args.strict)
+    return library
+
+
+def _index_rows(args: Namespace, target: Path) -> tuple[Codes, dict[str, Any]]:
+    """Learn from rows or a data set, unless a model is given, and index them by their numbers."""
+    if args.model:
+        learned = _given_model(args)
+        source = read_source(args.data, learned.encoder.preprocessing, args.strict)
+    else:
+        source = read_source(args.data, None, args.strict)
+        learned = _learn(args, source)
+    index = CodeIndex(learned.encoder.n_units, metric=args.metric or "cosine")
+    index.add(codes_of(learned.encoder, source), source.ids)
+    write_library_folder(target, index, learned.encoder_bytes, overwrite=args.force)
+    return index.codes, learned.figures
+
+
+def _given_model(args: Namespace) -> Learned:
+    encoder = load_encoder(args.model)
+    if is_photos(args.data) and encoder.preprocessing is None:
+        raise ValueError(
+            f"{args.model} was trained on rows of numbers: give it a .npy file, not {args.data}."
+        )
+    return Learned(encoder, Path(args.model).read_bytes(), {}, {})
+
+
+def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
+    how = _for_whole(args) if args.whole else _for_patches(args)
+    most = len(photos.ids) if args.whole else ImageEncoder().max_images
+    if len(photos.ids) > most:  # the others are read when they are encoded
+        rng = np.random.default_rng(_options(args)["random_state"])
+        chosen = np.sort(rng.choice(len(photos.ids), most, replace=False))
+        photos = photos._replace(ids=[photos.ids[i] for i in chosen])
+    images, decoded = read_to_learn(photos, how, args.strict)
+    return _learn(args, Source(images, [], how))._replace(decoded=decoded)
+
+
+def _learn(args: Namespace, source: Source) -> Learned:
+    """Fit what the options say: one autoencoder on whole images or rows, or an ImageEncoder."""
+    if args.whole or source.preprocessing is None:
+        model = _fit(args, source)
+        return Learned(model.encoder(), model.to_bytes(), {"stopped": model.stopped_, **_last(model)}, {})
+    encoder = _fit_image_encoder(args, source.data)
+    # Of an ImageEncoder's second autoencoder the figures are of training, which is with another k.
+    return Learned(encoder, encoder.to_bytes(), {"stopped": encoder.model_.stopped_}, {})
+
+
 # ---- small steps
+
+
+def _block(encoder: PhotoEncoder) -> int:
+    """How many photos are encoded at a time: as many as the encoder takes, so that codes are the same bits."""
+    if not isinstance(encoder, ImageEncoder):
+        return BLOCK_ROWS
+    width = max(encoder._features.n_features, int(np.prod(encoder.geometry_.shape)))
+    return max(1, BLOCK_BYTES // (4 * width))
 
 
 def _options(args: Namespace) -> dict[str, Any]:
@@ -142,10 +234,16 @@ def _options(args: Namespace) -> dict[str, Any]:
     return {**args.whole_defaults, **vars(args)}
 
 
-def _wanted(args: Namespace) -> dict[str, Any]:
+def _for_whole(args: Namespace) -> dict[str, Any]:
     """How files become rows for one autoencoder on whole images."""
     options = _options(args)
     return {"side": options["image_size"], "color": not options["grey"]}
+
+
+def _for_patches(args: Namespace) -> dict[str, Any]:
+    """How files become images for an ImageEncoder."""
+    side = getattr(args, "image_size", args.patch_defaults["image_size"])
+    return {"side": side, "color": "grey" not in args, "dtype": "uint8"}
 
 
 def _fit(args: Namespace, source: Source) -> SparseAutoencoder:
@@ -156,22 +254,11 @@ def _fit(args: Namespace, source: Source) -> SparseAutoencoder:
     return model
 
 
-def _for_patches(args: Namespace) -> dict[str, Any]:
-    """How files become images for an ImageEncoder."""
-    side = getattr(args, "image_size", args.patch_defaults["image_size"])
-    return {"side": side, "color": "grey" not in args, "dtype": "uint8"}
-
-
-def _fit_image_encoder(args: Namespace, source: Source) -> ImageEncoder:
-    if others := flags_of_whole(args):
-        raise UsageError(
-            f"{', '.join(others)}: that is for one autoencoder on whole images. Add --whole, or leave it out."
-        )
+def _fit_image_encoder(args: Namespace, images: np.ndarray) -> ImageEncoder:
     options = {**args.patch_defaults, **vars(args)}
     params = {name: options[name] for name in ("n_units", "k", "epochs", "random_state")}
     params["k"] = params["k"] or params["n_units"]  # --k 0: as many as there are
-    size = source.images().shape[1]
-    return ImageEncoder(verbose=not args.json, image_size=size, **params).fit(source.images())
+    return ImageEncoder(verbose=not args.json, image_size=images.shape[1], **params).fit(images)
 
 
 def _last(model: SparseAutoencoder) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nsae.cli.inputs import NothingWorked, codes_of, read_images
+from nsae.cli.inputs import NothingWorked, encode_files
 from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images.decoding import load_thumbnail
@@ -83,8 +83,7 @@ def encode_queries(
     """
     encoder = opened.photo_encoder()
     paths = list(dict.fromkeys(path for query in queries for path in query.photos))
-    X, kept = read_images(paths, encoder.preprocessing, strict)
-    codes = codes_of(encoder, X)
+    codes, kept = encode_files(encoder, paths, strict)
     row_of = {path: row for row, path in enumerate(kept)}
     queries = [query for query in queries if all(path in row_of for path in query.photos)]
     if not queries:

@@ -14,6 +14,7 @@ Image = pytest.importorskip("PIL.Image")
 from nsae import CodeIndex, Encoder
 from nsae.cli import main
 from nsae.images.library import image_library as module
+from nsae.images.library import intake
 
 FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--image-size", "8"]
 
@@ -49,7 +50,7 @@ def test_what_index_wrote_is_up_to_date(photos, index, capsys, monkeypatch):
     def refused(*_, **__):
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(module, "encode_photos", refused)
+    monkeypatch.setattr(intake, "read_whole", refused)
     assert update(photos, index, "--json") == 0
     said = capsys.readouterr()
     nothing = {"added": [], "changed": [], "moved": [], "missing": [], "failed": []}
@@ -115,16 +116,15 @@ def test_update_needs_an_index_and_its_folder(photos, index, tmp_path, capsys):
 def test_interrupted_keeps_what_is_finished(photos, index, monkeypatch, capsys):
     put(photos / "a.png", 30)
     put(photos / "b.png", 31)
-    monkeypatch.setattr(module, "BATCH", 1)
-    encode, calls = module.encode_photos, []
+    monkeypatch.setattr(module, "BLOCK", 1)
+    decode = intake.decode_image
 
-    def interrupted(encoder, paths, **options):
-        calls.append(paths)
-        if len(calls) == 2:
+    def interrupted(data, path, **options):
+        if path.name == "b.png":
             raise KeyboardInterrupt
-        return encode(encoder, paths, **options)
+        return decode(data, path, **options)
 
-    monkeypatch.setattr(module, "encode_photos", interrupted)
+    monkeypatch.setattr(intake, "decode_image", interrupted)
     assert update(photos, index) == 130
     library = CodeIndex.load(index)
     assert "a.png" in library

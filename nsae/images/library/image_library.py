@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.errors import ImageReadError, ModelFormatError
+from nsae.errors import ModelFormatError
 from nsae.images.encode_photos import encode_photos
 from nsae.images.files import id_of
+from nsae.images.library.intake import BLOCK, Intake, Photo, TakenIn
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.library.near_duplicates import connected_groups, near_pairs
-from nsae.images.library.scan import Changes, Stamp, UpdateReport, compare, content_hash
+from nsae.images.library.scan import UNSURE, Changes, Stamp, UpdateReport, compare
 from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, Hits
 from nsae.system.interrupts import defer_interrupts
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from nsae.images.encoder import ImageEncoder
     from nsae.models.sparse_autoencoder import SparseAutoencoder
 
-BATCH = 64  # photos that are encoded at a time
 SAVE_SECONDS = 10.0  # of work that a crash may cost, or ten times what saving takes
 RADIUS = 0.03  # cosine; of photos saved again smaller, nine in ten are nearer, and hardly any others
 
@@ -92,7 +91,8 @@ class ImageLibrary:
         self.folder: Path | None = None
         self._files: dict[str, Stamp] = {}  # by id: photos of the index, and files that failed
         self._encoder_bytes = encoder_bytes  # the encoder's file
-        self._unsaved = False
+        self._unsaved = False  # whether anything has changed since
+        self._on_disk = False  # whether the folder holds this library
 
     def __len__(self) -> int:
         return len(self.index)
@@ -141,22 +141,37 @@ class ImageLibrary:
             missing=[id for id in changes.missing if id in self.index],
             failed=list(changes.failed),
         )
-        saved, cost = time.monotonic(), 0.0  # when it was last, and how long it took
-        self._settle(changes, prune)
-        todo = [*changes.changed.items(), *changes.new.items()]
-        twins = {stamp.hash: id for id, stamp in self._files.items()} if todo else {}  # by content
+        self._take_over(changes, prune)
         try:
-            with Progress("encoding photos", len(todo), enabled=verbose and len(todo) > BATCH) as progress:
-                for start in range(0, len(todo), BATCH):
-                    some = dict(todo[start : start + BATCH])
-                    self._take_in(some, twins, report)
-                    for _ in some:
-                        progress.update()
-                    if time.monotonic() - saved > max(SAVE_SECONDS, 10 * cost):
-                        before = time.monotonic()
-                        self._keep()
-                        saved = time.monotonic()
-                        cost = saved - before
+            self._take_in([*changes.changed, *changes.new], report, verbose=verbose)
+        finally:  # after Ctrl-C too
+            self._keep()
+        return report
+
+    def add(
+        self,
+        ids: Sequence[str],
+        *,
+        decoded: Mapping[str, Photo] | None = None,
+        block: int | None = None,
+        verbose: bool = False,
+    ) -> UpdateReport:
+        """Take photos of the folder into the index, whether or not they are in it, and save as ``update`` does.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Paths below ``root``, with "/", each once.
+        decoded : mapping of Photo, optional
+            Photos that were read before, by id; they are read again only if their files have changed since.
+        block : int, optional
+            How many are encoded at a time.
+        verbose : bool
+            Progress on stderr.
+        """
+        report = UpdateReport()
+        try:
+            self._take_in(ids, report, decoded=decoded, block=block, verbose=verbose)
         finally:  # after Ctrl-C too
             self._keep()
         return report
@@ -165,10 +180,10 @@ class ImageLibrary:
         """The table of files; a photo of an index without one is taken for changed."""
         if len(self._files) >= len(self) and all(id in self._files for id in self.index.ids):
             return self._files
-        return {**{str(id): Stamp(-1, -1) for id in self.index.ids}, **self._files}
+        return {**{str(id): Stamp(UNSURE, UNSURE) for id in self.index.ids}, **self._files}
 
-    def _settle(self, changes: Changes, prune: bool) -> None:
-        """Take over what needs no encoding."""
+    def _take_over(self, changes: Changes, prune: bool) -> None:
+        """Bring the index in step with what needs no encoding."""
         gone = [id for id in changes.missing if prune or id not in self.index]
         if not (gone or changes.moved or changes.touched):
             return
@@ -183,60 +198,41 @@ class ImageLibrary:
             self._files.update(changes.moved.values())
             self._unsaved = True
 
-    def _take_in(self, some: dict[str, Stamp], twins: dict[str | None, str], report: UpdateReport) -> None:
-        """Encode these files, or find their codes by their content."""
-        hashes: dict[str, str] = {}
-        for id, stamp in some.items():
-            try:
-                hashes[id] = stamp.hash or content_hash(self.root / id)
-            except FileNotFoundError:
-                continue  # removed meanwhile: the next update finds that
-            except OSError as error:
-                report.failed.append((id, f"cannot be opened ({error.strerror})"))
-        reused = {id: twin for id, hash in hashes.items() if (twin := self._id_with(hash, twins)) is not None}
-        first = {hash: id for id, hash in reversed(hashes.items()) if id not in reused}  # each content once
-        codes, encoded, failures = self._encode_files(list(first.values()))
-        row_of = {hashes[id]: row for row, id in enumerate(encoded)}
-        reason_of = {hashes[id]: reason for id, reason in failures.items()}
+    def _take_in(
+        self,
+        ids: Sequence[str],
+        report: UpdateReport,
+        *,
+        decoded: Mapping[str, Photo] | None = None,
+        block: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        """Encode these photos, or find their codes by their content, and save now and then."""
+        if not ids:
+            return
+        intake = Intake(self.encoder, self.root, self.index, self._files, decoded)
+        saved, cost = time.monotonic(), 0.0  # when it was last, and how long it took
+        with Progress("encoding photos", len(ids), enabled=verbose and len(ids) > BLOCK) as progress:
+            for taken in intake.blocks(ids, block or BLOCK):
+                self._add_block(taken, report)
+                for _ in taken.stamps:
+                    progress.update()
+                if time.monotonic() - saved > max(SAVE_SECONDS, 10 * cost):
+                    before = time.monotonic()
+                    self._keep()
+                    saved = time.monotonic()
+                    cost = saved - before
 
-        rows, ids, stamps = [], [], {}
-        codes = Codes.concatenate(
-            [codes, self.index.codes[[self.index.row_of(id) for id in reused.values()]]]
-        )
-        row_of_copy = dict(zip(reused, range(len(encoded), len(codes)), strict=True))
-        for id, hash in hashes.items():
-            row = row_of_copy.get(id, row_of.get(hash))
-            reason = None if row is not None else reason_of.get(hash)
-            if row is None and reason is None:
-                continue
-            stamps[id] = replace(some[id], hash=hash, reason=reason)
-            if row is None:
-                report.failed.append((id, str(reason)))
-                continue
-            rows.append(row)
-            ids.append(id)
+    def _add_block(self, taken: TakenIn, report: UpdateReport) -> None:
+        """Add a block to the index and to the report."""
+        report.failed += taken.failed
+        for id in taken.ids:
             (report.changed if id in self.index else report.added).append(id)
         with defer_interrupts():
-            self.index.add(codes[rows], ids, on_duplicate="replace")
-            self.index.remove([id for id, stamp in stamps.items() if stamp.reason and id in self.index])
-            self._files.update(stamps)
-            self._unsaved = self._unsaved or bool(stamps)
-        twins.update((stamp.hash, id) for id, stamp in stamps.items())
-
-    def _id_with(self, hash: str, twins: dict[str | None, str]) -> str | None:
-        """A photo of the index with this content, if ``twins`` still tells the truth."""
-        id = twins.get(hash)
-        return id if id is not None and self._files[id].hash == hash and id in self.index else None
-
-    def _encode_files(self, ids: list[str]) -> tuple[Codes, list[str], dict[str, str]]:
-        """Codes of the files that could be read, their ids, and why the others could not."""
-        failures: dict[str, str] = {}
-
-        def failed(error: ImageReadError) -> None:
-            failures[Path(error.path).relative_to(self.root).as_posix()] = error.reason
-
-        codes = encode_photos(self.encoder, [self.root / id for id in ids], on_error=failed)
-        return codes, [id for id in ids if id not in failures], failures
+            self.index.add(taken.codes, taken.ids, on_duplicate="replace")
+            self.index.remove([id for id, stamp in taken.stamps.items() if stamp.reason and id in self.index])
+            self._files.update(taken.stamps)
+            self._unsaved = self._unsaved or bool(taken.stamps)
 
     # ---- asking
 
@@ -356,10 +352,10 @@ class ImageLibrary:
             write_library_folder(
                 folder, self.index, self._encoder_bytes, self.root, self._files, overwrite=overwrite
             )
-            self.folder, self._unsaved = Path(folder), False
+            self.folder, self._unsaved, self._on_disk = Path(folder), False, True
 
     def _keep(self) -> None:
-        if self.folder is not None and self._unsaved:
+        if self.folder is not None and self._unsaved and (len(self) or self._on_disk):
             self.save(self.folder, overwrite=True)
 
     @classmethod
@@ -383,5 +379,5 @@ class ImageLibrary:
         where = found.root if root is None else root
         library = cls(found.encoder, where, encoder_bytes=found.encoder_bytes)
         library.index, library.folder, library._files = found.index, Path(folder), dict(found.files or {})
-        library._unsaved = library.root != found.root
+        library._unsaved, library._on_disk = library.root != found.root, True
         return library

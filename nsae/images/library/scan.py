@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from nsae.errors import ImageReadError, ModelFormatError
 from nsae.images.files import find_images
 
-HASH_BYTES = 16  # by chance, two of 10⁹ photos share such a hash with a probability of 10⁻²¹
+HASH_BYTES = 16  # By chance, two of 10⁹ photos share such a hash with a probability of 10⁻²¹.
 CHUNK = 1 << 20
+UNSURE = -1  # a time or a size that no file has: the content decides next time
+SETTLED_NS = 2 * 10**9  # FAT keeps times to 2 s; a file that is younger may change without another time
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,35 @@ class Stamp:
     reason: str | None = None  # why the file is no image, if it is none
 
     def as_it_was(self, other: Stamp) -> bool:
-        """Whether size and time are equal."""
+        """Return whether size and time are those of the ``other`` one."""
         return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
 
 @dataclass
+class Found:
+    """The image files of a folder.
+
+    Attributes
+    ----------
+    files : dict of Stamp
+        Size and time of each, by id, sorted by path.
+    same_file : dict of str
+        Other names of these files, links, by id: the id that stands for the file.
+    unseen : list of str
+        Ids of folders and files that cannot be looked at.  Of these, and of all below, nothing can be said.
+    failed : list of (id, reason)
+        Why.
+    """
+
+    files: dict[str, Stamp] = field(default_factory=dict)
+    same_file: dict[str, str] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
 class Changes:
-    """What ``compare`` found, by id; the values are what is known of the file now."""
+    """What :func:`compare` found, by id; the values are what is known of the file now."""
 
     new: dict[str, Stamp] = field(default_factory=dict)
     changed: dict[str, Stamp] = field(default_factory=dict)
@@ -46,6 +70,7 @@ class Changes:
     moved: dict[str, tuple[str, Stamp]] = field(default_factory=dict)  # old id -> (new id, …)
     missing: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)  # what cannot be listed or opened, and why
+    same_file: dict[str, str] = field(default_factory=dict)  # as in Found
     n_found: int = 0  # image files in the folder
 
 
@@ -72,7 +97,7 @@ class UpdateReport:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
-        """How many of each."""
+        """Return how many there are of each."""
         return {name: len(files) for name, files in vars(self).items()}
 
     def __str__(self) -> str:
@@ -80,51 +105,74 @@ class UpdateReport:
         return said or "nothing has changed"
 
 
+def look(root: Path, known: Container[str] = ()) -> Found:
+    """List the image files below a folder, each once.
+
+    A file that has several names there, by links, has one id: one that is ``known`` before others, a name
+    of its own before a symbolic link, and the first in order.
+
+    Parameters
+    ----------
+    root : Path
+        Resolved.  Where it is a file, that is the one result, and its id is its name.
+    known : container of str
+        Ids that the files had before.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``root`` does not exist.
+    """
+    found = Found()
+    top = root if root.is_dir() else root.parent
+
+    def not_listed(error: ImageReadError) -> None:
+        _not_seen(found, _id(Path(os.fsdecode(str(error.path))), top), error.reason)
+
+    stats = []
+    for path in find_images(root, on_error=not_listed):
+        try:
+            stats.append((_id(path, top), path.is_symlink(), os.stat(path)))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):  # removed meanwhile
+                _not_seen(found, _id(path, top), f"cannot be looked at ({error.strerror})")
+    name_of: dict[object, str] = {}
+    for id, _, stat in sorted(stats, key=lambda one: (one[0] not in known, one[1])):
+        file = (stat.st_dev, stat.st_ino) if stat.st_ino else id  # some systems do not number files
+        if name_of.setdefault(file, id) != id:
+            found.same_file[id] = name_of[file]
+    found.files = {
+        id: Stamp(stat.st_size, stat.st_mtime_ns) for id, _, stat in stats if id not in found.same_file
+    }
+    return found
+
+
 def compare(root: Path, known: Mapping[str, Stamp]) -> Changes:
-    """Look through ``root`` (a resolved path) for what differs from ``known``.
+    """Look through a folder for what has changed.
 
     Files below a folder that cannot be listed, files that cannot be opened, and links to files that are away
     are not missing: what is known of them stays.  A file counts as moved if its old name is gone and one of
     the same content is new.
 
-    Raises FileNotFoundError if ``root`` does not exist.
+    Parameters
+    ----------
+    root : Path
+        Resolved.
+    known : mapping of Stamp
+        What was known of its files, by id.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``root`` does not exist.
     """
-    changes = Changes()
-    unseen: list[str] = []  # of these, and all below, nothing can be said
-
-    def failed(path: object, reason: str) -> str:
-        id = _id(Path(os.fsdecode(path)), root)  # type: ignore[arg-type]
-        changes.failed.append((id, reason))
-        return id
-
-    def not_listed(error: ImageReadError) -> None:
-        unseen.append(failed(error.path, error.reason))
-
-    found: dict[str, Stamp] = {}
-    for path in find_images(root, on_error=not_listed):
-        try:
-            stat = os.stat(path)
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError):  # removed meanwhile
-                unseen.append(failed(path, f"cannot be looked at ({error.strerror})"))
-            continue
-        found[_id(path, root)] = Stamp(stat.st_size, stat.st_mtime_ns)
-    changes.n_found = len(found)
-
-    below = tuple(f"{id}/" for id in unseen)
-    everywhere = "." in unseen  # the root itself
-    gone = []
-    for id in known:
-        if id in found or everywhere or id in unseen or id.startswith(below):
-            continue
-        if os.path.islink(root / id):  # to a drive that is not there, perhaps
-            failed(root / id, "a link that leads to no file")
-        else:
-            gone.append(id)
+    found = look(root, known)
+    changes = Changes(failed=found.failed, same_file=found.same_file, n_found=len(found.files))
+    gone = _gone(root, known, found)
     gone_of_size: dict[int, dict[str | None, list[str]]] = defaultdict(lambda: defaultdict(list))
     for id in reversed(gone):  # so that pop() gives the first
         gone_of_size[known[id].size][known[id].hash].append(id)
-    for id, now in found.items():
+    for id, now in found.files.items():
         before = known.get(id)
         if before is not None and now.as_it_was(before):
             continue
@@ -135,15 +183,14 @@ def compare(root: Path, known: Mapping[str, Stamp]) -> Changes:
             changes.new[id] = now
             continue
         try:
-            now = replace(now, hash=content_hash(root / id))
+            now = hashed(root / id)
         except OSError as error:
-            failed(root / id, f"cannot be opened ({error.strerror})")
+            changes.failed.append((id, f"cannot be opened ({error.strerror})"))
             continue
         if before is not None:
             same = now.hash == before.hash
-            (changes.touched if same else changes.changed)[id] = replace(
-                now, reason=before.reason if same else None
-            )
+            where = changes.touched if same else changes.changed
+            where[id] = replace(now, reason=before.reason if same else None)
         elif of_same_content := gone_of_size[now.size][now.hash]:
             old = of_same_content.pop()
             changes.moved[old] = id, replace(now, reason=known[old].reason)
@@ -153,41 +200,79 @@ def compare(root: Path, known: Mapping[str, Stamp]) -> Changes:
     return changes
 
 
-def content_hash(path: str | os.PathLike) -> str:
-    """BLAKE2b of a file's content; OSError if it cannot be read."""
-    hashed = hashlib.blake2b(digest_size=HASH_BYTES)
+def _gone(root: Path, known: Mapping[str, Stamp], found: Found) -> list[str]:
+    """The known ids whose files are no longer there; links that lead nowhere are told as failed instead."""
+    if "." in found.unseen:  # the root itself
+        return []
+    below = tuple(f"{id}/" for id in found.unseen)
+    gone = []
+    for id in known:
+        if id in found.files or id in found.unseen or id.startswith(below):
+            continue
+        if id not in found.same_file and os.path.islink(root / id):  # to a drive that is not there, perhaps
+            found.failed.append((id, "a link that leads to no file"))
+        else:
+            gone.append(id)
+    return gone
+
+
+def _not_seen(found: Found, id: str, reason: str) -> None:
+    found.unseen.append(id)
+    found.failed.append((id, reason))
+
+
+# ---- one file
+
+
+def hashed(path: str | os.PathLike) -> Stamp:
+    """Return size, time and hash of the file ``path``; OSError if it cannot be read.
+
+    The time is ``UNSURE`` where the file changed meanwhile, or did so a moment ago and may change again
+    within the same tick of its clock.
+    """
+    before = os.stat(path)
+    found = hashlib.blake2b(digest_size=HASH_BYTES)
+    size = 0
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK):
-            hashed.update(chunk)
-    return hashed.hexdigest()
+            found.update(chunk)
+            size += len(chunk)
+    return stamp_of_content(before, os.stat(path), size, found.hexdigest())
 
 
-def stamp_of(path: str | os.PathLike) -> Stamp | None:
-    """Size and time of a file; None if it cannot be looked at."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return Stamp(stat.st_size, stat.st_mtime_ns)
+def content_hash(data: bytes) -> str:
+    """Return the BLAKE2b hash of the content ``data`` of a file."""
+    return hashlib.blake2b(data, digest_size=HASH_BYTES).hexdigest()
 
 
-def with_hashes(root: Path, stamps: Mapping[str, Stamp]) -> dict[str, Stamp]:
-    """These stamps with hashes; files that cannot be opened (any longer) are left out."""
-    table = {}
-    for id, stamp in stamps.items():
-        with suppress(OSError):
-            table[id] = replace(stamp, hash=content_hash(root / id))
-    return table
+def stamp_of_content(before: os.stat_result, after: os.stat_result, size: int, hash: str) -> Stamp:
+    """Return the stamp of a content that was read.
+
+    Parameters
+    ----------
+    before, after : os.stat_result
+        What the file's name led to before it was read, and afterwards.
+    size : int
+        Bytes that were read.
+    hash : str
+        Of these bytes.
+    """
+    same = all(getattr(before, part) == getattr(after, part) for part in ("st_ino", "st_size", "st_mtime_ns"))
+    settled = abs(time.time_ns() - after.st_mtime_ns) > SETTLED_NS
+    return Stamp(size, after.st_mtime_ns if same and settled and size == after.st_size else UNSURE, hash)
+
+
+# ---- on disk
 
 
 def table_to_bytes(table: Mapping[str, Stamp]) -> bytes:
-    """As JSON, in which names that are no UTF-8 are escaped."""
+    """Return a ``table`` of files as JSON, in which names that are no UTF-8 are escaped."""
     rows = [[id, *asdict(stamp).values()] for id, stamp in table.items()]
     return json.dumps({"columns": ["id", *Stamp.__dataclass_fields__], "rows": rows}).encode()
 
 
 def table_from_bytes(data: bytes) -> dict[str, Stamp]:
-    """What :func:`table_to_bytes` wrote; else ModelFormatError."""
+    """Return the table that :func:`table_to_bytes` wrote as ``data``; else raise ModelFormatError."""
     try:
         return {id: Stamp(*rest) for id, *rest in json.loads(data)["rows"]}
     except (ValueError, TypeError, KeyError) as error:

@@ -13,6 +13,7 @@ from nsae import CodeIndex, Encoder, ImageEncoder, ModelFormatError, SparseAutoe
 from nsae.errors import ImageReadError
 from nsae.images import ImageLibrary, load_image
 from nsae.images.library import image_library as module
+from nsae.images.library import intake
 from nsae.images.library.near_duplicates import connected_groups
 from nsae.images.library.scan import Stamp, UpdateReport, compare, table_from_bytes, table_to_bytes
 
@@ -68,13 +69,14 @@ def library(encoder, root):
 def encoded(monkeypatch):
     """The names of the files that were decoded to be encoded."""
     names = []
-    encode = module.encode_photos
+    decode = intake.decode_image
 
-    def watched(encoder, paths, **options):
-        names.extend(path.name for path in paths)
-        return encode(encoder, paths, **options)
+    def decoded(data, path, **options):
+        names.append(path.name)
+        return decode(data, path, **options)
 
-    monkeypatch.setattr(module, "encode_photos", watched)
+    monkeypatch.setattr(intake, "decode_image", decoded)
+    monkeypatch.setattr(intake, "available_cpus", lambda: 1)  # two threads may both decode one content
     return names
 
 
@@ -104,8 +106,8 @@ def test_nothing_changed_reads_no_file(library, monkeypatch):
     def refused(*_, **__):
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(module, "encode_photos", refused)
-    monkeypatch.setattr("nsae.images.library.scan.content_hash", refused)
+    monkeypatch.setattr(intake, "read_whole", refused)
+    monkeypatch.setattr("nsae.images.library.scan.hashed", refused)
     report = library.update()
     assert report == UpdateReport()
     assert str(report) == "nothing has changed"
@@ -332,38 +334,39 @@ def test_a_folder_that_moved_as_a_whole(library, root, tmp_path):
 def test_what_was_encoded_before_an_interruption_is_kept(encoder, root, tmp_path, monkeypatch, error):
     library = ImageLibrary(encoder, root)
     library.save(tmp_path / "l.nsae")
-    monkeypatch.setattr(module, "BATCH", 3)
-    encode, calls = module.encode_photos, []
+    monkeypatch.setattr(module, "BLOCK", 3)
+    decode, names = intake.decode_image, []
 
-    def interrupted(encoder, paths, **options):
-        calls.append(len(paths))
-        if len(calls) == 3:
+    def interrupted(data, path, **options):
+        names.append(path.name)
+        if path.relative_to(root).as_posix() == ALL[6] and len(names) < 10:
             raise error
-        return encode(encoder, paths, **options)
+        return decode(data, path, **options)
 
-    monkeypatch.setattr(module, "encode_photos", interrupted)
+    monkeypatch.setattr(intake, "decode_image", interrupted)
+    monkeypatch.setattr(intake, "available_cpus", lambda: 1)
     with pytest.raises(error):
         library.update()
+    names += ["this is only raised once"] * 10
     again = ImageLibrary.open(tmp_path / "l.nsae")
     assert again.index.ids == ALL[:6]
     assert again.update() == UpdateReport(added=ALL[6:])
-    assert calls == [3, 3, 2, 2]
     in_step(again)
 
 
 def test_saved_on_the_way(encoder, root, tmp_path, monkeypatch):
     library = ImageLibrary(encoder, root)
     library.save(tmp_path / "l.nsae")
-    monkeypatch.setattr(module, "BATCH", 3)
+    monkeypatch.setattr(module, "BLOCK", 3)
     monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(module.time, "monotonic", iter(range(0, 10**9, 1000)).__next__)
-    sizes, encode = [], module.encode_photos
+    sizes, take_in = [], intake.Intake._take_in
 
-    def watched(encoder, paths, **options):
+    def watched(self, photos):
         sizes.append(len(CodeIndex.load(tmp_path / "l.nsae")))
-        return encode(encoder, paths, **options)
+        return take_in(self, photos)
 
-    monkeypatch.setattr(module, "encode_photos", watched)
+    monkeypatch.setattr(intake.Intake, "_take_in", watched)
     library.update()
     assert sizes[0] == 0
     assert sizes[2] > 0
