@@ -1,13 +1,27 @@
 """What training costs as it grows: time of a step, time of an epoch, and memory.
 
-A step is timed against the number of units, the active ones among them, and the size of a batch; an epoch
-of ``SparseAutoencoder.fit`` against the rows of the data, in memory and memory-mapped; and the peak memory
-of a process that fits, against all of these.  One thing grows, the others stay as they are in ``BASE``.
+    python benchmarks/scaling.py [--only PART ...] [--rounds N] [--threads N] [--memmap-gb GB] [--plot PNG]
+                                 [--quick] [--json] [--save]
 
-    python benchmarks/scaling.py [--json] [--quick] [--rounds N] [--threads N] [--only PART]
-                                 [--memmap-gb GB] [--plot PNG]
+Data have 784 features (glyphs, repeated where more rows are needed), in float32.  One thing grows; the others stay
+at 4096 units, k = 32 and batches of 1024.
 
-Each sweep ends with an exponent: the slope, in logarithms, of its last points.
+units, k, batch
+    A step, k-sparse or dense (ReLU, L1): its time, and the ratio to its matrix products alone in the same round (one
+    product or five, as in training_speed.py).  All sizes take turns in every round.
+rows
+    An epoch of ``SparseAutoencoder.fit`` with 1024 units, data in memory or memory-mapped.  It is the second epoch
+    of a fit, when the file is in the system's cache: this is the cost of shuffling and copying, not of the disk.
+peak
+    Peak memory: the highest resident memory of a fresh process after a fit of one epoch, less that just before, when
+    the compiled loops are loaded.  Data in memory do not count; pages of a memory-mapped file count when they are
+    read.  The parameters with Adam's two moments are the least that a fit can add.  Not on Windows.
+memmap
+    The same of one epoch from a memory-mapped file that is written for it and deleted.  It is written where TMPDIR
+    says.  ``--memmap-gb 4`` shows that a file need not fit into memory.
+
+Each sweep ends with an exponent p, "grows as units^p": the slope of a line through its last three points in
+logarithms.
 """
 
 from __future__ import annotations
@@ -242,7 +256,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: to see that it runs")
     parser.add_argument("--rounds", type=int, help="rounds of timing (7)")
     parser.add_argument("--threads", type=int, default=2, help="of nsae and of the products alike (2)")
-    parser.add_argument("--only", choices=PARTS, help="one part")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts")
     parser.add_argument("--memmap-gb", type=float, help="size of the file that is fitted in one epoch (1)")
     parser.add_argument("--plot", metavar="PNG", help="draw time and memory (needs matplotlib)")
     args = parser.parse_args(argv)
@@ -250,7 +264,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--plot draws all parts: leave out --only")
     args.rounds = args.rounds or (2 if args.quick else 7)
     args.memmap_gb = args.memmap_gb or (0.1 if args.quick else 1.0)
-    parts = [args.only] if args.only else PARTS
+    parts = args.only or PARTS
     sizes = slice(QUICK if args.quick else None)
 
     set_threads(args.threads)
