@@ -1,9 +1,11 @@
-"""Which backend runs the hot loops: NumPy, or Numba where it is installed."""
+"""Which backend runs the hot loops: NumPy, or Numba where it can be used."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import math
+import warnings
+from functools import cache
 
 from nsae.errors import MissingExtraError
 from nsae.validation import one_of
@@ -18,24 +20,49 @@ def resolve_backend(backend: str, work: float = math.inf) -> str:
     Parameters
     ----------
     backend : "auto", "numpy" or "numba"
-        "auto" is "numba" where it is installed and there is enough work.
+        "auto" is "numba" where it can be imported and there is enough work.  Where it is installed and
+        cannot be imported, "auto" is "numpy", and a warning gives the reason once.
     work : float
         Multiplications of one product with W, of all samples and epochs together.
 
     Raises
     ------
     MissingExtraError
-        If "numba" is asked for and not installed.
+        If "numba" is asked for and cannot be imported.
     ValueError
         If ``backend`` is none of the three.
     """
     one_of("backend", backend, BACKENDS)
-    installed = importlib.util.find_spec("numba") is not None
-    if backend == "numba" and not installed:
+    if backend == "numpy" or (backend == "auto" and work < MIN_MULTIPLICATIONS):
+        return "numpy"
+    problem = _problem_of_numba()
+    if problem and backend == "numba":
         raise MissingExtraError(
-            "backend='numba' needs numba, which is not installed. "
+            f"backend='numba' needs numba, which {problem}. "
             'Install it with: pip install "nsae[fast]", or use backend="auto".'
         )
-    if backend == "auto":
-        return "numba" if installed and work >= MIN_MULTIPLICATIONS else "numpy"
-    return backend
+    return "numpy" if problem else "numba"
+
+
+@cache  # A failed import is not tried again: it would cost time in each call.
+def _problem_of_numba() -> str:
+    """Return why the compiled loops cannot be imported, or "" if they can."""
+    try:
+        importlib.import_module("nsae.kernels")
+    except ModuleNotFoundError as error:
+        if error.name == "numba":
+            return "is not installed"
+        reason: Exception = error
+    except (
+        Exception
+    ) as error:  # Besides ImportError: SystemError and AttributeError, with a NumPy too new for it.
+        reason = error
+    else:
+        return ""
+    problem = f"cannot be imported ({type(reason).__name__}: {reason})"
+    warnings.warn(
+        f"numba is installed, but {problem}. nsae computes with NumPy instead, which takes longer. "
+        'Install versions that go together: pip install --upgrade "nsae[fast]"',
+        stacklevel=3,
+    )
+    return problem
