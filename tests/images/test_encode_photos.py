@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 from small_images import SMALL, bars
 
 from nsae import (
@@ -15,6 +14,8 @@ from nsae import (
     load_encoder,
 )
 from nsae.images import ImageEncoder, load_images
+
+Image = pytest.importorskip("PIL.Image")
 
 
 @pytest.fixture(scope="module")
