@@ -1,22 +1,30 @@
 """Writing files and folders so that a crash leaves either the old content or the new one.
 
 New content is written beside its target under a temporary name, flushed to the disk, and renamed into place.
+Where a file system cannot flush or lock, as on some network drives, that is left out and is no error.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 try:
     import fcntl
-except ImportError:  # not POSIX
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+# What file systems answer that cannot do what was asked.  EBADF comes from NFS, which locks no folders.
+UNSUPPORTED = {
+    getattr(errno, name, None)
+    for name in ("EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK", "EBADF", "ENOTTY", "EACCES", "EPERM")
+}
 
 
 def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
@@ -51,18 +59,15 @@ def atomic_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator
         Whether it may exist already.
     """
     target = refuse_existing(path, overwrite)
-    handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 (closed below, before the rename)
-        dir=target.absolute().parent, prefix=f".{target.name}.", suffix=".part", delete=False
-    )
+    temporary = _temporary_name(target)
     try:
-        with handle:
-            yield handle  # type: ignore[misc]
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.chmod(handle.name, 0o666 & ~_umask())  # A temporary file is private, its target is not.
-        os.replace(handle.name, target)
+        with open(temporary, "xb") as file:
+            yield file
+            flush_to_disk(file)
+        os.replace(temporary, target)
     except BaseException:
-        Path(handle.name).unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 
@@ -74,24 +79,44 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     leave none.
     """
     target = refuse_existing(path, overwrite=False)
-    parent = target.absolute().parent
-    fresh = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}.", suffix=".part"))
+    temporary = _temporary_name(target)
+    temporary.mkdir()
     try:
-        yield fresh
-        for file in fresh.iterdir():
-            with open(file, "rb") as handle:
-                os.fsync(handle.fileno())  # Before the rename makes this the only content.
-        os.chmod(fresh, 0o777 & ~_umask())
-        os.rename(fresh, target)
-        sync_folder(parent)
+        yield temporary
+        for name in temporary.iterdir():
+            with open(name, "r+b") as file:  # Windows flushes only what is open for writing.
+                flush_to_disk(file)  # Before the rename makes this the only content.
+        os.rename(temporary, target)
     except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
+    flush_folder(target.absolute().parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a ``folder`` are on the disk, where the system can do that."""
-    if fcntl is not None:
+def flush_to_disk(file: IO[bytes]) -> None:
+    """Wait until the content of an open ``file`` is on the disk, where the file system can do that.
+
+    Raises
+    ------
+    OSError
+        If the content cannot be written, because the disk is full or fails.
+    """
+    file.flush()
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the names in a ``folder`` are on the disk, where the file system can do that.
+
+    A failure is no error: the names are there, and only a loss of power in the next seconds could undo them.
+    """
+    if fcntl is None:  # Windows cannot open folders.
+        return
+    with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -103,21 +128,32 @@ def sync_folder(folder: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Let one process at a time into this block for a ``folder``; others wait.
 
-    The lock ends with the process at the latest.  On systems without ``flock``, such as Windows, there is none.
+    The lock ends with the process at the latest.  There is none on Windows, nor on file systems that cannot
+    lock folders, such as NFS: there, two writers at a time are for the user to avoid.
     """
-    if fcntl is None:
+    handle = _lock(folder)
+    try:
         yield
-        return
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a handle whose closing ends the lock, or None where folders cannot be locked."""
+    if fcntl is None:
+        return None
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
+    except BaseException as error:
         os.close(handle)
+        if isinstance(error, OSError) and error.errno in UNSUPPORTED:
+            return None
+        raise
+    return handle
 
 
-def _umask() -> int:
-    """Return the umask of the process.  It can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _temporary_name(target: Path) -> Path:
+    """Return a name beside the target that nothing has, and that is short enough where the target's is."""
+    return target.absolute().with_name(f".{target.absolute().name[:40]}.{secrets.token_hex(4)}.part")

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from nsae.errors import ModelFormatError
-from nsae.system.storage import locked, new_folder, refuse_existing, sync_folder
+from nsae.system.storage import flush_folder, flush_to_disk, locked, new_folder, refuse_existing
 
 FORMAT, VERSION = "nsae-index", 2
 MANIFEST = "manifest.json"
@@ -150,13 +150,13 @@ def _replace(folder: Path, header: Mapping[str, object], contents: Contents) -> 
         manifest = _sealed(header, files, generation)
         staged = _staged(folder / MANIFEST, generation)
         _write(staged, manifest)
-        sync_folder(folder)  # the names of the new files are on the disk before the manifest relies on them
+        flush_folder(folder)  # the names of the new files are on the disk before the manifest relies on them
         os.replace(staged, folder / MANIFEST)
     except BaseException:
         if not _is_current(folder, generation):  # Ctrl-C may come just after the rename
             _remove(folder.glob(f"*.{generation}.part"))
         raise
-    sync_folder(folder)
+    flush_folder(folder)
     _settle(folder, {"files": files, "generation": generation})
     _remove(folder / name for name in old["files"] if name not in files)
 
@@ -200,8 +200,7 @@ def _write(path: Path, content: np.ndarray | bytes) -> dict[str, Any]:
             summing.write(content)
         else:
             np.save(summing, content, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
+        flush_to_disk(file)
     return {"bytes": summing.n_bytes, "sha256": summing.sha256.hexdigest()}
 
 
