@@ -1,7 +1,7 @@
-"""Data to learn from: built-in characters, and data sets that are read from files.
+"""Images to learn from: built-in characters, and data sets that are read from files.
 
-``glyphs`` needs no download.  The others are read from :func:`data_folder`, where :func:`download` puts
-MNIST and Fashion-MNIST.
+``glyphs`` needs no download.  The others are read from :func:`data_folder`.  :func:`download` fetches MNIST and
+Fashion-MNIST into it.
 """
 
 from nsae.datasets.archives import CIFAR10, COREL1K, cifar10_jpeg, corel1k

@@ -1,4 +1,7 @@
-"""Photos that come in one tar file: CIFAR-10 as JPEG, and Corel-1K.  Decoded from memory, nothing is unpacked."""
+"""Photos that come in one tar file: CIFAR-10 as JPEG, and Corel-1K.
+
+They are decoded in memory; no file is unpacked.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,31 @@ COREL1K = "people beach buildings buses dinosaurs elephants flowers horses mount
 
 
 def cifar10_jpeg(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
-    """CIFAR-10, encoded as JPEG: images (n, 32, 32, 3) uint8, labels (n,) int64, places in ``CIFAR10``.
+    """Read CIFAR-10, encoded as JPEG, from ``cifar10_jpeg.tar.xz`` in :func:`~nsae.datasets.data_folder`.
 
-    n = 50,000, or 10,000 for "test"; class by class, in the order of ``CIFAR10``.  Read from
-    ``cifar10_jpeg.tar.xz`` in :func:`~nsae.datasets.data_folder`, with members ``split/class/number.jpg``.
-    JPEG has changed the pixels, so figures are not to be compared with those of the original to the last
-    digit.
+    The members of the archive are ``split/class/number.jpg``.  JPEG has changed the pixels a little, so figures
+    cannot be compared with those of the original CIFAR-10 to the last digit.
 
-    Raises FileNotFoundError without the file, ValueError if it is damaged or has other members, and
-    :class:`~nsae.errors.MissingExtraError` without Pillow.
+    Parameters
+    ----------
+    split : "train" or "test"
+        Which images: 50,000 or 10,000.
+
+    Returns
+    -------
+    images : (n, 32, 32, 3) uint8
+        Class by class, in the order of ``CIFAR10``.
+    labels : (n,) int64
+        Places in ``CIFAR10``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the archive is not there.
+    ValueError
+        If it is damaged, or has other members.
+    MissingExtraError
+        If Pillow is not installed.
     """
     one_of("split", split, ("train", "test"))
     Image = require("PIL.Image", "images", "decoding JPEG")
@@ -47,14 +66,30 @@ def cifar10_jpeg(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
 
 
 def corel1k(side: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Corel-1K (Wang, Li and Wiederhold 2001): images (n, side, side, 3) uint8, labels (n,) int64.
+    """Read Corel-1K (Wang, Li and Wiederhold 2001) from ``corel1k.tar`` in :func:`~nsae.datasets.data_folder`.
 
-    n = 1000 photos of 384 × 256 pixels or upright, stretched to a square as ``images.load_image`` does,
-    in the order of their numbers; a label is number // 100, its place in ``COREL1K``.  Read from
-    ``corel1k.tar`` in :func:`~nsae.datasets.data_folder`, with members ``number.jpg``.
+    The members of the archive are ``number.jpg``: 1,000 photos of 384 × 256 or 256 × 384 pixels.
 
-    Raises FileNotFoundError without the file, ValueError if it is damaged, has other members, or ``side``
-    is less than 1, and :class:`~nsae.errors.MissingExtraError` without Pillow.
+    Parameters
+    ----------
+    side : int
+        Photos are stretched to squares with this many pixels a side, as ``images.load_image`` does.
+
+    Returns
+    -------
+    images : (n, side, side, 3) uint8
+        In the order of their numbers.
+    labels : (n,) int64
+        number // 100, which is a place in ``COREL1K``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the archive is not there.
+    ValueError
+        If it is damaged, has other members, or ``side`` is less than 1.
+    MissingExtraError
+        If Pillow is not installed.
     """
     if side < 1:
         raise ValueError(f"side={side} was given. Use the number of pixels, 1 or more.")
@@ -82,18 +117,19 @@ def _archive(name: str) -> Path:
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file in the tar, in its order."""
+    """Yield name and content of each file in the archive, in its order."""
     try:
         with tarfile.open(path, "r|*") as archive:  # as a stream: seeking back in xz means starting over
             for member in archive:
-                if member.isfile():
-                    yield member.name, archive.extractfile(member).read()
+                content = archive.extractfile(member)  # None for folders and devices
+                if member.isfile() and content is not None:
+                    yield member.name, content.read()
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
         raise ValueError(f"{path}: damaged or cut short ({error}). Fetch it again.") from error
 
 
 def _decode(Image: ModuleType, path: Path, name: str, data: bytes, side: int) -> np.ndarray:
-    """A JPEG as (side, side, 3) uint8; see ``images.load_image`` for why so."""
+    """Return a JPEG as (side, side, 3) uint8, in the same way as ``images.load_image``."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.draft("RGB", (2 * side, 2 * side))

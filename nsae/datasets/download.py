@@ -1,4 +1,4 @@
-"""Fetching data sets whose content is known by its SHA-256."""
+"""Fetch data sets, and check that their content is the one that is expected."""
 
 from __future__ import annotations
 
@@ -49,17 +49,30 @@ def download(
     force: bool = False,
     progress: Callable[[str, int, int | None], object] | None = None,
 ) -> Path:
-    """Fetch the four files of ``"mnist"`` or ``"fashion-mnist"``; returns the folder they are in.
+    """Fetch the four files of MNIST or Fashion-MNIST, and return the folder that they are in.
 
-    That is ``folder/name``, and ``folder`` is :func:`~nsae.datasets.data_folder` where it is None; it is
-    made if need be.  ``mirror`` is the URL under which the files lie, in place of the official one.
-    A file that is there with the right content is kept, unless ``force`` is given; one with other
-    content is replaced.  No file appears, or changes, before its new content is complete and verified.
+    A file that is there and has the expected content is kept.  A file with other content is replaced.  No file
+    appears or changes before its new content is complete and its checksum is right.
 
-    ``progress(file name, bytes so far, bytes in all or None)`` is called as they arrive.
+    Parameters
+    ----------
+    name : "mnist" or "fashion-mnist"
+        Which data set.
+    folder : path or None
+        The files go to ``folder/name``, which is made if it is not there.  None: :func:`~nsae.datasets.data_folder`.
+    mirror : str or None
+        The URL of a folder that has the files.  None: the official one.
+    force : bool
+        Fetch files that have the expected content, too.
+    progress : callable or None
+        Called as ``progress(file name, bytes so far, bytes in all or None)`` while bytes arrive.
 
-    Raises ValueError for an unknown name or content with another checksum, and OSError, with the URL,
-    if it cannot be fetched.
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or if the content has another checksum.
+    OSError
+        If a file cannot be fetched; the message has its URL.
     """
     one_of("name", name, tuple(MIRRORS))
     target = Path(data_folder() if folder is None else folder) / name
@@ -87,7 +100,10 @@ def download(
 
 
 def _chunks(url: str, path: Path) -> Iterator[tuple[bytes, int | None]]:
-    """Yield what ``url`` answers, each time with the bytes announced; OSError if it is not the whole."""
+    """Yield parts of what ``url`` answers, each with the number of bytes that the answer announced.
+
+    Raises OSError if the answer ends before that number.
+    """
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
             length = answer.headers.get("Content-Length")
@@ -106,7 +122,7 @@ def _chunks(url: str, path: Path) -> Iterator[tuple[bytes, int | None]]:
 
 
 def _content_sha256(file: Path | BinaryIO) -> str | None:
-    """The SHA-256 of what the gzip ``file`` holds; None if it is not gzip, or damaged."""
+    """Return the SHA-256 of what the gzip ``file`` holds, or None if it is damaged or not gzip."""
     sha256 = hashlib.sha256()
     try:
         with gzip.open(file) as content:

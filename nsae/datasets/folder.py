@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def data_folder() -> Path:
-    """Where data sets are kept: ``$NSAE_DATA``, or ``nsae`` in the user's cache folder."""
+    """Return the folder of data sets: ``$NSAE_DATA`` if it is set, otherwise ``nsae`` in the user's cache folder."""
     if os.environ.get("NSAE_DATA"):
         return Path(os.environ["NSAE_DATA"]).expanduser()
     cache = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from nsae.errors import require
 
-# Digits and capitals; I and O are left out, which look like 1 and 0 once they are turned and scaled.
+# Digits and capitals.  I and O are left out, because they look like 1 and 0 when they are turned and scaled.
 CHARACTERS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
-# The text fonts that every matplotlib from 3.8 on ships, so that the same glyphs are drawn with each.
+# The text fonts of every matplotlib since 3.8, so that each version draws the same glyphs.
 FONTS = (
     "DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique "
     "DejaVuSansMono DejaVuSansMono-Bold DejaVuSansMono-Oblique DejaVuSansMono-BoldOblique "
@@ -32,12 +34,30 @@ def glyphs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw ``n`` characters, white on black, in many fonts, sizes, angles, places, weights and contrasts.
 
-    Returns images (n, size, size) float32 in [0, 1] and labels (n,) of dtype ``<U1``, shuffled.  The
-    classes are the ``characters``; how often they occur differs by 1 at most.  The same
-    ``random_state`` gives the same images, with the same versions of the fonts and of Pillow.
+    Parameters
+    ----------
+    n : int
+        How many images, in random order.
+    size : int
+        Pixels a side, 8 or more.
+    characters : str
+        The classes.  Each occurs equally often, up to a difference of 1.
+    random_state : int, Generator or None
+        The same number gives the same images, with the same versions of matplotlib's fonts and of Pillow.
 
-    Raises ValueError if ``n`` < 1, ``size`` < 8, a character is repeated or no font draws it, and
-    :class:`~nsae.errors.MissingExtraError` without Pillow or matplotlib.
+    Returns
+    -------
+    images : (n, size, size) float32
+        In [0, 1].
+    labels : (n,) array of dtype ``<U1``
+        The character of each image.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` < 1, ``size`` < 8, a character is repeated, or no font draws it.
+    MissingExtraError
+        If Pillow or matplotlib is not installed.
     """
     if n < 1 or size < 8:
         raise ValueError(f"n={n}, size={size} was given. Use n of 1 or more, and size of 8 or more.")
@@ -72,8 +92,8 @@ def glyphs(
     return images, np.array(list(characters))[classes]
 
 
-def _load_fonts(pixels: int) -> list:
-    """The fonts of ``FONTS`` that this matplotlib has, at a height of ``pixels``."""
+def _load_fonts(pixels: int) -> list[Any]:
+    """Return the fonts of ``FONTS`` that this matplotlib has, at a height of ``pixels``."""
     matplotlib = require("matplotlib", "plots", "drawing glyphs (with its fonts)")
     ImageFont = require("PIL.ImageFont", "images", "drawing glyphs")
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
@@ -85,14 +105,14 @@ def _load_fonts(pixels: int) -> list:
     ]
 
 
-def _draws(font, character: str) -> bool:
-    """Whether ``font`` has ``character``: it leaves ink, and other than the box for unknown ones."""
+def _draws(font: Any, character: str) -> bool:
+    """Tell whether ``font`` has ``character``: its ink is not empty, and not the box for unknown characters."""
     mask, unknown = font.getmask(character), font.getmask("\U0010ffff")  # never a character
     return mask.getbbox() is not None and (mask.size != unknown.size or bytes(mask) != bytes(unknown))
 
 
-def _draw(Image, font, character: str, weight: int):
-    """The ink of one character, cut to its edges, as an image of mode L."""
+def _draw(Image: ModuleType, font: Any, character: str, weight: int) -> Any:
+    """Return the ink of one character, cut to its edges, as an image of mode L."""
     ImageDraw = require("PIL.ImageDraw", "images", "drawing glyphs")
     left, top, right, bottom = font.getbbox(character, stroke_width=weight)
     image = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
@@ -100,8 +120,8 @@ def _draw(Image, font, character: str, weight: int):
     return image.crop(image.getbbox())
 
 
-def _place(Image, ink, side: int, extent: float, angle: float, shift: np.ndarray):
-    """``ink`` scaled to ``extent``, turned by ``angle`` and moved by ``shift`` on a square of ``side``."""
+def _place(Image: ModuleType, ink: Any, side: int, extent: float, angle: float, shift: np.ndarray) -> Any:
+    """Return ``ink`` on a square of ``side`` pixels: scaled to ``extent``, turned by ``angle``, moved by ``shift``."""
     w, h = ink.size
     scale = extent / max(w, h)
     cos, sin = math.cos(angle), math.sin(angle)

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, from their idx files."""
+"""Read MNIST and Fashion-MNIST from their idx files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,47 @@ _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 
 
 
 def mnist(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
-    """Handwritten digits: images (n, 28, 28) uint8, labels (n,) uint8; n = 60,000, or 10,000 for "test".
+    """Read handwritten digits from :func:`~nsae.datasets.data_folder`.
 
-    Raises FileNotFoundError if the files are not in :func:`data_folder`, ValueError if they are damaged.
+    Parameters
+    ----------
+    split : "train" or "test"
+        Which images: 60,000 or 10,000.
+
+    Returns
+    -------
+    images : (n, 28, 28) uint8
+    labels : (n,) uint8
+
+    Raises
+    ------
+    FileNotFoundError
+        If the files are not there.
+    ValueError
+        If they are damaged.
     """
     return _mnist_like("mnist", split)
 
 
 def fashion_mnist(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
-    """Photos of clothes, in the form of :func:`mnist`: images (n, 28, 28) uint8, labels (n,) uint8.
+    """Read photos of clothes, in the form of :func:`mnist`.
 
-    Raises FileNotFoundError if the files are not in :func:`data_folder`, ValueError if they are damaged.
+    Parameters
+    ----------
+    split : "train" or "test"
+        Which images: 60,000 or 10,000.
+
+    Returns
+    -------
+    images : (n, 28, 28) uint8
+    labels : (n,) uint8
+
+    Raises
+    ------
+    FileNotFoundError
+        If the files are not there.
+    ValueError
+        If they are damaged.
     """
     return _mnist_like("fashion-mnist", split)
 
@@ -51,12 +81,13 @@ def _mnist_like(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
-    """The array in an idx file, compressed by gzip or not, in the file's shape and the machine's byte order.
+    """Read the array in the idx file at ``path``, which may be compressed by gzip.
 
-    The format is that of http://yann.lecun.com/exdb/mnist: two zero bytes, a type, the number of
-    dimensions, each dimension as a big-endian uint32, the values.
+    The array has the file's shape and the machine's byte order.  The format is that of
+    http://yann.lecun.com/exdb/mnist: two zero bytes, a type, the number of dimensions, each dimension as a
+    big-endian uint32, the values.
 
-    Raises ValueError if the file is of another format, damaged, too short or too long.
+    Raises ValueError if the file is damaged, too short, too long, or of another format.
     """
     data = Path(path).read_bytes()
     if data[:2] == b"\x1f\x8b":
