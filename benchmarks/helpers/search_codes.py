@@ -29,13 +29,13 @@ class Images(NamedTuple):
 
 
 def fashion(quick: bool) -> Images:
-    """60,000 training images as the database, 10,000 test images as queries."""
+    """Return 60,000 training images as the database, 10,000 test images as queries."""
     (X, y), (Q, z) = (datasets.fashion_mnist(split) for split in ("train", "test"))
     return Images(X[:8000], y[:8000], Q[:500], z[:500]) if quick else Images(X, y, Q, z)
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
-    """(n, 784) float32 rows of norm 1: L2 ranks them as the cosine does, which judges pixels better here."""
+    """Return (n, 784) float32 rows of norm 1: L2 ranks them as the cosine does, which judges pixels better here."""
     X = images.reshape(len(images), -1).astype(np.float32)
     return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
 
@@ -43,8 +43,18 @@ def pixels(images: np.ndarray) -> np.ndarray:
 class Coder:
     """Encodes images with the encoder of a name, which learns from the database when it is first needed.
 
-    ``image`` is an ``ImageEncoder`` as it comes, ``pixel`` one k-sparse layer of as many units on the
-    pixels.  What is encoded is kept in ``folder``, if one is given, for another run.
+    Parameters
+    ----------
+    name
+        "image": an ``ImageEncoder`` with its defaults; "pixel": one k-sparse layer of as many units on the pixels.
+    database
+        Images to learn from.
+    folder
+        Where what is encoded is kept for another run; None: nowhere.
+    quick
+        Whether this is a quick run, whose codes are kept apart.
+    most
+        Active units of a code.
     """
 
     def __init__(self, name: str, database: np.ndarray, folder: str | None, quick: bool, most: int = MOST):
@@ -53,7 +63,7 @@ class Coder:
         self._encode: Callable[[np.ndarray], Codes] | None = None
 
     def codes(self, what: str, images: Callable[[], Iterator[np.ndarray]]) -> Codes:
-        """Codes of blocks of images, or what was kept under the name ``what``."""
+        """Return codes of blocks of images, or what was kept under the name ``what``."""
         path = None if self.folder is None else self.folder / f"{self.name}_{what}_{self.quick:d}.npz"
         if path is not None and path.exists():
             with np.load(path) as kept:
@@ -77,14 +87,15 @@ class Coder:
             if self.name == "image":
                 self._encode = ImageEncoder(k=self.most, random_state=0).fit(self.database).encode
             else:
-                model = SparseAutoencoder(1024, k=self.most, epochs=10, init="scaled samples", random_state=0)
+                # Random weights: units that start from samples are used unequally, and searched 3 times as slowly.
+                model = SparseAutoencoder(1024, k=self.most, epochs=10, random_state=0)
                 model.fit(self.database.reshape(len(self.database), -1) / np.float32(255))
                 self._encode = lambda images: model.encode(images.reshape(len(images), -1) / np.float32(255))
         return self._encode
 
 
 def variants(images: np.ndarray, n: int, block: int = 20_000) -> Iterator[np.ndarray]:
-    """n images in blocks: each of ``images`` in turn, again and again, shifted and scaled at random."""
+    """Yield n images in blocks: each of ``images`` in turn, again and again, shifted and scaled at random."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
