@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from nsae.images import iter_images
 from nsae.images.encode_photos import PhotoEncoder, encode_photos
 from nsae.images.library.intake import Photo, read_photos
 from nsae.images.library.scan import look
+from nsae.models.encoder import Encoder
 from nsae.system.progress import Progress
 
 DATASETS = ("glyphs", "mnist", "fashion-mnist")
@@ -171,8 +172,8 @@ def read_source(source: str, images: dict[str, Any] | None, strict: bool) -> Sou
 
 def codes_of(encoder: PhotoEncoder, source: Source) -> Codes:
     """Return the codes of a ``source``, by an ``encoder`` that was learned from such data."""
-    if encoder.preprocessing is None:
-        return encoder.encode(source.X)
+    if encoder.preprocessing is None:  # so it is one of rows of numbers
+        return cast(Encoder, encoder).encode(source.X)
     return encoder.encode_images(source.data)
 
 

@@ -1,7 +1,6 @@
-"""What the commands of a photo library do: ``nsae index --update`` and ``nsae duplicates``.
+"""The commands that look after a folder of photos: ``nsae index --update`` and ``nsae duplicates``.
 
-``cli.py`` turns words into these calls.  Results go to stdout, progress and failures to stderr.  Each
-returns the exit code.
+Results go to stdout, progress and failures to stderr.  Each command returns its exit code.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from nsae.retrieval.on_disk.index_folder import MANIFEST
 
 
 def update_library(args: Namespace) -> int:
-    """``nsae index --update``: bring an index in step with its folder; the encoder stays as it is."""
+    """Bring an index in step with its folder: ``nsae index --update`` with ``args``.  The encoder stays as it is."""
     given = training_flags(args)
     given += [f"--{name}" for name in ("model", "metric", "whole", "force") if getattr(args, name)]
     if given:
@@ -45,7 +44,7 @@ def update_library(args: Namespace) -> int:
 
 
 def duplicates(args: Namespace) -> int:
-    """``nsae duplicates``: groups of photos that show the same, as paths; nothing is deleted."""
+    """Print groups of photos that show the same, as paths: ``nsae duplicates`` with ``args``."""
     if args.json and args.null:
         raise UsageError("--json and -0 are two forms of one answer. Choose one.")
     library = ImageLibrary.open(args.index)

@@ -12,17 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.cli.inputs import (
-    Photos,
-    Source,
-    check_failures,
-    codes_of,
-    find_photos,
-    is_photos,
-    read_source,
-    read_to_learn,
-    skipped,
-)
+from nsae.cli import inputs
+from nsae.cli.inputs import Photos, Source, codes_of, find_photos, is_photos, read_source
 from nsae.cli.library import update_library
 from nsae.cli.outputs import as_json, check_file, check_index, check_picture, report, save_picture
 from nsae.cli.training_options import flags_of_whole, training_flags
@@ -168,9 +159,9 @@ def _take_photos(
 ) -> ImageLibrary:
     """Add all photos to a library, and report those that cannot be read."""
     found = library.add(photos.ids, decoded=decoded, block=_block(library.encoder), verbose=not args.json)
-    skipped(library.root, [one for one in found.failed if one[0] not in decoded])
+    inputs.skipped(library.root, [one for one in found.failed if one[0] not in decoded])
     failed = len(photos.failed) + len(found.failed)
-    check_failures(failed, len(photos.failed) + len(photos.ids), len(library), args.strict)
+    inputs.check_failures(failed, len(photos.failed) + len(photos.ids), len(library), args.strict)
     return library
 
 
@@ -204,7 +195,7 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
         rng = np.random.default_rng(_options(args)["random_state"])
         chosen = np.sort(rng.choice(len(photos.ids), most, replace=False))
         photos = photos._replace(ids=[photos.ids[i] for i in chosen])
-    images, decoded = read_to_learn(photos, how, args.strict)
+    images, decoded = inputs.read_to_learn(photos, how, args.strict)
     return _learn(args, Source(images, [], how))._replace(decoded=decoded)
 
 

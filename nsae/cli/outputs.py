@@ -1,4 +1,4 @@
-"""Where results go: places are checked before the work begins, and text is made fit to print."""
+"""Where results go: places are checked before the work begins, and text is made printable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 
 
 def check_file(path: str | os.PathLike, force: bool) -> Path:
-    """The path of a file that can be written, or an OSError that says why not."""
+    """Return the ``path`` of a file that can be written, or raise an OSError that says why not.
+
+    With ``force``, a file that exists may be replaced.
+    """
     target = _checked(path, force)
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder, where a file was expected. Choose another name.")
@@ -28,18 +31,24 @@ def check_file(path: str | os.PathLike, force: bool) -> Path:
 
 
 def check_index(path: str | os.PathLike, force: bool) -> Path:
-    """The path of an index that can be written, or an OSError that says why not."""
+    """Return the ``path`` of an index that can be written, or raise an OSError that says why not.
+
+    With ``force``, an index that exists may be replaced, and nothing else.
+    """
     target = _checked(path, force)
     if os.path.lexists(target) and not (target / MANIFEST).is_file():
         raise FileExistsError(
-            f"{target} exists and is not an index, so it is not replaced, with --force neither. "
+            f"{target} exists and is not an index, so it is not replaced, not even with --force. "
             "Choose another name."
         )
     return target
 
 
 def check_picture(path: str | os.PathLike, force: bool) -> Path:
-    """As :func:`check_file`; ValueError for a suffix that is no picture's, ImportError without matplotlib."""
+    """Return the ``path`` of a picture that can be written, as :func:`check_file` does with ``force``.
+
+    Raises ValueError for a suffix that is no picture's, and ImportError without matplotlib.
+    """
     target = Path(path)
     if target.suffix.lower() not in PICTURES:
         raise ValueError(f"{target}: a picture's name is expected to end in {', '.join(PICTURES)}.")
@@ -48,29 +57,35 @@ def check_picture(path: str | os.PathLike, force: bool) -> Path:
 
 
 def check_page(path: str | os.PathLike, force: bool) -> Path:
-    """As :func:`check_file`, for a gallery; ImportError without Pillow."""
+    """Return the ``path`` of a gallery that can be written, as :func:`check_file` does with ``force``.
+
+    Raises ImportError without Pillow.
+    """
     require("PIL.Image", "images", "galleries")
     return check_file(path, force)
 
 
 def save_picture(figure: Figure, path: Path, force: bool) -> None:
-    """Write a figure in the format that its name says, whole or not at all."""
+    """Write a ``figure`` to ``path``, in the format that its suffix says, whole or not at all.
+
+    With ``force``, a file that exists is replaced.
+    """
     with atomic_file(path, overwrite=force) as file:
         figure.savefig(file, format=path.suffix[1:].lower())
 
 
 def printable(text: str) -> str:
-    r"""Text on one line: what a terminal would act on, and bytes that are no text, are shown as ``\x1b``."""
+    r"""Return ``text`` on one line: what a terminal would act on, and bytes that are no text, become ``\x1b``."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def as_json(value: Any) -> str:
-    """Strict JSON, in which NaN and infinity are null."""
+    """Return ``value`` as strict JSON, in which NaN and infinity are null."""
     return json.dumps(_finite(value), default=str, allow_nan=False)
 
 
 def report(as_object: bool, figures: dict[str, Any]) -> None:
-    """Print figures by name: one JSON object, or a line a figure."""
+    """Print ``figures`` by name: one JSON object where ``as_object`` is true, else a line a figure."""
     if as_object:
         print(as_json({name.replace(" ", "_"): value for name, value in figures.items()}))
         return
@@ -81,7 +96,7 @@ def report(as_object: bool, figures: dict[str, Any]) -> None:
 
 
 def any_streams() -> None:
-    """Printing to stdout and stderr never fails: not if they are closed, nor for letters they don't have."""
+    """Make stdout and stderr take all that is printed, also if they are closed, or lack a letter."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from nsae.retrieval import Hits, unit_catalogue
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Item = TypeVar("Item")
+
 MAX_DRAWN = 20  # hits a query, and queries, in one picture
 
 
@@ -34,7 +36,21 @@ def write_page(
     opened: LibraryFolder,
     **options: Any,
 ) -> None:
-    """Write a gallery of queries and their hits; ``options`` are those of ``write_gallery``."""
+    """Write a gallery of queries and their hits.
+
+    Parameters
+    ----------
+    page : Path
+        The HTML file.
+    queries : list of Query
+    codes : Codes
+        Of the queries.
+    hits : Hits
+    opened : LibraryFolder
+        The index that was searched.
+    options
+        Of ``write_gallery``.
+    """
     single = [len(query.photos) == 1 for query in queries]
     write_gallery(
         page,
@@ -49,7 +65,7 @@ def write_page(
     )
 
 
-def _few(items: list, what: str) -> list:
+def _few(items: list[Item], what: str) -> list[Item]:
     """As many as fit into a picture."""
     if len(items) > MAX_DRAWN:
         print(f"nsae: the picture shows {MAX_DRAWN} {what} of {len(items)}", file=sys.stderr)
@@ -57,7 +73,19 @@ def _few(items: list, what: str) -> list:
 
 
 def draw_units(numbers: list[int], opened: LibraryFolder) -> Figure:
-    """What these units stand for, a row for each; ValueError where there is nothing to show."""
+    """Draw what units stand for, a row for each.
+
+    Parameters
+    ----------
+    numbers : list of int
+        The units.
+    opened : LibraryFolder
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to show.
+    """
     index, encoder, root = opened.index, opened.encoder, opened.root
     few = _few(numbers, "units")
     pictures = unit_pictures(few, index=index, encoder=encoder, root=root, photos=8, height=144)
@@ -94,7 +122,7 @@ def draw_reasons(
 
 
 def draw_hits(queries: list[Query], hits: Hits, opened: LibraryFolder) -> Figure:
-    """A row a query: its photos, then its hits with their distances."""
+    """Draw a row for each of the ``queries``: its photos, then its ``hits`` in the index ``opened``, with distances."""
     few = _few(queries, "queries")
     counts = np.minimum(hits.counts, MAX_DRAWN)  # (q,)
     if hits.counts.max() > MAX_DRAWN:
@@ -114,7 +142,7 @@ def _thumbnail(path: Path | None, side: int) -> np.ndarray:
     """A photo as uint8 (side, side, 3); a grey square if it was moved or deleted since it was indexed."""
     try:
         if path is not None:
-            return np.rint(load_image(path, side=side) * 255).astype(np.uint8)
+            return np.asarray(np.rint(load_image(path, side=side) * 255), np.uint8)
     except ImageReadError:
         pass
     return np.full((side, side, 3), 204, np.uint8)

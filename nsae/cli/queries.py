@@ -31,20 +31,32 @@ class Query:
 
     @property
     def name(self) -> str:
-        """As it could have been written on the command line."""
+        """The query as it could have been written on the command line."""
         added = " + ".join(map(os.fspath, self.plus))
         return " - ".join([added, *map(os.fspath, self.minus)])
 
     @property
     def photos(self) -> list[Path]:
-        """Those that it adds, then those that it takes away."""
+        """The photos that it adds, then those that it takes away."""
         return [*self.plus, *self.minus]
 
 
 def parse_queries(words: Sequence[str], plus: Sequence[str] = (), minus: Sequence[str] = ()) -> list[Query]:
-    """The queries in ``a.jpg b.jpg + c.jpg - d.jpg``: a, and b + c − d; each with ``plus`` and ``minus``.
+    """Return the queries in words of the command line.
 
-    Raises UsageError where a sign does not stand between two photos.
+    ``a.jpg b.jpg + c.jpg - d.jpg`` are two queries: a, and b + c − d.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Paths and signs.
+    plus, minus : sequence of str
+        Photos that are added to each query, and taken from each.
+
+    Raises
+    ------
+    UsageError
+        Where a sign does not stand between two photos.
     """
     queries: list[Query] = []
     sign = None
@@ -72,7 +84,15 @@ def parse_queries(words: Sequence[str], plus: Sequence[str] = (), minus: Sequenc
 def encode_queries(
     queries: Sequence[Query], opened: LibraryFolder, strict: bool
 ) -> tuple[list[Query], Codes]:
-    """The queries whose photos could all be read, and their codes (q rows).
+    """Return the queries whose photos could all be read, and their codes (q rows).
+
+    Parameters
+    ----------
+    queries : sequence of Query
+    opened : LibraryFolder
+        The index that is to be searched.
+    strict : bool
+        Refuse photos that cannot be read.
 
     Raises
     ------
@@ -100,7 +120,20 @@ def encode_queries(
 
 
 def search(queries: Sequence[Query], codes: Codes, opened: LibraryFolder, k: int, **options: Any) -> Hits:
-    """The k nearest photos to each query, without those that it is made of: they are no news to it."""
+    """Return the nearest photos to each query, without those that it is made of.
+
+    Parameters
+    ----------
+    queries : sequence of Query
+    codes : Codes
+        Of the queries.
+    opened : LibraryFolder
+        The index that is searched.
+    k : int
+        How many hits each query gets.
+    options
+        Of ``CodeIndex.search``.
+    """
     index = opened.index
     k = min(k, max(len(index), 1))
     own = [{id_of(path, opened.root) for path in query.photos} for query in queries]
@@ -118,5 +151,5 @@ def search(queries: Sequence[Query], codes: Codes, opened: LibraryFolder, k: int
 
 
 def picture_of(query: Query, height: int) -> np.ndarray:
-    """Its photos side by side, uint8 (height, W, 3)."""
+    """Return the photos of a ``query`` side by side, uint8 (``height``, W, 3)."""
     return in_a_row([at_height(load_thumbnail(path, 2 * height), height) for path in query.photos])

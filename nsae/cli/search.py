@@ -1,7 +1,6 @@
-"""What each command that reads an index does: similar, explain, units; evaluate is in a file of its own.
+"""The commands that ask an index about photos: similar, explain, units.
 
-``cli.py`` turns words into these calls.  Results go to stdout, progress and failures to stderr.  Each
-returns the exit code.
+Results go to stdout, progress and failures to stderr.  Each command returns its exit code.
 """
 
 from __future__ import annotations
@@ -28,7 +27,10 @@ from nsae.retrieval.explain.shares import explain as shares_of
 
 
 def similar(args: Namespace) -> int:
-    """``nsae similar``: each query's nearest photos, as a table, JSON, paths, a picture, or a gallery."""
+    """Find each query's nearest photos: ``nsae similar`` with ``args``.
+
+    They are printed as a table, JSON or paths, and drawn in a picture or a gallery.
+    """
     if args.json and args.null:
         raise UsageError("--json and -0 are two forms of one answer. Choose one.")
     picture = check_picture(args.plot, args.force) if args.plot else None
@@ -49,7 +51,7 @@ def similar(args: Namespace) -> int:
         paths = [hit["path"] or str(hit["id"]) for q in range(len(hits)) for hit in _hits(hits, q, opened)]
         sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
         return 0
-    results = [
+    results: list[dict[str, Any]] = [
         {
             "query": query.name,
             "plus": list(map(os.fspath, query.plus)),
@@ -69,7 +71,10 @@ def similar(args: Namespace) -> int:
 
 
 def explain(args: Namespace) -> int:
-    """``nsae explain``: the units that a query shares with a photo, and which of them it hangs on."""
+    """Print the units that a query shares with a photo, and those without which it is no hit.
+
+    This is ``nsae explain`` with ``args``.
+    """
     picture = check_picture(args.plot, args.force) if args.plot else None
     page = check_page(args.html, args.force) if args.html else None
     opened = read_library_folder(args.index, mmap=True)
@@ -92,7 +97,9 @@ def explain(args: Namespace) -> int:
         save_picture(draw_reasons(query, id, distance, similarity, shown, opened), picture, args.force)
     if page:
         row = index.row_of(id)
-        hits = Hits(np.float32([[distance]]), np.array([[row]]), np.array([1]), np.array([[id]], object))
+        hits = Hits(
+            np.array([[distance]], np.float32), np.array([[row]]), np.array([1]), np.array([[id]], object)
+        )
         names = f"{query.plus[0].name} and {id}"
         words = {"title": f"What {names} have in common", "heading": "The photo that it is compared with"}
         write_page(page, [query], code, hits, opened, keep=args.keep, overwrite=args.force, **words)
@@ -114,7 +121,7 @@ def explain(args: Namespace) -> int:
 
 
 def units(args: Namespace) -> int:
-    """``nsae units``: how many photos have each unit, and which have most of it."""
+    """Print how many photos have each unit, and which have most of it: ``nsae units`` with ``args``."""
     picture = check_picture(args.plot, args.force) if args.plot else None
     opened = read_library_folder(args.index, mmap=True)
     index = opened.index

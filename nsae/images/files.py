@@ -176,7 +176,9 @@ def load_images(
     return stacked[: len(kept)], kept
 
 
-def read_ahead(read: Callable[[Item], Result], items: Iterable[Item], n_threads: int) -> Iterator[Future]:
+def read_ahead(
+    read: Callable[[Item], Result], items: Iterable[Item], n_threads: int
+) -> Iterator[Future[Result]]:
     """Yield a future of ``read(item)`` for each item, in their order.
 
     Parameters

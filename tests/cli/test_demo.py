@@ -35,6 +35,8 @@ def test_demo_prints_a_table_and_draws_three_pictures(tmp_path, capsys):
         "mAP",
     ):
         assert word in table
+    rows = [line.split()[0] for line in table.splitlines() if line]
+    assert rows.index("ImageEncoder") < rows.index("raw") < rows.index("L1")  # what it is good at comes first
     pictures = sorted((tmp_path / "out").iterdir())
     assert [picture.name for picture in pictures] == ["filters.png", "loss_curves.png", "search.png"]
     for picture in pictures:
@@ -46,7 +48,7 @@ def test_demo_prints_a_table_and_draws_three_pictures(tmp_path, capsys):
 @pytest.mark.usefixtures("small")
 def test_demo_figures(tmp_path):
     results = demo.run_demo(tmp_path / "out", quiet=True)
-    assert list(results) == ["raw pixels", "L1", "KL", "k-sparse", "ImageEncoder"]
+    assert list(results) == ["ImageEncoder", "raw pixels", "L1", "KL", "k-sparse"]
     assert results["raw pixels"]["bytes"] == 784  # a byte a pixel, as they come
     assert results["k-sparse"]["l0"] <= 32
     assert results["ImageEncoder"]["map"] > results["raw pixels"]["map"]  # what patches are for

@@ -187,3 +187,14 @@ def test_progress_counts_bytes(server, tmp_path, announced, monkeypatch):
 def test_unknown_name(tmp_path):
     with pytest.raises(ValueError, match=r"'cifar'.*'mnist', 'fashion-mnist'"):
         download("cifar", folder=tmp_path)
+
+
+def test_the_package_has_the_function_whatever_is_imported_after_it():
+    """The module has the name of its function, and an import sets the package's attribute of that name."""
+    import importlib
+
+    import nsae.datasets
+
+    for name in ("download", "glyphs", "mnist"):
+        module = importlib.import_module(f"nsae.datasets.{name}")
+        assert getattr(nsae.datasets, name) is getattr(module, name)

@@ -1,6 +1,6 @@
 """ImageLibrary: an index that is kept in step with a folder of photos.
 
-``scan.py`` finds out what has changed there; here, what must be is encoded, and what is known is kept.
+``scan.py`` finds what has changed there, ``intake.py`` makes codes of what is new.
 """
 
 from __future__ import annotations
@@ -16,23 +16,21 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError
-from nsae.images.encode_photos import encode_photos
+from nsae.images.encode_photos import BLOCK, PhotoEncoder, encode_photos
 from nsae.images.files import id_of
-from nsae.images.library.intake import BLOCK, Intake, Photo, TakenIn
+from nsae.images.library.intake import Intake, Photo, TakenIn
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.library.near_duplicates import connected_groups, near_pairs
 from nsae.images.library.scan import UNSURE, Changes, Stamp, UpdateReport, compare
-from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, Hits
 from nsae.system.interrupts import defer_interrupts
 from nsae.system.progress import Progress
 
 if TYPE_CHECKING:
-    from nsae.images.encoder import ImageEncoder
-    from nsae.models.sparse_autoencoder import SparseAutoencoder
+    pass
 
 SAVE_SECONDS = 10.0  # of work that a crash may cost, or ten times what saving takes
-RADIUS = 0.03  # cosine; of photos saved again smaller, nine in ten are nearer, and hardly any others
+RADIUS = 0.03  # cosine: nine in ten photos that were saved again smaller are nearer, and hardly any others
 
 
 class ImageLibrary:
@@ -72,7 +70,7 @@ class ImageLibrary:
 
     def __init__(
         self,
-        encoder: ImageEncoder | Encoder | SparseAutoencoder,
+        encoder: PhotoEncoder,
         root: str | os.PathLike,
         *,
         metric: str = "cosine",
@@ -102,7 +100,7 @@ class ImageLibrary:
 
     @property
     def failed(self) -> dict[str, str]:
-        """The files that are no images, by id, and why.  They are not tried again until they change."""
+        """The files that are no images, by id, and why.  They are not read again until they change."""
         return {id: stamp.reason for id, stamp in self._files.items() if stamp.reason is not None}
 
     # ---- in step with the folder
@@ -237,14 +235,22 @@ class ImageLibrary:
     # ---- asking
 
     def encode(self, queries: Sequence[str | os.PathLike | np.ndarray]) -> Codes:
-        """The codes of photos: paths, or arrays (H, W) or (H, W, 3) of uint8 or of floats in [0, 1].
+        """Return the codes of photos.
 
-        Raises ImageReadError for a file that cannot be read.
+        Parameters
+        ----------
+        queries : sequence of paths, or of arrays (H, W) or (H, W, 3)
+            Of uint8, or of floats in [0, 1].
+
+        Raises
+        ------
+        ImageReadError
+            A file cannot be read.
         """
         return encode_photos(self.encoder, queries)
 
     def similar(self, query: str | os.PathLike | np.ndarray, k: int = 10, **options: Any) -> Hits:
-        """The k photos nearest to one, without itself.
+        """Return the k photos nearest to one, without itself.
 
         Parameters
         ----------
@@ -259,15 +265,20 @@ class ImageLibrary:
         Hits
             Of one query.  ``root / id`` is a hit's file.
 
-        Raises ImageReadError if the file cannot be read, ValueError as ``CodeIndex.search`` does.
+        Raises
+        ------
+        ImageReadError
+            The file cannot be read.
+        ValueError
+            As ``CodeIndex.search`` does.
         """
         return self._search([query], self.encode([query]), k, options)
 
     def duplicates(self, radius: float | None = None) -> list[list[str]]:
-        """Groups of photos that show the same.  Nothing is deleted, here or elsewhere.
+        """Return groups of photos that show the same.  Nothing is deleted, here or elsewhere.
 
         Files of equal content are in one group, and so are photos whose codes lie within ``radius`` of each
-        other; whatever is connected by such pairs is one group, so its ends may be further apart.
+        other.  All that such pairs connect is one group, so two photos of a group may be further apart.
 
         Parameters
         ----------
@@ -279,7 +290,10 @@ class ImageLibrary:
         list of lists of ids
             Two or more each, in the order of the index.
 
-        Raises ValueError if ``radius`` is not a number at least 0, or not given for another metric than cosine.
+        Raises
+        ------
+        ValueError
+            ``radius`` is not a number of at least 0, or is not given for another metric than cosine.
         """
         if radius is None and self.index.metric == "cosine":
             radius = RADIUS
@@ -310,8 +324,25 @@ class ImageLibrary:
     ) -> Path:
         """Write one HTML file that shows queries, what is similar to them, and why.
 
-        ``queries`` and ``options`` are as for :meth:`similar`; :func:`nsae.images.pictures.gallery.write_gallery`
-        writes it.
+        Parameters
+        ----------
+        target : str or PathLike
+            The file.
+        queries : sequence of paths or arrays
+            As for :meth:`similar`.
+        k : int
+            Hits of each query.
+        title : str, optional
+            Of the page.
+        overwrite : bool
+            Replace a file that exists.
+        options
+            Of :meth:`CodeIndex.search`.
+
+        Returns
+        -------
+        Path
+            The file, which :func:`nsae.images.pictures.gallery.write_gallery` has written.
         """
         from nsae.images.pictures.gallery import write_gallery  # here: most libraries are never drawn
 
@@ -334,19 +365,28 @@ class ImageLibrary:
         self, queries: Sequence[str | os.PathLike | np.ndarray], codes: Codes, k: int, options: dict[str, Any]
     ) -> Hits:
         own = [None if isinstance(query, np.ndarray) else id_of(query, self.root) for query in queries]
-        exclude = [id if id in self.index else None for id in own]  # a photo is no news to itself
+        exclude = [id if id in self.index else None for id in own]  # A photo is no hit of its own.
         return self.index.search(codes, k, **{"exclude": exclude, **options})
 
     # ---- on disk
 
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> None:
-        """Keep the library in a folder, where ``update`` will save it from now on.
+        """Write the library to a folder, where ``update`` will save it from now on.
 
         It is an index folder as ``nsae index`` writes it, with the encoder and a table of the files.  It is
         replaced whole or not at all.  Two processes must not update the same one at a time: it would stay
-        readable, but one of the two would have worked in vain.
+        readable, but the work of one of the two would be lost.
 
-        Raises FileExistsError if the folder exists and ``overwrite`` is False or it is no index.
+        Parameters
+        ----------
+        folder : str or PathLike
+        overwrite : bool
+            Replace an index that exists.
+
+        Raises
+        ------
+        FileExistsError
+            The folder exists, and ``overwrite`` is False or the folder is no index.
         """
         with defer_interrupts():
             write_library_folder(
@@ -360,7 +400,7 @@ class ImageLibrary:
 
     @classmethod
     def open(cls, folder: str | os.PathLike, *, root: str | os.PathLike | None = None) -> ImageLibrary:
-        """The library that ``save`` or ``nsae index`` wrote.
+        """Open the library that ``save`` or ``nsae index`` wrote.
 
         Parameters
         ----------
@@ -368,7 +408,10 @@ class ImageLibrary:
         root : str or PathLike, optional
             Where the photos are now, if their folder as a whole has moved.
 
-        Raises ModelFormatError if the folder is damaged, or is no index of photos.
+        Raises
+        ------
+        ModelFormatError
+            The folder is damaged, or is no index of photos.
         """
         found = read_library_folder(folder)
         if found.encoder is None or found.root is None:

@@ -1,4 +1,4 @@
-"""Groups of rows that are near to each other: connected components."""
+"""Groups of rows that are near to each other: the connected groups of a graph."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from nsae.retrieval import CodeIndex
 
-BLOCK = 256  # queries at a time
-DEPTH = 8  # hits to ask for at first: groups of duplicates are small
+QUERIES = 256  # that are searched at a time
+DEPTH = 8  # hits that are asked for at first: groups of duplicates are small
 
 
 def near_pairs(index: CodeIndex, radius: float) -> np.ndarray:
-    """(p, 2) int64: the pairs of rows (i < j) at a distance of at most ``radius``."""
+    """Return the pairs of rows i < j of an ``index`` at a distance of at most ``radius``, (p, 2) int64."""
     pairs = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(index), BLOCK):
-        queries = np.arange(start, min(start + BLOCK, len(index)))  # (q,)
+    for start in range(0, len(index), QUERIES):
+        queries = np.arange(start, min(start + QUERIES, len(index)))  # (q,)
         depth = DEPTH
         while len(queries):
             hits = index.search(index.codes[queries], min(depth, len(index)))
@@ -31,7 +31,7 @@ def near_pairs(index: CodeIndex, radius: float) -> np.ndarray:
 
 
 def connected_groups(n: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """The groups of two and more of n items that are connected by ``pairs``, items and groups ascending."""
+    """Return the groups of two and more of ``n`` items that ``pairs`` connect, items and groups ascending."""
     parent = list(range(n))
 
     def root_of(i: int) -> int:
