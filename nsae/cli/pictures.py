@@ -106,7 +106,19 @@ def draw_reasons(
     shares: list[tuple[int, float]],
     opened: LibraryFolder,
 ) -> Figure:
-    """The query beside the hit, and the units that they share with their shares of the similarity."""
+    """Draw the query beside a hit, and the units that they share.
+
+    Parameters
+    ----------
+    query : Query
+    id : int or str
+        The hit's.
+    distance, similarity : float
+        Of the two codes.
+    shares : list of (unit, share)
+        What each unit adds to the similarity.
+    opened : LibraryFolder
+    """
     index, encoder, root = opened.index, opened.encoder, opened.root
     pair = in_a_row([_thumbnail(query.plus[0], 144), _thumbnail(opened.path_of(id), 144)])
     rows = [(f"the query and the hit: {index.metric} distance {distance:.4f}", pair)]
