@@ -61,7 +61,7 @@ def atomic_file(path: str | os.PathLike, *, overwrite: bool = False) -> Iterator
     target = refuse_existing(path, overwrite)
     temporary = _temporary_name(target)
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "x+b") as file:  # Writers may read what they wrote, to check it.
             yield file
             flush_to_disk(file)
         os.replace(temporary, target)
