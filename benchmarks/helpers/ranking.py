@@ -10,7 +10,7 @@ import numpy as np
 
 from nsae import datasets
 from nsae.datasets import archives
-from nsae.retrieval.metrics import average_precision, precision_at
+from nsae.retrieval.metrics import figures_of_queries, relevant_hits
 
 from .retrieval_report import CRITERION as CRITERION
 
@@ -105,12 +105,11 @@ def quality(problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str = "cosin
 def measures(problem: Problem, order: np.ndarray, rows: slice = slice(None)) -> dict[str, np.ndarray]:
     """The same of the queries in ``rows``, whose whole rankings order (b, n) are: row numbers, nearest first."""
     labels, query_labels = problem.labels, problem.query_labels[rows]
-    relevant = labels[order] == query_labels[:, None]  # (b, n)
+    relevant = relevant_hits(order, labels, query_labels)  # (b, n)
     n_relevant = (labels == query_labels[:, None]).sum(axis=1) - problem.leave_one_out  # (b,)
-    found = {f"precision@{k}": precision_at(relevant, k) for k in DEPTHS}
-    found["map"] = average_precision(relevant, np.maximum(n_relevant, 1))
-    found["map@1000"] = average_precision(relevant[:, :1000])
-    return found
+    figures = figures_of_queries(relevant, n_relevant, k=DEPTHS, map_at=(None, 1000))
+    # A query without any match counts as 0 here.
+    return {name: np.nan_to_num(of) for name, of in figures.items() if not name.startswith("recall")}
 
 
 def say(text: str) -> None:

@@ -15,7 +15,7 @@ from nsae.cli.inputs import NothingWorked, read_images
 from nsae.cli.outputs import as_json
 from nsae.images.library.library_folder import LibraryFolder, read_library_folder
 from nsae.retrieval import CodeIndex
-from nsae.retrieval.metrics import average_precision, precision_at, recall_at
+from nsae.retrieval.metrics import evaluate_blocks
 
 BLOCK_PAIRS = 1 << 21  # hits held at a time, of some 30 bytes
 PIXEL_BYTES = 1 << 30  # of float32 pixels that are compared at most: 9,700 photos at 96 × 96
@@ -95,32 +95,15 @@ def leave_one_out(
     *,
     block_pairs: int = BLOCK_PAIRS,
 ) -> dict[str, float]:
-    """``evaluate`` of each row as a query against all the others, and mAP over the first 1,000.
+    """Return the figures of ``evaluate`` for each row as a query against all others, and mAP of the first 1,000.
 
-    The queries come in blocks, because rankings of the whole index take some 30 bytes a pair.
+    ``ranked`` gives the rankings of a slice of rows, ``labels`` are their classes, ``depths`` those of precision
+    and recall.  The queries come in blocks of about ``block_pairs`` hits, of some 30 bytes each.
     """
-    _, of_row = np.unique(labels, return_inverse=True)  # (n,)
-    n_relevant = np.bincount(of_row)[of_row] - 1  # (n,): without itself
-    matched = n_relevant > 0  # (n,)
     n = len(labels)
     step = max(1, block_pairs // n)
-    blocks = []
-    for rows in (slice(start, start + step) for start in range(0, n, step)):
-        order, some = ranked(rows), matched[rows]  # (q, n − 1), (q,)
-        relevant = (of_row[order] == of_row[rows, None]) & (order >= 0)  # (q, n − 1)
-        blocks.append(
-            {f"precision@{k}": precision_at(relevant, k) for k in depths}
-            | {f"recall@{k}": recall_at(relevant, k, n_relevant[rows])[some] for k in depths}
-            | {"map": average_precision(relevant, n_relevant[rows])[some]}
-            | {f"map@{SHORT}": average_precision(relevant[:, :SHORT])[some]}
-        )
-    figures = {}
-    for name in blocks[0]:
-        values = np.concatenate([block[name] for block in blocks])  # of all queries, or those with a match
-        figures[name] = float(values.mean()) if len(values) else float("nan")
-    if not matched.all():
-        figures["queries_without_match"] = float(np.count_nonzero(~matched))
-    return figures
+    rankings = (ranked(slice(start, start + step)) for start in range(0, n, step))
+    return evaluate_blocks(rankings, np.array(labels), k=depths, map_at=(None, SHORT))
 
 
 # ---- what is compared, and how it is shown

@@ -103,7 +103,7 @@ def draw_reasons(
     id: int | str,
     distance: float,
     similarity: float,
-    shares: list[tuple[int, float]],
+    contributions: list[tuple[int, float]],
     opened: LibraryFolder,
 ) -> Figure:
     """Draw the query beside a hit, and the units that they share.
@@ -115,19 +115,19 @@ def draw_reasons(
         The hit's.
     distance, similarity : float
         Of the two codes.
-    shares : list of (unit, share)
+    contributions : list of (unit, contribution)
         What each unit adds to the similarity.
     opened : LibraryFolder
     """
     index, encoder, root = opened.index, opened.encoder, opened.root
     pair = in_a_row([_thumbnail(query.plus[0], 144), _thumbnail(opened.path_of(id), 144)])
     rows = [(f"the query and the hit: {index.metric} distance {distance:.4f}", pair)]
-    few = _few(shares, "units")
+    few = _few(contributions, "units")
     units = [unit for unit, _ in few]
     pictures = unit_pictures(units, index=index, encoder=encoder, root=root, photos=6, height=144)
     rows += [
-        (f"unit {unit}: {share / similarity:.1%} of what they share", pictures[unit].image)
-        for unit, share in few
+        (f"unit {unit}: {contribution / similarity:.1%} of what they share", pictures[unit].image)
+        for unit, contribution in few
         if unit in pictures
     ]
     return plots.strips(rows)

@@ -21,7 +21,7 @@ from nsae.errors import UsageError
 from nsae.images.files import id_of
 from nsae.images.library.library_folder import LibraryFolder, read_library_folder
 from nsae.retrieval import CodeIndex, Hits, expand, unit_catalogue
-from nsae.retrieval.explain.shares import explain as shares_of
+from nsae.retrieval.explain.contributions import explain as contributions_of
 
 # ---- commands
 
@@ -89,10 +89,10 @@ def explain(args: Namespace) -> int:
     row_code = index.codes[index.row_of(id)]
     if args.keep:
         code, row_code = code.keep(args.keep), row_code.keep(args.keep)
-    shares = shares_of(code, row_code, None, metric=index.metric)
-    similarity = sum(share for _, share in shares)
+    contributions = contributions_of(code, row_code, None, metric=index.metric)
+    similarity = sum(contribution for _, contribution in contributions)
     distance = _distance(code, row_code, index.metric)
-    shown = shares[: args.top]
+    shown = contributions[: args.top]
     if picture:
         save_picture(draw_reasons(query, id, distance, similarity, shown, opened), picture, args.force)
     if page:
@@ -112,8 +112,10 @@ def explain(args: Namespace) -> int:
         "similarity": similarity,
         "k": args.k,
         "rank": ids.index(id) + 1 if id in ids else None,
-        "shared": len(shares),
-        "shares": [{"unit": unit, "share": share, "rows": rows[unit]} for unit, share in shown],
+        "shared": len(contributions),
+        "contributions": [
+            {"unit": unit, "contribution": contribution, "rows": rows[unit]} for unit, contribution in shown
+        ],
         "counterfactual": cause and asdict(cause),
     }
     print(as_json(figures) if args.json else _reasons(figures))
@@ -139,12 +141,12 @@ def units(args: Namespace) -> int:
         f"{len(uses)} of {index.n_units} units in {len(index)} rows: {dead} dead, "
         f"{common} common (in more than {args.common:.0%} of the rows)"
     )
-    print(f"{'unit':>6}  {'rows':>7}  {'share':>6}  {'mean':>8}          rows with most of it")
+    print(f"{'unit':>6}  {'rows':>7}  {'of all':>6}  {'mean':>8}          rows with most of it")
     for use in uses:
         flag = "dead" if use.dead else "common" if use.common else ""
         most = "  ".join(printable(str(id)) for id, _ in use.top)
         print(
-            f"{use.unit:>6}  {use.rows:>7}  {use.share:>6.1%}  {use.mean:>8.4f}  {flag:<6}  {most}".rstrip()
+            f"{use.unit:>6}  {use.rows:>7}  {use.fraction:>6.1%}  {use.mean:>8.4f}  {flag:<6}  {most}".rstrip()
         )
     return 0
 
@@ -186,16 +188,16 @@ def _reasons(figures: dict[str, Any]) -> str:
     names = printable(f"{figures['query']} and {figures['hit']}")
     lines = [
         f"{names}: {figures['metric']} distance {figures['distance']:.4f}",
-        f"{'unit':>6}  {'share':>8}  {'of all':>6}  photos with it",
+        f"{'unit':>6}  {'contribution':>12}  {'of all':>6}  photos with it",
     ]
-    rest, others = similarity, figures["shared"] - len(figures["shares"])
-    for one in figures["shares"]:
-        rest -= one["share"]
-        of_all = one["share"] / similarity
-        lines.append(f"{one['unit']:>6}  {one['share']:>8.4f}  {of_all:>6.1%}  {one['rows']}")
+    rest, others = similarity, figures["shared"] - len(figures["contributions"])
+    for one in figures["contributions"]:
+        rest -= one["contribution"]
+        of_all = one["contribution"] / similarity
+        lines.append(f"{one['unit']:>6}  {one['contribution']:>12.4f}  {of_all:>6.1%}  {one['rows']}")
     if others:
-        lines.append(f"{others:>4} +  {rest:>8.4f}  {rest / similarity:>6.1%}")
-    lines.append(f"{'all':>6}  {similarity:>8.4f}")
+        lines.append(f"{others:>4} +  {rest:>12.4f}  {rest / similarity:>6.1%}")
+    lines.append(f"{'all':>6}  {similarity:>12.4f}")
     k, cause = figures["k"], figures["counterfactual"]
     if figures["rank"] is None:
         lines.append(f"It is not among the {k} nearest.")

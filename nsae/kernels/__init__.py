@@ -33,19 +33,20 @@ from nsae.kernels.ksparse_step import (
     unit_squares,
     update_units,
 )
-from nsae.kernels.nearest_heap import sort_hits
+from nsae.kernels.nearest_heap import enter, sort_hits
 from nsae.kernels.pooling import select_and_pool
-from nsae.kernels.search_postings import BLOCK, distances_to, search_postings
+from nsae.kernels.search_postings import BOUNDS_BLOCK, distances_to, search_postings
 from nsae.kernels.search_products import fill_rows, search_products
 
 __all__ = [
-    "BLOCK",
+    "BOUNDS_BLOCK",
     "adam",
     "bias_exponent",
     "bias_relu",
     "by_unit",
     "decode_and_backprop",
     "distances_to",
+    "enter",
     "fill_postings",
     "fill_rows",
     "gate_relu",

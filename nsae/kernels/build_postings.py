@@ -1,11 +1,16 @@
-"""Making the postings of codes: twins of what ``nsae.retrieval.search.postings`` does in NumPy."""
+"""Making the postings of codes.
+
+The definitions are in ``nsae.retrieval.search.postings``;
+``tests/retrieval/search/test_postings.py::test_compiled_postings_are_the_same_arrays`` compares them.
+"""
 
 import numpy as np
 
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
-TINY = np.float32(1e-30)  # as there: no step is smaller
+SMALLEST_STEP = np.float32(1e-30)  # as in the definition
+HIGHEST_LEVEL = np.float32(255)
 
 
 @njit(**KERNEL)
@@ -20,7 +25,7 @@ def squared_norms(indptr, values, squares):
 
 @njit(**KERNEL)
 def strongest_units(indptr, units, values, strongest):
-    """Twin of ``nsae.retrieval.search.postings._strongest_units``; what is there stays for rows without a unit."""
+    """Twin of ``nsae.retrieval.search.postings.strongest_units``."""
     for i in range(len(strongest)):
         most = values.dtype.type(-1)
         for e in range(indptr[i], indptr[i + 1]):
@@ -29,22 +34,16 @@ def strongest_units(indptr, units, values, strongest):
 
 
 @njit(**KERNEL)
-def fill_postings(indptr, units, values, scales, order, window, begins, starts, rows, levels, steps):
-    """Twin of ``nsae.retrieval.search.postings.Postings._fill``."""
-    one, most = np.float32(1), np.float32(255)
-    h, windows = len(starts), starts.shape[1] - 1
+def fill_postings(codes, scales, lists):
+    """Twin of ``nsae.retrieval.search.postings.fill_postings``."""
+    indptr, units, values = codes.indptr, codes.units, codes.values
+    begins, levels, steps, one = lists.begins, lists.levels, lists.steps, np.float32(1)
+    h, windows = len(lists.starts), lists.starts.shape[1] - 1
+    _count_entries(indptr, units, lists)
+    next_entry = begins[:h].copy()  # (h,)
+    step, negative = np.empty(h, np.float32), np.empty(h, np.bool_)  # (h,), (h,) in a window
     for w in range(windows):
-        for i in order[w * window : (w + 1) * window]:
-            for unit in units[indptr[i] : indptr[i + 1]]:
-                starts[unit, w + 1] += 1
-    for j in range(h):
-        for w in range(windows):
-            starts[j, w + 1] += starts[j, w]
-        begins[j + 1] = begins[j] + np.int64(starts[j, windows])
-    free = begins[:h].copy()  # by unit, the place of its next entry
-    step, negative = np.empty(h, np.float32), np.empty(h, np.bool_)  # in a window
-    for w in range(windows):
-        members = order[w * window : (w + 1) * window]
+        members = lists.order[w * lists.window : (w + 1) * lists.window]
         if len(levels) > 0:
             step[:], negative[:] = 0, False
             for i in members:
@@ -53,15 +52,30 @@ def fill_postings(indptr, units, values, scales, order, window, begins, starts, 
                     step[unit] = max(step[unit], np.float32(abs(np.float64(values[e]) / scales[i])))
                     negative[unit] |= values[e] < 0
             for j in range(h):
-                step[j] = max(step[j] / most, TINY)
+                step[j] = max(step[j] / HIGHEST_LEVEL, SMALLEST_STEP)
                 steps[j, w] = -step[j] if negative[j] else step[j]
         for s in range(len(members)):
             i = members[s]
             for e in range(indptr[i], indptr[i + 1]):
                 unit = units[e]
-                place = free[unit]
-                free[unit] += 1
-                rows[place] = s
+                entry = next_entry[unit]
+                next_entry[unit] += 1
+                lists.positions[entry] = s
                 if len(levels) > 0:
                     size = np.float32(abs(np.float64(values[e]) / scales[i]))
-                    levels[place] = np.uint8(min(max(np.ceil(size / step[unit]), one), most))
+                    levels[entry] = np.uint8(min(max(np.ceil(size / step[unit]), one), HIGHEST_LEVEL))
+
+
+@njit(**KERNEL)
+def _count_entries(indptr, units, lists):
+    """Fill ``lists.starts`` and ``lists.begins``: where each unit's entries begin, in each window and in all."""
+    begins, starts = lists.begins, lists.starts
+    h, windows = len(starts), starts.shape[1] - 1
+    for w in range(windows):
+        for i in lists.order[w * lists.window : (w + 1) * lists.window]:
+            for unit in units[indptr[i] : indptr[i + 1]]:
+                starts[unit, w + 1] += 1
+    for j in range(h):
+        for w in range(windows):
+            starts[j, w + 1] += starts[j, w]
+        begins[j + 1] = begins[j] + np.int64(starts[j, windows])

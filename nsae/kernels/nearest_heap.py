@@ -1,16 +1,22 @@
-"""The k nearest rows of a query as they are found: a heap of (distance, row) pairs."""
+"""The k nearest rows of a query as they are found: a heap of (distance, row) pairs.
+
+The definition is ``nsae.retrieval.hits.nearest``, which sorts all distances;
+``tests/kernels/test_search_kernels.py`` holds the two together.
+"""
 
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
 
 @njit(**KERNEL)
-def sift_down(distances, rows, place, n):
-    """Restore a heap of (distance, row) pairs from ``place`` down; its root is the first to go:
-    the largest distance, and of equal distances the last row."""
-    distance, row = distances[place], rows[place]
+def sift_down(distances, rows, start, n):
+    """Restore a heap of n (distance, row) pairs from the node ``start`` down.
+
+    Its root is the first pair to be replaced: the largest distance, and of equal distances the last row.
+    """
+    distance, row, node = distances[start], rows[start], start
     while True:
-        child = 2 * place + 1
+        child = 2 * node + 1
         if child >= n:
             break
         other = child + 1
@@ -21,14 +27,17 @@ def sift_down(distances, rows, place, n):
             child = other
         if distances[child] < distance or (distances[child] == distance and rows[child] < row):
             break
-        distances[place], rows[place] = distances[child], rows[child]
-        place = child
-    distances[place], rows[place] = distance, row
+        distances[node], rows[node] = distances[child], rows[child]
+        node = child
+    distances[node], rows[node] = distance, row
 
 
 @njit(**KERNEL)
 def enter(distances, rows, count, distance, i):
-    """Take a row in among the k nearest, of which ``count`` are known; when they are k, the root goes."""
+    """Add row ``i`` to the k nearest, of which ``count`` are known, and return how many there are now.
+
+    If there are k already, row ``i`` replaces the root.
+    """
     k = len(distances)
     if count == k:
         distances[0], rows[0] = distance, i
@@ -37,19 +46,19 @@ def enter(distances, rows, count, distance, i):
     distances[count], rows[count] = distance, i
     count += 1
     if count == k:
-        for place in range(k // 2 - 1, -1, -1):
-            sift_down(distances, rows, place, k)
+        for node in range(k // 2 - 1, -1, -1):
+            sift_down(distances, rows, node, k)
     return count
 
 
 @njit(**KERNEL)
-def sort_hits(distances, rows, counts, lo, hi):
-    """Bring each query's first ``counts`` pairs into ascending order; ties by row."""
+def sort_hits(found, lo, hi):
+    """Sort the hits of the queries lo:hi by ascending distance; ties by row.  ``found`` is a ``Found``."""
     for i in range(lo, hi):
-        d, r = distances[i], rows[i]
-        for place in range(counts[i] // 2 - 1, -1, -1):  # fewer than k are no heap yet
-            sift_down(d, r, place, counts[i])
-        for n in range(counts[i] - 1, 0, -1):
-            d[0], d[n] = d[n], d[0]
-            r[0], r[n] = r[n], r[0]
-            sift_down(d, r, 0, n)
+        distances, rows, count = found.distances[i], found.rows[i], found.counts[i]
+        for node in range(count // 2 - 1, -1, -1):  # fewer than k are no heap yet
+            sift_down(distances, rows, node, count)
+        for last in range(count - 1, 0, -1):
+            distances[0], distances[last] = distances[last], distances[0]
+            rows[0], rows[last] = rows[last], rows[0]
+            sift_down(distances, rows, 0, last)

@@ -1,26 +1,52 @@
-"""Exact search over postings: bounds on the scores of a window of rows, and a close look at the few that count.
+"""Exact search over postings: upper bounds for a window of rows, and an exact distance for the few that count.
 
-Metrics come as their place in ``nsae.retrieval.search.brute_force.METRICS``.
+The definition is ``nsae.retrieval.search.search_postings``, which has the argument names too, and behind it
+``BruteForce.distances``.  ``tests/kernels/test_search_kernels.py`` compares the three, and
+``tests/retrieval/search/test_searcher.py`` the hits of whole searches.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from nsae.kernels.build_postings import TINY
+from nsae.kernels.build_postings import SMALLEST_STEP
 from nsae.kernels.compile import njit
-from nsae.kernels.nearest_heap import enter
+from nsae.kernels.nearest_heap import enter, sort_hits
 from nsae.kernels.options import KERNEL
 
-COSINE, L2, DOT, JACCARD, HAMMING = range(5)
-BLOCK = 128  # scores that are passed over at once if none of them is above the bar
-RUN = 16  # and within such a block
-LANES = 1024  # of the first look at a window, see _first_bar
-ROUNDS = 12  # of halving there
-FEW = 2  # entries times this below a window's rows: see _accumulate_few
+COSINE, L2, DOT, JACCARD, HAMMING = range(5)  # as in nsae.retrieval.search.brute_force.METRICS
+BOUNDS_BLOCK = 128  # Upper bounds that are passed over together if none is above the threshold,
+BOUNDS_RUN = 16  # and within such a block, so many.
+MAXIMA = 1024  # Running maxima of the first look at a window: see _first_threshold.
+HALVINGS = 12  # The most steps of the search there.
+SPARSE = 2  # A window is sparse for a query if it has more than so many rows per entry: see _sum_sparse.
+POSITIONS = 1 << 16  # So many rows can 16 bits name, should a mapped file be damaged.
+
+
+class Query(NamedTuple):
+    """One query in its loops; ``margin`` is the relative error that sums of float32 can have."""
+
+    units: np.ndarray  # (m,) int32
+    factors: np.ndarray  # (m,) float64
+    dense: np.ndarray  # (h,) float64: the factors at their units, else 0
+    squared_norm: float
+    scale: float
+    theta: float
+    margin: float
+
+
+class Candidates(NamedTuple):
+    """Rows of a window with upper bounds: the s-th is ``members[s]``, or ``members[positions[s]]`` if there are."""
+
+    size: int
+    bounds: np.ndarray  # float32; a whole number of blocks, −∞ from ``size`` on
+    positions: np.ndarray  # uint16 (size,) or (0,)
+    members: np.ndarray
 
 
 @njit(**KERNEL)
 def _distance(dot, qq, zz, metric):
-    """Twin of ``nsae.retrieval.search.brute_force._distance`` for one row."""
+    """Twin of ``nsae.retrieval.search.brute_force.distance_from_products`` for one row."""
     if metric == DOT:
         return 0.0 - dot  # (25)
     if metric == L2:
@@ -32,123 +58,120 @@ def _distance(dot, qq, zz, metric):
 
 
 @njit(**KERNEL)
-def _product(units, values, query, metric):
-    """q·z of one row, in ascending order of its units, with ``query`` (h,) dense: a 0 changes no bit."""
+def _product(units, values, dense, metric):
+    """Return q·z of one row, summed in ascending order of its units; adding a 0 of ``dense`` changes no bit."""
     dot = 0.0
     if metric >= JACCARD:
         for unit in units:
-            dot += query[unit]
+            dot += dense[unit]
     else:
         for e in range(len(units)):
-            dot += query[units[e]] * np.float64(values[e])
+            dot += dense[units[e]] * np.float64(values[e])
     return dot
 
 
 @njit(**KERNEL)
-def distances_to(rows, codes, squares, query, qq, metric, distances):
-    """Twin of ``BruteForce.distances`` for some rows: from one query, dense (h,) float64, to each of them."""
-    indptr, units, values = codes
+def distances_to(rows, codes, dense, squared_norm, distances):
+    """Twin of ``BruteForce.distances`` for some rows: from one query, ``dense (h,)`` float64, to each of them."""
     for r in range(len(rows)):
         i = rows[r]
-        start, stop = indptr[i], indptr[i + 1]
-        dot = _product(units[start:stop], values[start:stop], query, metric)
-        distances[r] = np.float32(_distance(dot, qq, squares[i], metric))
+        start, stop = codes.indptr[i], codes.indptr[i + 1]
+        dot = _product(codes.units[start:stop], codes.values[start:stop], dense, codes.metric)
+        distances[r] = np.float32(_distance(dot, squared_norm, codes.squared_norms[i], codes.metric))
 
 
 @njit(**KERNEL)
-def _bar(worst, qq, scale, share, slack, metric):
-    """What a row's score must be above for its distance to be below ``worst``: see :func:`_accumulate`.
-
-    Scores are sums of float32, in error by ``slack`` of their size at most.
-    """
-    if worst <= 0.0 and metric != DOT:
+def _threshold(distance, theta, query, metric):
+    """Return what a row's upper bound must exceed for its distance to be below ``distance``."""
+    if distance <= 0.0 and metric != DOT:
         return np.inf  # nothing is nearer than 0
     if metric == L2:
-        return (qq - worst * worst) / 2.0 / scale - slack
+        return (query.squared_norm - distance * distance) / 2.0 / query.scale - query.margin
     if metric == HAMMING:
-        return qq - np.ceil(worst)  # whole numbers, so exact
+        return query.squared_norm - np.ceil(distance)  # whole numbers, so exact
     if metric == JACCARD:
-        if worst > 1.0:
+        if distance > 1.0:
             return -1.0
-        return share * qq * (1.0 - 1e-6) - 1e-6 * qq if share > 0.0 else 0.0
-    score = (1.0 - worst) if metric == COSINE else (0.0 - worst) / scale
-    if score < 0.0:
-        return -1.0  # scores are not negative
-    return score * (1.0 - slack)  # where it is 0, a score above 0: a row that shares a unit
+        qq = query.squared_norm
+        return theta * qq * (1.0 - 1e-6) - 1e-6 * qq if theta > 0.0 else 0.0
+    product = (1.0 - distance) if metric == COSINE else (0.0 - distance) / query.scale
+    if product < 0.0:
+        return -1.0  # upper bounds are not negative
+    return product * (1.0 - query.margin)  # where it is 0, a bound above 0: a row that shares a unit
 
 
 @njit(**KERNEL)
-def _share(worst):
-    """|A ∩ B| / (|A| + |B|) of two supports at that Jaccard distance (32)."""
-    return (1.0 - worst) / (2.0 - worst) if worst < 1.0 else 0.0
+def _theta(distance):
+    """Return θ = |A ∩ B| / (|A| + |B|) of two supports at that Jaccard distance, Eq. (32)."""
+    return (1.0 - distance) / (2.0 - distance) if distance < 1.0 else 0.0
 
 
 @njit(**KERNEL)
-def _worth(factor, step, scale):
-    """What a level of a unit adds to a score; never nothing, so that a score is 0 only where nothing is shared."""
-    return max(np.float32(abs(factor * step) / scale), TINY)
+def _bound_of_level(factor, step, scale):
+    """Return what one level of a unit adds to an upper bound; above 0, so that 0 means that nothing is shared."""
+    return max(np.float32(abs(factor * step) / scale), SMALLEST_STEP)
 
 
-@njit(**KERNEL)
-def _accumulate(query, lists, w, members, squares, scale, share, metric, scores):
-    """Scores of a window's rows, its ``members``: not below what each row's product with the query is worth.
+@njit(**KERNEL, forceinline=True)
+def _sum_bounds(query, lists, w, members, codes, bounds):
+    """Fill ``bounds`` for the rows ``members`` of window ``w``: an upper bound of each row's product.
 
-    Cosine: q·z / (‖q‖‖z‖), where ``scale`` is ‖q‖.  Dot: q·z / ``scale``.  L2: (q·z − ‖z‖²/2) / ``scale``.
-    Supports: |A ∩ B| − ``share`` |B|, and 2 |A ∩ B| − |B|.  Scores past the window's end are −∞.
-
-    Returns by how much they may be too high; ∞ where that is not known, as with negative values.
+    Cosine: of q·z / (‖q‖‖z‖), where ``query.scale`` is ‖q‖.  Dot: of q·z / scale.  L2: of
+    (q·z − ‖z‖²/2) / scale.  Jaccard: of |A ∩ B| − θ|B|.  Hamming: of 2 |A ∩ B| − |B|.  From the window's end
+    on, bounds are −∞.  Returns by how much they may be too high; ∞ where that is not known, as with
+    negative values.
     """
-    units, factors = query
-    begins, starts, rows, levels, steps = lists
+    units, factors, scale, theta = query.units, query.factors, query.scale, query.theta
+    _, begins, starts, all_positions, levels, steps, _ = lists
+    metric, zz = codes.metric, codes.squared_norms
     error, size = np.float32(0), len(members)
-    padded = -(-size // BLOCK) * BLOCK
-    scores[size:padded] = -np.inf
+    bounds[size : -(-size // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
     if metric in (COSINE, DOT):
-        scores[:size] = 0
+        bounds[:size] = 0
     else:
-        weight = 0.5 / scale if metric == L2 else (share if metric == JACCARD else 1.0)
+        weight = 0.5 / scale if metric == L2 else (theta if metric == JACCARD else 1.0)
         for s in range(size):
-            scores[s] = np.float32(0.0 - weight * squares[min(np.int64(members[s]), len(squares) - 1)])
+            bounds[s] = np.float32(0.0 - weight * zz[min(np.int64(members[s]), len(zz) - 1)])
     for e in range(len(units)):
         j = units[e]
         start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
-        here = rows[start:stop]
+        here = all_positions[start:stop]
         if metric >= JACCARD:
             one = np.float32(2) if metric == HAMMING else np.float32(1)
             for p in range(len(here)):
-                scores[here[p]] += one
+                bounds[here[p]] += one
         else:
             step = np.float64(steps[j, w])
-            worth = _worth(factors[e], step, scale)
-            error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
+            per_level = _bound_of_level(factors[e], step, scale)
+            error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
             level = levels[start:stop]
             for p in range(len(here)):
-                scores[here[p]] += worth * np.float32(level[p])
+                bounds[here[p]] += per_level * np.float32(level[p])
     return np.inf if metric == JACCARD else np.float64(error)
 
 
 @njit(**KERNEL)
-def _first_bar(size, scores, k, slack, error, lanes):
-    """A bar for a window before k hits are known: k rows are above it for certain, and one to be excluded.
+def _first_threshold(bounds, size, k, margin, error, maxima):
+    """Return a threshold for a window before k hits are known: more than k rows are above it for certain.
 
-    ``lanes`` (LANES,) comes to hold the maximum of every LANES-th score.  They are scores themselves, so a
-    level that more than k of them exceed, more than k rows exceed.  It is found by halving, since counts
-    vectorise.  A score is too high by ``error`` at most.
+    The one row more is for a row that is excluded.  ``maxima (MAXIMA,)`` comes to hold the largest of every
+    MAXIMA-th bound.  These are bounds themselves, so what more than k of them exceed, more than k rows
+    exceed.  It is found by halving, since counts vectorise.  A bound is too high by ``error`` at most.
     """
-    lanes[:] = scores[:LANES]
-    for begin in range(LANES, size - LANES + 1, LANES):
-        run = scores[begin : begin + LANES]
-        for l in range(LANES):
-            lanes[l] = run[l] if run[l] > lanes[l] else lanes[l]
-    low, high = scores[0], scores[0]
-    for l in range(LANES):
-        low = lanes[l] if lanes[l] < low else low
-        high = lanes[l] if lanes[l] > high else high
-    for _ in range(ROUNDS):
+    maxima[:] = bounds[:MAXIMA]
+    for begin in range(MAXIMA, size - MAXIMA + 1, MAXIMA):
+        run = bounds[begin : begin + MAXIMA]
+        for l in range(MAXIMA):
+            maxima[l] = run[l] if run[l] > maxima[l] else maxima[l]
+    low, high = bounds[0], bounds[0]
+    for l in range(MAXIMA):
+        low = maxima[l] if maxima[l] < low else low
+        high = maxima[l] if maxima[l] > high else high
+    for _ in range(HALVINGS):
         middle = low + (high - low) * np.float32(0.5)
         count = np.int32(0)
-        for l in range(LANES):
-            count += np.int32(lanes[l] > middle)
+        for l in range(MAXIMA):
+            count += np.int32(maxima[l] > middle)
         if count > k:
             low = middle
             if count < k + k // 8 + 2:
@@ -156,197 +179,186 @@ def _first_bar(size, scores, k, slack, error, lanes):
         else:
             high = middle
     largest = np.float64(low)
-    return largest - error - slack * abs(largest) - slack
-
-
-@njit(**KERNEL)
-def _look_closer(size, scores, places, members, query, qq, codes, squares, bounds, metric, conditions, hits):
-    """Take in the rows of a window whose score is above the bar, if they are near enough indeed.
-
-    The s-th score is of row ``members[s]``, or ``members[places[s]]`` if there are ``places``.
-    """
-    indptr, units, values = codes
-    scale, share, slack, lowest = bounds
-    allowed, excluded = conditions
-    distances, rows, count, limit = hits
-    k, n = len(distances), len(squares)
-    worst = np.float64(distances[0]) if count == k else limit
-    reach = _next(worst)  # rows do not come in order, so one that comes later may win a tie
-    bar = max(lowest, np.float32(_bar(reach, qq, scale, share, slack, metric)))
-    for begin in range(0, size, BLOCK):
-        block = scores[begin : begin + BLOCK]
-        above = False
-        for s in range(BLOCK):
-            above |= block[s] > bar
-        if not above:
-            continue
-        for r in range(0, BLOCK, RUN):
-            run = block[r : r + RUN]
-            above = False
-            for s in range(RUN):
-                above |= run[s] > bar
-            if not above:
-                continue
-            for s in range(RUN):
-                if not run[s] > bar:
-                    continue
-                place = begin + r + s
-                place = place if len(places) == 0 else np.int64(places[place])
-                if place >= len(members):
-                    continue  # as no place is, unless a mapped file is damaged; nor is a row n or above
-                i = np.int64(members[place])
-                if i >= n or i == excluded or (len(allowed) > 0 and not allowed[i]):
-                    continue
-                if metric >= JACCARD:  # the score tells how many units are common
-                    whole = np.float64(run[s]) + (share if metric == JACCARD else 1.0) * squares[i]
-                    dot = np.rint(whole if metric == JACCARD else 0.5 * whole)
-                else:
-                    start, stop = indptr[i], indptr[i + 1]
-                    dot = _product(units[start:stop], values[start:stop], query, metric)
-                distance = np.float32(_distance(dot, qq, squares[i], metric))
-                tie = count == k and np.float64(distance) == worst and i < rows[0]
-                if np.float64(distance) < worst or tie:
-                    count = enter(distances, rows, count, distance, i)
-                    if count == k:
-                        worst = np.float64(distances[0])
-                        reach = _next(worst)
-                        new_share = _share(worst) if metric == JACCARD else share
-                        bar = max(lowest, np.float32(_bar(reach, qq, scale, new_share, slack, metric)))
-    return count
+    return largest - error - margin * abs(largest) - margin
 
 
 @njit(**KERNEL)
 def _next(distance):
-    """The next float32: below it are all distances up to this one."""
+    """Return the next float32: below it are all distances up to this one."""
     return np.float64(np.nextafter(np.float32(distance), np.float32(np.inf)))
+
+
+@njit(**KERNEL)
+def _block_above(block, threshold):
+    """Tell whether one of the bounds of a block is above the threshold."""
+    above = False
+    for s in range(BOUNDS_BLOCK):
+        above |= block[s] > threshold
+    return above
+
+
+@njit(**KERNEL)
+def _run_above(run, threshold):
+    """Tell whether one of the bounds of a run is above the threshold."""
+    above = False
+    for s in range(BOUNDS_RUN):
+        above |= run[s] > threshold
+    return above
+
+
+@njit(**KERNEL, forceinline=True)
+def look_closer(i, candidates, query, lowest, codes, row_filter, found):
+    """Compare query i exactly with the candidates whose bound is above the threshold, and keep the nearest.
+
+    The threshold is at least ``lowest``, and rises with the hits that are found.
+    """
+    size, bounds, positions, members = candidates
+    indptr, units, values, zz, metric, _ = codes
+    dense, qq, theta = query.dense, query.squared_norm, query.theta
+    distances, rows, count = found.distances[i], found.rows[i], found.counts[i]
+    k, n, allowed, excluded = len(distances), len(zz), row_filter.allowed, row_filter.excluded[i]
+    worst = np.float64(distances[0]) if count == k else row_filter.limit
+    # Rows do not come in order, so one that comes later may win a tie: hence the next distance above.
+    threshold = max(lowest, np.float32(_threshold(_next(worst), theta, query, metric)))
+    for begin in range(0, size, BOUNDS_BLOCK):
+        block = bounds[begin : begin + BOUNDS_BLOCK]
+        if not _block_above(block, threshold):
+            continue
+        for r in range(0, BOUNDS_BLOCK, BOUNDS_RUN):
+            run = block[r : r + BOUNDS_RUN]
+            if not _run_above(run, threshold):
+                continue
+            for s in range(BOUNDS_RUN):
+                if not run[s] > threshold:
+                    continue
+                position = begin + r + s
+                position = position if len(positions) == 0 else np.int64(positions[position])
+                if position >= len(members):
+                    continue  # happens only if a mapped file is damaged; so does a row of n and above
+                row = np.int64(members[position])
+                if row >= n or row == excluded or (len(allowed) > 0 and not allowed[row]):
+                    continue
+                if metric == JACCARD:  # the bound tells how many units are common
+                    dot = np.rint(np.float64(run[s]) + theta * zz[row])
+                elif metric == HAMMING:
+                    dot = np.rint(0.5 * (np.float64(run[s]) + zz[row]))
+                else:
+                    start, stop = indptr[row], indptr[row + 1]
+                    dot = _product(units[start:stop], values[start:stop], dense, metric)
+                distance = np.float32(_distance(dot, qq, zz[row], metric))
+                tie = count == k and np.float64(distance) == worst and row < rows[0]
+                if np.float64(distance) < worst or tie:
+                    count = enter(distances, rows, count, distance, row)
+                    if count == k:
+                        worst = np.float64(distances[0])
+                        new_theta = _theta(worst) if metric == JACCARD else theta
+                        higher = _threshold(_next(worst), new_theta, query, metric)
+                        threshold = max(lowest, np.float32(higher))
+    found.counts[i] = count
 
 
 # ---- where a query shares units with few rows of a window, and the others are all at one distance
 
 
 @njit(**KERNEL)
-def _entries(units, starts, w):
-    """How many entries of a window the units have."""
+def _entries_in_window(units, starts, w):
+    """Return how many entries of window w the units have."""
     total = np.int64(0)
     for unit in units:
         total += np.int64(starts[unit, w + 1]) - np.int64(starts[unit, w])
     return total
 
 
-@njit(**KERNEL)
-def _accumulate_few(query, lists, w, scale, sums, places, scores):
-    """The scores of those rows of a window that share a unit with the query, for the cosine and dot.
+@njit(**KERNEL, forceinline=True)
+def _sum_sparse(query, lists, w, sums, positions, bounds):
+    """Fill ``bounds`` only for the rows of window w that share a unit with the query, for the cosine and dot.
 
-    ``places`` come to hold them, in the order in which they are met, ``scores`` their scores as those of
-    :func:`_accumulate`, and so do ``sums`` by row, which were zeros.  Returns how many they are, and by how
-    much scores may be too high.
+    ``positions`` come to hold these rows, in the order in which they are met, and ``sums (2¹⁶,)``, which were
+    zeros, their bounds by position.  The bounds are those of :func:`_sum_bounds`.  Returns how many rows they
+    are, and by how much a bound may be too high.
     """
-    units, factors = query
-    begins, starts, rows, levels, steps = lists
+    units, factors, scale = query.units, query.factors, query.scale
+    _, begins, starts, all_positions, levels, steps, _ = lists
     error, n = np.float32(0), 0
     for e in range(len(units)):
         j = units[e]
         start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
-        here, level = rows[start:stop], levels[start:stop]
+        here, level = all_positions[start:stop], levels[start:stop]
         step = np.float64(steps[j, w])
-        worth = _worth(factors[e], step, scale)
-        error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + worth
+        per_level = _bound_of_level(factors[e], step, scale)
+        error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
         for p in range(len(here)):
-            place = here[p]
-            places[n] = place
-            n += np.int64(sums[place] == 0)  # else it is there, and this place is free for the next
-            sums[place] += worth * np.float32(level[p])
+            position = here[p]
+            positions[n] = position
+            n += np.int64(sums[position] == 0)  # A row that was met before is overwritten by the next one.
+            sums[position] += per_level * np.float32(level[p])
     for s in range(n):
-        scores[s] = sums[places[s]]
-    scores[n : -(-n // BLOCK) * BLOCK] = -np.inf
+        bounds[s] = sums[positions[s]]
+    bounds[n : -(-n // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
     return n, np.float64(error)
 
 
-@njit(**KERNEL)
-def _take_others(members, n, sums, distance, conditions, hits):
-    """Take in the rows of a window that share no unit with the query, all at this distance, of n rows in all."""
-    allowed, excluded = conditions
-    distances, rows, count, limit = hits
-    if np.float64(distance) >= limit:
-        return count
+@njit(**KERNEL, forceinline=True)
+def _take_others(i, members, sums, distance, n, row_filter, found):
+    """Take in those of the rows ``members`` that share no unit with query i: all are at ``distance``."""
+    distances, rows, count = found.distances[i], found.rows[i], found.counts[i]
+    allowed, excluded = row_filter.allowed, row_filter.excluded[i]
+    if np.float64(distance) >= row_filter.limit:
+        return
     for s in range(len(members)):
-        i = np.int64(members[s])
-        if sums[s] != 0 or i >= n or i == excluded or (len(allowed) > 0 and not allowed[i]):
+        row = np.int64(members[s])
+        if sums[s] != 0 or row >= n or row == excluded or (len(allowed) > 0 and not allowed[row]):
             continue
         if count == len(distances) and (
-            distances[0] < distance or (distances[0] == distance and rows[0] < i)
+            distances[0] < distance or (distances[0] == distance and rows[0] < row)
         ):
             continue
-        count = enter(distances, rows, count, distance, i)
-    return count
+        count = enter(distances, rows, count, distance, row)
+    found.counts[i] = count
 
 
 @njit(**KERNEL)
-def search_postings(
-    queries, scales, codes, squares, order, lists, window, metric, conditions, limit, hits, scratch, lo, hi
-):
-    """The k nearest rows of each query lo:hi, as ``nsae.retrieval.search.searcher`` finds them by ``BruteForce``.
+def search_postings(queries, codes, lists, row_filter, found, lo, hi):
+    """Find the k nearest rows of each query lo:hi; twin of ``nsae.retrieval.search.search_postings``.
 
-    ``order`` and ``lists`` are those of ``nsae.retrieval.search.postings``.  ``queries`` are (indptr, units, factors,
-    ‖q‖²), ``scales`` (q,) see :func:`_accumulate`, ``conditions`` (allowed (n,) bool or (0,), excluded (q,) row
-    or −1); only rows at distances below ``limit`` count.  ``hits``: distances (q, k) float32, rows (q, k) int64
-    and counts (q,) int64, which are 0 at the start; they are in no order: see :func:`sort_hits`.  ``scratch``:
-    scores (2¹⁶,) float32; sums (2¹⁶,) float32 and a query (h,) float64, zeros, which they are again at the end;
-    places (2¹⁶ + 1,) uint16.
+    The arguments are records of ``nsae.retrieval.search.records``; ``found`` has counts of 0 at the start.
     """
-    q_indptr, q_units, q_factors, q_squares = queries
-    allowed, excluded = conditions
-    distances, found, counts = hits
-    scores, sums, query, places = scratch
-    n, k = len(squares), distances.shape[1]
-    lanes = np.empty(LANES, np.float32)
-    for w in range(lists[1].shape[1] - 1):
+    indptr, all_units, all_factors, squares, scales = queries
+    order, starts, window, metric = lists.order, lists.starts, lists.window, codes.metric
+    distances, counts, limit, k = found.distances, found.counts, row_filter.limit, found.rows.shape[1]
+    n, all_allowed = len(codes.squared_norms), len(row_filter.allowed) == 0
+    bounds, sums, clear = np.empty(POSITIONS, np.float32), np.empty(POSITIONS, np.float32), False
+    positions, maxima = np.empty(POSITIONS + 1, np.uint16), np.empty(MAXIMA, np.float32)
+    dense = np.zeros(codes.n_units, np.float64)  # (h,)
+    for w in range(starts.shape[1] - 1):
         members = order[w * window : (w + 1) * window]
         for i in range(lo, hi):
-            start, stop = q_indptr[i], q_indptr[i + 1]
-            units, factors, qq = q_units[start:stop], q_factors[start:stop], q_squares[i]
+            start, stop = indptr[i], indptr[i + 1]
+            units, factors = all_units[start:stop], all_factors[start:stop]
             full = counts[i] == k
-            share = _share(np.float64(distances[i, 0]) if full else limit)
-            slack = (len(units) + 16) * 2.0**-22
-            few = metric in (COSINE, DOT) and FEW * _entries(units, lists[1], w) < len(members)
-            if few:
-                m, error = _accumulate_few((units, factors), lists, w, scales[i], sums, places, scores)
+            theta = _theta(np.float64(distances[i, 0]) if full else limit)
+            margin = (len(units) + 16) * 2.0**-22
+            query = Query(units, factors, dense, squares[i], scales[i], theta, margin)
+            sparse = metric in (COSINE, DOT) and SPARSE * _entries_in_window(units, starts, w) < len(members)
+            if sparse and not clear:  # most searches never need it
+                sums[:], clear = 0, True
+            if sparse:
+                m, error = _sum_sparse(query, lists, w, sums, positions, bounds)
             else:
-                m = len(members)
-                error = _accumulate(
-                    (units, factors), lists, w, members, squares, scales[i], share, metric, scores
-                )
+                m, error = len(members), _sum_bounds(query, lists, w, members, codes, bounds)
             lowest = np.float32(-np.inf)
-            if not full and error < np.inf and len(allowed) == 0 and k < LANES <= m:
-                lowest = np.float32(_first_bar(m, scores, k, slack, error, lanes))
+            if not full and error < np.inf and all_allowed and k < MAXIMA <= m:
+                lowest = np.float32(_first_threshold(bounds, m, k, margin, error, maxima))
             for e in range(len(units)):
-                query[units[e]] = factors[e]
-            counts[i] = _look_closer(
-                m,
-                scores,
-                places[: m if few else 0],
-                members,
-                query,
-                qq,
-                codes,
-                squares,
-                (scales[i], share, slack, lowest),
-                metric,
-                (allowed, excluded[i]),
-                (distances[i], found[i], counts[i], limit),
-            )
+                dense[units[e]] = factors[e]
+            candidates = Candidates(m, bounds, positions[: m if sparse else 0], members)
+            look_closer(i, candidates, query, lowest, codes, row_filter, found)
             for e in range(len(units)):
-                query[units[e]] = 0.0
-            if few:
-                other = np.float32(1.0 if metric == COSINE else 0.0)  # (23), (25) of nothing shared
-                if counts[i] < k or distances[i, 0] >= other:
-                    counts[i] = _take_others(
-                        members,
-                        n,
-                        sums,
-                        other,
-                        (allowed, excluded[i]),
-                        (distances[i], found[i], counts[i], limit),
-                    )
+                dense[units[e]] = 0.0
+            if sparse:
+                unlike = np.float32(1.0 if metric == COSINE else 0.0)  # (23), (25) of nothing shared
+                if counts[i] < k or distances[i, 0] >= unlike:
+                    _take_others(i, members, sums, unlike, n, row_filter, found)
                 for s in range(m):
-                    sums[places[s]] = 0
+                    sums[positions[s]] = 0
+    sort_hits(found, lo, hi)

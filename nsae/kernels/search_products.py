@@ -1,19 +1,23 @@
-"""Exact search over matrix products, for codes that are hardly sparse: products are bounds, few rows are looked at."""
+"""Exact search over matrix products, for codes that are hardly sparse: products are upper bounds.
+
+Few rows are above the threshold, and these are compared exactly.  The definition is
+``BruteForce.distances``; ``tests/retrieval/search/test_searcher.py`` compares the hits.
+"""
 
 import numpy as np
 
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
-from nsae.kernels.search_postings import HAMMING, JACCARD, L2, _look_closer, _share
+from nsae.kernels.search_postings import HAMMING, JACCARD, L2, Candidates, Query, _theta, look_closer
 
 
 @njit(**KERNEL)
-def fill_rows(codes, first, norms, supports, Z):
-    """Rows ``first`` and following, dense, in Z (rows, h) float32: divided by ``norms``, or as ones and zeros.
+def fill_rows(indptr, units, values, first, norms, supports, Z):
+    """Fill ``Z (rows, h)`` float32 with rows ``first`` and following of sparse codes.
 
-    Z ends in zeros where there are no more rows.
+    Values are divided by the row's entry in ``norms``, or are ones if ``supports``.  Z ends in zeros where
+    there are no more rows.
     """
-    indptr, units, values = codes
     for r in range(len(Z)):
         row, i = Z[r], first + r
         row[:] = 0
@@ -23,55 +27,41 @@ def fill_rows(codes, first, norms, supports, Z):
 
 
 @njit(**KERNEL)
-def search_products(
-    products, first, queries, scales, codes, squares, largest, metric, conditions, limit, hits, query, lo
-):
-    """The k nearest rows of queries ``lo`` and following among those of a block, as ``search_postings`` finds them.
+def search_products(block, queries, codes, row_filter, found, dense, lo):
+    """Find the k nearest rows of queries ``lo`` and following among the rows of a block.
 
-    ``products`` (some, rows) float32, which become scores, are of rows that :func:`fill_rows` made: queries at
-    norm 1; rows at norm 1 for the cosine, else divided by ``largest``, the largest norm; both as they are of
-    supports.  ``query`` (h,) float64: zeros, which they are again at the end.
+    ``block`` is a ``ProductBlock``, made of what :func:`fill_rows` fills; its products become upper bounds.
+    ``dense (h,)`` float64 is zeros, and is zeros again at the end.  ``found`` goes on from what it has, and is
+    in no order: see ``sort_hits``.
     """
-    q_indptr, q_units, q_factors, q_squares = queries
-    allowed, excluded = conditions
-    distances, found, counts = hits
-    k, size = distances.shape[1], min(products.shape[1], len(squares) - first)
-    zz = squares[first : first + size]
-    members, places = np.arange(first, first + size), np.empty(0, np.uint16)
+    products, first, metric = block.products, block.first, codes.metric
+    k, size = found.distances.shape[1], min(products.shape[1], len(codes.squared_norms) - first)
+    zz = codes.squared_norms[first : first + size]
+    members, positions = np.arange(first, first + size), np.empty(0, np.uint16)
     # |sum of float32 − q·z| ≤ h 2⁻²⁴ ‖q‖‖z‖ in whatever order it is made (Higham 2002, 3.5), and the
-    # factors are rounded, too; supports give whole numbers, which are exact
-    error = np.float32((len(query) + 16) * 2.0**-23)
+    # factors are rounded, too.  Supports give whole numbers, which are exact.
+    error = np.float32((len(dense) + 16) * 2.0**-23)
     for q in range(len(products)):
-        i, scores = lo + q, products[q]
-        start, stop = q_indptr[i], q_indptr[i + 1]
-        units, qq = q_units[start:stop], q_squares[i]
-        share = _share(np.float64(distances[i, 0]) if counts[i] == k else limit)
+        i, bounds = lo + q, products[q]
+        start, stop = queries.indptr[i], queries.indptr[i + 1]
+        units, factors = queries.units[start:stop], queries.factors[start:stop]
+        qq, scale = queries.squared_norms[i], queries.scales[i]
+        theta = _theta(np.float64(found.distances[i, 0]) if found.counts[i] == k else row_filter.limit)
         if metric == L2:
-            factor, weight = np.float32(np.sqrt(qq) * largest / scales[i]), 0.5 / scales[i]
+            factor, weight = np.float32(np.sqrt(qq) * block.largest_norm / scale), 0.5 / scale
             for r in range(size):
-                scores[r] = factor * scores[r] + error - np.float32(weight * zz[r])
+                bounds[r] = factor * bounds[r] + error - np.float32(weight * zz[r])
         elif metric >= JACCARD:
-            factor, weight = np.float32(2 if metric == HAMMING else 1), 1.0 if metric == HAMMING else share
+            factor, weight = np.float32(2 if metric == HAMMING else 1), 1.0 if metric == HAMMING else theta
             for r in range(size):
-                scores[r] = factor * scores[r] - np.float32(weight * zz[r])
+                bounds[r] = factor * bounds[r] - np.float32(weight * zz[r])
         else:
-            scores += error
-        scores[size:] = -np.inf
-        for e in range(start, stop):
-            query[q_units[e]] = q_factors[e]
-        counts[i] = _look_closer(
-            size,
-            scores,
-            places,
-            members,
-            query,
-            qq,
-            codes,
-            squares,
-            (scales[i], share, (len(units) + 16) * 2.0**-22, np.float32(-np.inf)),
-            metric,
-            (allowed, excluded[i]),
-            (distances[i], found[i], counts[i], limit),
-        )
+            bounds += error
+        bounds[size:] = -np.inf
+        for e in range(len(units)):
+            dense[units[e]] = factors[e]
+        query = Query(units, factors, dense, qq, scale, theta, (len(units) + 16) * 2.0**-22)
+        candidates = Candidates(size, bounds, positions, members)
+        look_closer(i, candidates, query, np.float32(-np.inf), codes, row_filter, found)
         for unit in units:
-            query[unit] = 0.0
+            dense[unit] = 0.0

@@ -1,29 +1,35 @@
 """Ranking by sparse codes: distances, an index over the codes, and how good a ranking is.
 
-It works on codes and knows neither images nor models.  Read ``distances.py`` first (the
-definitions), then ``postings.py`` (the same over lists of units), ``index.py`` and ``metrics.py``; then what is
-said about hits: ``explain.py``, ``counterfactual.py``, ``units.py``.
+It works on codes and knows neither images nor models.  Read ``distances.py`` first (the definitions), then
+``search/brute_force.py`` (the same over lists of units), ``search/search_postings.py`` (most rows left out),
+``index.py`` and ``metrics.py``.  What is said about hits is in ``explain/``, and how an index is stored in
+``on_disk/``.
 """
 
 from nsae.retrieval.dense_ranking import rank_dense
-from nsae.retrieval.distances import cosine, dot, hamming, jaccard, l2, shares
+from nsae.retrieval.distances import contributions, cosine, dot, hamming, jaccard, l2
 from nsae.retrieval.explain.counterfactual import Counterfactual
 from nsae.retrieval.explain.units import UnitUse, unit_catalogue
 from nsae.retrieval.hits import Hits
 from nsae.retrieval.index import CodeIndex
-from nsae.retrieval.metrics import average_precision, evaluate, precision_at, recall_at
+from nsae.retrieval.metrics import average_precision, evaluate, evaluate_blocks, precision_at, recall_at
+from nsae.retrieval.options import Execution, SearchOptions
 from nsae.retrieval.queries import compose, expand
 
 __all__ = [
     "CodeIndex",
     "Counterfactual",
+    "Execution",
     "Hits",
+    "SearchOptions",
     "UnitUse",
     "average_precision",
     "compose",
+    "contributions",
     "cosine",
     "dot",
     "evaluate",
+    "evaluate_blocks",
     "expand",
     "hamming",
     "jaccard",
@@ -31,6 +37,5 @@ __all__ = [
     "precision_at",
     "rank_dense",
     "recall_at",
-    "shares",
     "unit_catalogue",
 ]

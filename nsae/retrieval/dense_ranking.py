@@ -9,18 +9,17 @@ import numpy as np
 from nsae.retrieval.hits import Hits, collect
 from nsae.validation import one_of
 
-BLOCK = 1 << 24  # distances held at once: 64 MB in float32
+BLOCK_DISTANCES = 1 << 24  # Distances held at once: 64 MB in float32.
 
 
 def rank_dense(
     Q: np.ndarray, Z: np.ndarray, metric: str = "cosine", k: int = 10, *, exclude_self: bool = False
 ) -> Hits:
-    """The k rows of ``Z`` nearest to each row of ``Q``, by matrix products over blocks of queries.
+    """Return the k rows of ``Z`` nearest to each row of ``Q``, by matrix products over blocks of queries.
 
-    It computes in float32, or in float64 where that came.  A matrix product doesn't promise the same
-    rounding for equal rows, and ‖q‖² + ‖z‖² − 2q·z cancels where q is close to z, so ties and the
-    distance to oneself are exact up to rounding only.  That does for a baseline; ``CodeIndex`` is exact
-    on ties.
+    It computes in float32, or in float64 where that came.  Ties and the distance of a row to itself are exact
+    up to rounding only: a matrix product may round equal rows differently, and ‖q‖² + ‖z‖² − 2q·z cancels
+    where q is close to z.  That is enough for a baseline; ``CodeIndex`` is exact on ties.
 
     Parameters
     ----------
@@ -65,9 +64,9 @@ def rank_dense(
 
 
 def _distances(Q: np.ndarray, Z: np.ndarray, metric: str, exclude_self: bool) -> Iterator[np.ndarray]:
-    """The (n,) float32 distances of each query in turn."""
+    """Yield the distances of each query in turn, (n,) float32."""
     Z_squares = np.einsum("nd,nd->n", Z, Z)  # (n,)
-    step = max(1, BLOCK // max(1, len(Z)))
+    step = max(1, BLOCK_DISTANCES // max(1, len(Z)))
     for start in range(0, len(Q), step):
         block = Q[start : start + step]  # (b, d)
         D = block @ Z.T  # (b, n)
@@ -78,14 +77,14 @@ def _distances(Q: np.ndarray, Z: np.ndarray, metric: str, exclude_self: bool) ->
             D = np.sqrt(np.maximum(squares, 0))  # (24)
         else:
             D = 0 - D  # (25)
-        D = D.astype(np.float32, copy=False)
+        D = D.astype(np.float32, copy=False)  # (b, n)
         if exclude_self:
-            here = np.arange(len(block))
+            here = np.arange(len(block))  # (b,)
             D[here, start + here] = np.inf
         yield from D
 
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:
-    """X with rows of norm 1; a zero row stays."""
+    """Return X with rows scaled to norm 1; a zero row stays."""
     norms = np.linalg.norm(X, axis=1, keepdims=True)  # (n, 1)
     return np.divide(X, norms, out=np.zeros_like(X), where=norms > 0)

@@ -1,24 +1,22 @@
-"""What a search may find, and what units weigh in it: the options of ``CodeIndex.search``, checked."""
+"""Which rows a search may find, and what units weigh: options of ``CodeIndex.search``, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nsae.retrieval.ids import Id, Ids
+from nsae.retrieval.ids import Id, Ids, shown
+from nsae.retrieval.options import Weights, Where
+from nsae.retrieval.search.records import RowFilter
 
-if TYPE_CHECKING:
-    from nsae.retrieval.search.searcher import Searcher
-
-Where = np.ndarray | Callable[[Id], bool]
-Weights = np.ndarray | Sequence[float] | Mapping[int, float]
+ALL_ROWS = np.empty(0, bool)
+RowsOf = Callable[[int], np.ndarray]  # The rows where a unit is active.
 
 
 @dataclass(frozen=True, eq=False)
-class Conditions:
+class Filters:
     """Which rows may be found, and what units weigh.
 
     ``allowed (n,)`` bool or None, ``excluded (q,)`` int64, a row for each query or −1, and
@@ -32,58 +30,89 @@ class Conditions:
     @classmethod
     def of(
         cls,
-        searcher: Searcher,
+        n_units: int,
         ids: Ids,
+        rows_of: RowsOf,
         excluded: np.ndarray,
         *,
         where: Where | None = None,
         require: Iterable[int] = (),
         forbid: Iterable[int] = (),
         weights: Weights | None = None,
-    ) -> Conditions:
-        """From the options of ``CodeIndex.search``; ValueError where one does not fit the index."""
-        n_units = searcher.codes.n_units
-        allowed = _allowed_rows(ids, n_units, searcher.rows_of, where, require, forbid)
+    ) -> Filters:
+        """Return the filters that options of ``CodeIndex.search`` ask for.
+
+        Parameters
+        ----------
+        n_units : int
+            h, the number of units.
+        ids : Ids
+            By row.
+        rows_of : function of a unit
+            The rows where the unit is active.
+        excluded : (q,) int64
+            See :func:`excluded_rows`.
+        where, require, forbid, weights
+            As in ``CodeIndex.search``.
+
+        Raises
+        ------
+        ValueError
+            If an option does not fit the index.
+        """
+        required, forbidden = _units("require", require, n_units), _units("forbid", forbid, n_units)
+        if where is None and not required and not forbidden:
+            return cls(None, excluded, _unit_weights(weights, n_units))
+        allowed = _rows_where(where, ids)  # (n,)
+        for unit in required:
+            has = np.zeros(len(ids), bool)  # (n,)
+            has[rows_of(unit)] = True
+            allowed &= has
+        for unit in forbidden:
+            allowed[rows_of(unit)] = False
         return cls(allowed, excluded, _unit_weights(weights, n_units))
 
+    def of_queries(self, queries: np.ndarray) -> Filters:
+        """Return the filters of some ``queries`` alone, given by their numbers."""
+        return Filters(self.allowed, self.excluded[queries], self.weights)
 
-def _allowed_rows(
-    ids: Ids,
-    n_units: int,
-    rows_of: Callable[[int], np.ndarray],
-    where: Where | None,
-    require: Iterable[int],
-    forbid: Iterable[int],
-) -> np.ndarray | None:
-    """(n,) bool: rows that ``where`` lets pass, with all units of ``require`` and none of ``forbid``.
+    def row_filter(self, limit: float) -> RowFilter:
+        """Return the record that the loops read; only distances below ``limit`` count."""
+        return RowFilter(ALL_ROWS if self.allowed is None else self.allowed, self.excluded, limit)
 
-    ``rows_of`` tells the rows of a unit.  None where nothing is asked.
+
+def excluded_rows(exclude: Sequence[Id | None] | None, q: int, row_of: Callable[[Id], int]) -> np.ndarray:
+    """Return the row that each of ``q`` queries shall not find, or −1, as (q,) int64.
+
+    ``exclude`` has an id or None for each query, and ``row_of`` gives the row of an id.
     """
-    n, require, forbid = len(ids), _units("require", require, n_units), _units("forbid", forbid, n_units)
-    if where is None and not require and not forbid:
-        return None
+    if exclude is None:
+        return np.full(q, -1)
+    if len(exclude) != q:
+        raise ValueError(
+            f"{q} queries came with {len(exclude)} entries of exclude. Give an id or None for each."
+        )
+    return np.array([-1 if id is None else row_of(id) for id in exclude], np.int64)
+
+
+def _rows_where(where: Where | None, ids: Ids) -> np.ndarray:
+    """Return which rows ``where`` lets pass, (n,) bool; all of them without it."""
+    n = len(ids)
     if where is None:
-        allowed = np.ones(n, bool)  # (n,)
-    elif callable(where):
-        allowed = np.fromiter((bool(where(id)) for id in ids), bool, n)
-    else:
-        allowed = np.array(where)  # a copy
-        if allowed.shape != (n,) or allowed.dtype != bool:
-            raise ValueError(
-                f"where: {n} booleans, one for each row, or a function of an id are expected, got "
-                f"{allowed.shape} of {allowed.dtype}."
-            )
-    for unit in require:
-        has = np.zeros(n, bool)
-        has[rows_of(unit)] = True
-        allowed &= has
-    for unit in forbid:
-        allowed[rows_of(unit)] = False
+        return np.ones(n, bool)
+    if callable(where):
+        return np.fromiter((bool(where(id)) for id in ids), bool, n)
+    allowed = np.array(where)  # a copy
+    if allowed.shape != (n,) or allowed.dtype != bool:
+        raise ValueError(
+            f"where: {n} booleans, one for each row, or a function of an id are expected, got "
+            f"{allowed.shape} of {allowed.dtype}."
+        )
     return allowed
 
 
 def _unit_weights(weights: Weights | None, n_units: int) -> np.ndarray | None:
-    """(h,) float64, at least 0; from a mapping of units, 1 for all others."""
+    """Return (h,) float64 of at least 0; in a mapping, units that are left out weigh 1."""
     if weights is None:
         return None
     if isinstance(weights, Mapping):
@@ -99,20 +128,9 @@ def _unit_weights(weights: Weights | None, n_units: int) -> np.ndarray | None:
     return made
 
 
-def excluded_rows(exclude: Sequence[Id | None] | None, q: int, row_of: Callable[[Id], int]) -> np.ndarray:
-    """(q,) int64: the row that each query shall not find, or −1."""
-    if exclude is None:
-        return np.full(q, -1)
-    if len(exclude) != q:
-        raise ValueError(
-            f"{q} queries came with {len(exclude)} entries of exclude. Give an id or None for each."
-        )
-    return np.array([-1 if id is None else row_of(id) for id in exclude], np.int64)
-
-
 def _units(name: str, units: Iterable[int], n_units: int) -> list[int]:
     units = list(units)
     for unit in units:
         if isinstance(unit, bool) or not isinstance(unit, int | np.integer) or not 0 <= unit < n_units:
-            raise ValueError(f"{name}: units from 0 to {n_units - 1} are expected, got {unit!r}.")
+            raise ValueError(f"{name}: units from 0 to {n_units - 1} are expected, got {shown(unit)}.")
     return units

@@ -34,7 +34,7 @@ class Hits:
 
     @classmethod
     def of(cls, distances: np.ndarray, rows: np.ndarray, ids: Ids) -> Hits:
-        """From distances (q, k) and rows (q, k), padded, and the ids of all rows."""
+        """Return the hits at ``distances (q, k)`` in ``rows (q, k)``, padded; ``ids`` are those of all rows."""
         return cls(distances, rows, np.count_nonzero(rows >= 0, axis=1), ids.at(rows))
 
     def __len__(self) -> int:
@@ -42,24 +42,24 @@ class Hits:
 
 
 def nearest(distances: np.ndarray, k: int) -> np.ndarray:
-    """The rows of the k smallest finite entries of ``distances (n,)``, ascending, ties by lowest row."""
-    k = min(k, np.count_nonzero(distances < np.inf))
+    """Return the rows of the ``k`` smallest finite ``distances (n,)``, ascending, ties by lowest row."""
+    k = min(k, int(np.count_nonzero(distances < np.inf)))
     if k == 0:
         return np.empty(0, np.int64)
-    # A partition alone may leave any of the rows tied at rank k outside, so all of them come in
-    # (rows ascending), the stable sort keeps that order, and the cut takes the first.
+    # A partition alone may leave out any of the rows tied at rank k.  So all of them are taken, rows
+    # ascending; the stable sort keeps that order, and the cut keeps the first.
     bound = np.partition(distances, k - 1)[k - 1]
     rows = np.flatnonzero(distances <= bound)
     return rows[np.argsort(distances[rows], kind="stable")[:k]]
 
 
 def collect(distances: Iterable[np.ndarray], ids: Sequence[int | str], q: int, k: int) -> Hits:
-    """``Hits`` from the distances of each query, (n,) float32 apiece; +inf marks a row to leave out.
+    """Return the ``k`` nearest rows of each of ``q`` queries, from all their distances.
 
-    Ranking the float32 that are reported, not a finer number behind them, keeps order and report in
-    agreement: what shows as a tie is one.
+    ``distances`` has one (n,) float32 array for each query; +inf marks a row to leave out.  ``ids`` are those
+    of the rows.  What is ranked are the float32 that are reported, so that equal reported distances are ties.
     """
-    k = operator.index(k)
+    k = int(operator.index(k))
     if k < 1:
         raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
     D = np.full((q, k), np.inf, np.float32)  # (q, k)

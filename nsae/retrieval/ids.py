@@ -8,11 +8,14 @@ from typing import overload
 
 import numpy as np
 
+from nsae.system.locks import Lock
+
 Id = int | str
+SHOWN = 100  # Characters of a value in an error message.
 
 
 class Ids(Sequence[Id]):
-    """Ids by row, each of them once.
+    """Ids by row, each of them once; they never change.
 
     Look-up by id needs a dict, which takes a while for a million of them.  So it is made at the first
     look-up, and an index that is opened to be searched does not wait for it.
@@ -25,10 +28,12 @@ class Ids(Sequence[Id]):
 
     def __init__(self, stored: list[Id] | np.ndarray | Texts = ()):  # type: ignore[assignment]
         self._stored = stored if isinstance(stored, np.ndarray | Texts) else list(stored)
-        self._rows: dict[Id, int] | None = None  # id -> row
+        self._n = len(self._stored)
+        self._row_by_id: dict[Id, int] | None = None
+        self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._stored)
+        return self._n
 
     @overload
     def __getitem__(self, row: int) -> Id: ...
@@ -36,43 +41,63 @@ class Ids(Sequence[Id]):
     def __getitem__(self, row: slice) -> list[Id]: ...
     def __getitem__(self, row: int | slice) -> Id | list[Id]:
         if isinstance(row, slice):
-            return [self[i] for i in range(*row.indices(len(self)))]
-        id = self._stored[row]
+            return [self[i] for i in range(*row.indices(self._n))]
+        id = self._stored[range(self._n)[row]]
         return id.item() if isinstance(id, np.generic) else id
 
     def __iter__(self) -> Iterator[Id]:
         return iter(self.tolist())
 
     def __contains__(self, id: object) -> bool:
-        return id in self.rows
+        return self.row_of(id) is not None
+
+    def __reduce__(self) -> tuple[type[Ids], tuple[list[Id] | np.ndarray | Texts]]:
+        return Ids, (self.tolist() if isinstance(self._stored, list) else self._stored,)
 
     def tolist(self) -> list[Id]:
-        """All ids by row, a list of its own."""
-        return list(self._stored) if isinstance(self._stored, list) else self._stored.tolist()
+        """Return all ids by row, as a list of its own."""
+        if isinstance(self._stored, list):
+            return self._stored[: self._n]
+        return list(self._stored.tolist())
 
     def at(self, rows: np.ndarray) -> np.ndarray:
-        """The ids of these rows, an object array of the same shape; None for row −1."""
-        if rows.size > len(self):
+        """Return the ids of ``rows``, an object array of the same shape; None for row −1."""
+        if rows.size > self._n:
             return np.array([*self.tolist(), None], object)[rows]
         found = np.empty(rows.size, object)
-        for place, row in enumerate(rows.ravel().tolist()):
-            found[place] = None if row < 0 else self[row]
+        for i, row in enumerate(rows.ravel().tolist()):
+            found[i] = None if row < 0 else self[row]
         return found.reshape(rows.shape)
 
-    @property
-    def rows(self) -> dict[Id, int]:
-        """id -> row.  Not to be written to."""
-        if self._rows is None:
-            self._rows = {id: row for row, id in enumerate(self.tolist())}
-        return self._rows
+    def row_of(self, id: object) -> int | None:
+        """Return the row of ``id``, or None if no row has it."""
+        if self._row_by_id is None:
+            with self._lock:
+                if self._row_by_id is None:
+                    self._row_by_id = {id: row for row, id in enumerate(self.tolist())}
+        row = self._row_by_id.get(id)  # type: ignore[call-overload]
+        # The dict is shared with the ids that came from these by ``extended``: theirs are in later rows.
+        return row if row is not None and row < self._n else None
 
-    def extend(self, more: list[Id]) -> None:
-        """Append ids, which may not be among these."""
-        rows = self.rows
-        if not isinstance(self._stored, list):
-            self._stored = self._stored.tolist()
-        rows.update(zip(more, range(len(self), len(self) + len(more)), strict=True))
-        self._stored.extend(more)
+    def extended(self, more: list[Id]) -> Ids:
+        """Return these ids with ``more``, which may not be among them, behind.
+
+        One thread at a time may call it.  The list and the dict are shared where nothing came behind these
+        ids yet, so that adding one id to a million copies none.
+        """
+        if not more:
+            return self
+        stored = self._stored
+        if not isinstance(stored, list) or len(stored) != self._n or self._row_by_id is None:
+            ids = Ids()
+            ids._stored = [*self.tolist(), *more]
+            ids._n = len(ids._stored)
+            return ids
+        stored.extend(more)  # Whoever reads these ids reads the first n alone: an interrupt here is harmless.
+        self._row_by_id.update(zip(more, range(self._n, self._n + len(more)), strict=True))
+        ids = Ids()
+        ids._stored, ids._row_by_id, ids._n = stored, self._row_by_id, self._n + len(more)
+        return ids
 
 
 class Texts:
@@ -95,6 +120,7 @@ class Texts:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
+        """Return ``texts`` in this form."""
         parts = [text.encode("utf-8", "surrogatepass") for text in texts]
         ends = np.cumsum([len(part) for part in parts], dtype=np.int64)  # (n,)
         return cls(np.frombuffer(b"".join(parts), np.uint8), ends)
@@ -108,19 +134,37 @@ class Texts:
         return self.utf8[start : self.ends[row]].tobytes().decode("utf-8", "surrogatepass")
 
     def tolist(self) -> list[str]:
+        """Return all strings."""
         data, ends = self.utf8.tobytes(), self.ends.tolist()
         return [data[a:b].decode("utf-8", "surrogatepass") for a, b in zip([0, *ends], ends, strict=False)]
 
 
 def as_ids(ids: Iterable[Id]) -> list[Id]:
-    """Ids as a list; a single one counts as a list of one."""
-    return [as_id(id) for id in ([ids] if isinstance(ids, str | Integral) else ids)]
+    """Return ``ids`` as a list; a single one counts as a list of one."""
+    return [as_id(id) for id in ([ids] if isinstance(ids, str | Integral) else ids)]  # type: ignore[list-item]
 
 
 def as_id(id: object) -> Id:
-    """NumPy's strings and integers as Python's, which equal ids need to be equal keys."""
+    """Return ``id`` as a Python string or integer, NumPy's converted.
+
+    Raises TypeError if it is neither a string nor an integer.
+    """
     if isinstance(id, str):
         return str(id)
     if isinstance(id, Integral) and not isinstance(id, bool):
         return int(id)
-    raise TypeError(f"An id is expected to be a string or an integer, got {id!r} ({type(id).__name__}).")
+    raise TypeError(f"An id is expected to be a string or an integer, got {shown(id)} ({type(id).__name__}).")
+
+
+def shown(value: object) -> str:
+    """Return the repr of ``value`` for an error message, cut to about 100 characters."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array {value.shape} of {value.dtype}"
+    if isinstance(value, str | bytes) and len(value) > SHOWN:
+        return f"{value[:SHOWN]!r}… ({len(value):,} characters)"
+    if isinstance(value, int) and abs(value) >= 10**SHOWN:
+        return f"an integer of {value.bit_length():,} bits"
+    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > 3:
+        return f"a {type(value).__name__} of {len(value):,}"
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,7 +1,7 @@
 """CodeIndex: the nearest codes to a query, and why they are near.
 
-The definitions of its distances are in ``distances.py``; ``brute_force.py`` computes them from the few units
-that are active, and ``search.py`` finds the same hits without computing all.
+The definitions of its distances are in ``distances.py``.  ``search/brute_force.py`` computes them from the few
+units that are active, and ``search/searcher.py`` finds the same hits without computing all distances.
 """
 
 from __future__ import annotations
@@ -9,22 +9,30 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nsae.codes import Codes, checked_codes, statistics
 from nsae.errors import ModelFormatError
+from nsae.retrieval.explain.contributions import explain
 from nsae.retrieval.explain.counterfactual import Counterfactual, counterfactual
-from nsae.retrieval.explain.shares import explain
-from nsae.retrieval.filters import Conditions, Weights, Where, excluded_rows
+from nsae.retrieval.filters import Filters, excluded_rows
 from nsae.retrieval.hits import Hits
 from nsae.retrieval.ids import Ids, as_id, as_ids
+from nsae.retrieval.index_state import IndexState
 from nsae.retrieval.on_disk.index_folder import read_folder, write_folder
+from nsae.retrieval.options import EXECUTION, FILTERING, check_options
 from nsae.retrieval.search.brute_force import METRICS
 from nsae.retrieval.search.postings import VERSION, WINDOW
 from nsae.retrieval.search.searcher import Searcher
+from nsae.system.locks import Lock
 from nsae.validation import one_of
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from nsae.retrieval.options import SearchOptions
 
 ON_DUPLICATE = ("raise", "replace", "skip")
 
@@ -33,6 +41,10 @@ class CodeIndex:
     """Sparse codes with ids, searched by distance.
 
     Rows are kept in insertion order, values as float32 (codes in float64 are rounded).
+
+    Threads may search and change one index at the same time.  A search sees the rows of one moment: those
+    before a change or those after it.  Changes come one after the other, and each of them happens whole or
+    not at all, also where Ctrl-C interrupts it.  ``copy.copy`` gives an index of its own with the same rows.
 
     Parameters
     ----------
@@ -54,16 +66,15 @@ class CodeIndex:
                 f"n_units={n_units} is expected to be at least 1: the width of the model's codes."
             )
         self.metric = one_of("metric", metric, METRICS)
-        self._parts = [Codes.from_dense(np.zeros((0, self.n_units), np.float32))]  # joined when read
-        self._ids = Ids()  # by row
-        self._n_added = 0  # rows ever added: the next default id, free also after a removal
-        self._searchers: dict[int | None, Searcher] = {}  # by ``keep``; dropped with the rows
+        nothing = Codes.from_dense(np.zeros((0, self.n_units), np.float32))
+        self._state = IndexState(self.metric, [nothing], Ids(), 0)  # replaced whole, by one assignment
+        self._changing = Lock()  # one change at a time
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._state)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._ids
+        return id in self._state.ids
 
     def __repr__(self) -> str:
         return f"CodeIndex({self.n_units}, metric={self.metric!r}) with {len(self)} rows"
@@ -71,23 +82,24 @@ class CodeIndex:
     @property
     def ids(self) -> list[int | str]:
         """The ids, by row."""
-        return self._ids.tolist()
+        return self._state.ids.tolist()
 
     @property
     def codes(self) -> Codes:
         """All codes, by row: n rows, values float32.  Not to be written to."""
-        if len(self._parts) > 1:
-            self._parts = [Codes.concatenate(self._parts)]
-        return self._parts[0]
+        return self._state.codes
+
+    def codes_and_ids(self) -> tuple[Codes, Sequence[int | str]]:
+        """Return all codes and their ids, by row, both of one moment."""
+        state = self._state
+        return state.codes, state.ids
 
     def row_of(self, id: int | str) -> int:
-        """The row of an id.  Raises ValueError if it is not in the index, TypeError if it can be none."""
-        row = self._ids.rows.get(as_id(id))
-        if row is None:
-            raise ValueError(
-                f"The id {id!r} is not in this index of {len(self)} rows. See .ids for those that are."
-            )
-        return row
+        """Return the row of ``id``.
+
+        Raises ValueError if it is not in the index, TypeError if it is neither string nor integer.
+        """
+        return self._state.row_of(as_id(id))
 
     def add(
         self,
@@ -117,44 +129,22 @@ class CodeIndex:
         """
         one_of("on_duplicate", on_duplicate, ON_DUPLICATE)
         codes = checked_codes(codes, self.n_units)
-        ids = range(self._n_added, self._n_added + len(codes)) if ids is None else as_ids(ids)
-        if len(ids) != len(codes):
-            raise ValueError(f"{len(codes)} codes came with {len(ids)} ids. Give one id for each code.")
-        new: dict[int | str, int] = {}  # id -> which of the codes becomes a new row
-        other: dict[int, int] = {}  # row -> which of the codes takes its place
-        for i, id in enumerate(ids):
-            row = self._ids.rows.get(id)
-            if on_duplicate == "raise" and (row is not None or id in new):
-                raise ValueError(
-                    f"The id {id!r} comes twice. Ids are unique: remove({id!r}) first, rename it, or say "
-                    'on_duplicate="replace" or "skip".'
-                )
-            if row is None and (on_duplicate == "replace" or id not in new):
-                new[id] = i  # a dict keeps the place where an id came first
-            elif row is not None and on_duplicate == "replace":
-                other[row] = i
-        parts = self._parts
-        if other:
-            source = np.arange(len(self))  # (n,): rows of these codes, below them the new ones
-            source[list(other)] = len(self) + np.fromiter(other.values(), np.int64)
-            parts = [Codes.concatenate([self.codes, codes])[source]]
-        fresh = codes if len(new) == len(codes) else codes[list(new.values())]
-        self._ids.extend(list(new))
-        self._set([*parts, fresh], self._ids, self._n_added + len(codes))
+        known = None if ids is None else as_ids(ids)
+        with self._changing:
+            self._state = self._state.with_added(codes, known, on_duplicate)
 
     def remove(self, ids: Iterable[int | str]) -> None:
         """Take out the rows with these ids; the rows after them move up.
 
-        Raises ValueError if an id is not in the index; then nothing is removed.
+        Raises ValueError if one of the ``ids`` is not in the index; then nothing is removed.
         """
-        gone = [self.row_of(id) for id in as_ids(ids)]
-        stays = np.ones(len(self), bool)  # (n,)
-        stays[gone] = False
-        left = [id for id, stay in zip(self._ids, stays, strict=True) if stay]
-        self._set([self.codes[stays]], Ids(left), self._n_added)
+        known = as_ids(ids)
+        with self._changing:
+            state = self._state
+            self._state = state.without([state.row_of(id) for id in known])
 
     def merge(self, *others: CodeIndex) -> None:
-        """Append the rows of other indexes; either all of them come in, or an error is raised and none does.
+        """Append the rows of ``others``; either all of them come in, or an error is raised and none does.
 
         Raises ValueError if an id is in two of them, or they are of another width or metric.
         """
@@ -170,35 +160,26 @@ class CodeIndex:
                     "come from different models."
                 )
         if others:
-            ids = [id for other in others for id in other.ids]
-            n_added = max([self._n_added, *(other._n_added for other in others)])
-            self.add(Codes.concatenate([other.codes for other in others]), ids)
-            self._n_added = max(self._n_added, n_added)
+            states = [other._state for other in others]
+            ids = [id for state in states for id in state.ids]
+            codes = Codes.concatenate([state.codes for state in states])
+            n_added = max(state.n_added for state in states)
+            with self._changing:
+                merged = self._state.with_added(codes, ids, "raise")
+                merged.n_added = max(merged.n_added, n_added)
+                self._state = merged
 
     def stats(self) -> dict[str, int | float]:
-        """What the index holds, in numbers.
+        """Return what the index holds, in numbers.
 
         ``rows``, ``units``, ``nonzeros``, ``bytes`` (of the codes), ``active_units_a_row`` (mean),
         ``zero_codes`` (rows without any unit, which match nothing), ``dead_units`` (active in no row) and
-        ``most_common_unit_share`` (the share of rows in which the most common unit is active).
+        ``most_common_unit_share`` (the fraction of rows in which the most common unit is active).
         """
         return statistics(self.codes)
 
-    def search(
-        self,
-        codes: Codes | np.ndarray,
-        k: int = 10,
-        *,
-        keep: int | None = None,
-        where: Where | None = None,
-        require: Iterable[int] = (),
-        forbid: Iterable[int] = (),
-        weights: Weights | None = None,
-        exclude: Sequence[int | str | None] | None = None,
-        n_threads: int | None = 1,
-        backend: str = "auto",
-    ) -> Hits:
-        """The k nearest rows to each query.
+    def search(self, codes: Codes | np.ndarray, k: int = 10, **options: Unpack[SearchOptions]) -> Hits:
+        """Find the k nearest rows to each query.
 
         Parameters
         ----------
@@ -206,21 +187,22 @@ class CodeIndex:
             The queries.
         k : int
             Hits for each query.  Where the index has fewer, they are padded and ``counts`` tells.
-        keep : int, optional
-            Compare only the ``keep`` largest values of each code, of queries and rows alike.
-        where : (n,) bool or function of an id, optional
-            Which rows may be found.
-        require, forbid : units
-            Find only rows in which all, and none, of these are active.
-        weights : (h,) array or dict of unit to weight, optional
-            At least 0, and 1 for units that a dict leaves out.  q·z becomes Σ wⱼqⱼzⱼ and ‖z‖² Σ wⱼzⱼ²; the
-            units of a support count as wⱼ each.
-        exclude : q ids or None, optional
-            For each query an id that it shall not find, or None (leave-one-out).
-        n_threads : int, optional
-            Over which several queries are spread; None for as many as there are processors.
-        backend : "auto", "numpy" or "numba"
-            The same hits come from each.  "auto" is numba where it is installed and there is enough to do.
+        **options
+            keep : int, optional
+                Compare only the ``keep`` largest values of each code, of queries and rows alike.
+            where : (n,) bool or function of an id, optional
+                Which rows may be found.
+            require, forbid : units
+                Find only rows in which all, and none, of these are active.
+            weights : (h,) array or dict of unit to weight, optional
+                At least 0, and 1 for units that a dict leaves out.  q·z becomes Σ wⱼqⱼzⱼ and ‖z‖² Σ wⱼzⱼ²; the
+                units of a support count as wⱼ each.
+            exclude : q ids or None, optional
+                For each query an id that it shall not find, or None (leave-one-out).
+            n_threads : int or None, default 1
+                Over which several queries are spread; None for as many as there are processors.
+            backend : "auto", "numpy" or "numba"
+                The same hits come from each.  "auto" is numba where it is installed and there is enough to do.
 
         Returns
         -------
@@ -232,36 +214,43 @@ class CodeIndex:
         ValueError
             If k or keep is below 1, an excluded id is not in the index, an option does not fit the index,
             or the queries are not codes that could be added.
+        TypeError
+            If an option has another name.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nsae import CodeIndex
+        >>> index = CodeIndex(3)
+        >>> index.add(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), ids=["a", "b"])
+        >>> hits = index.search(np.array([1.0, 0.0, 0.0]), k=2)
+        >>> hits.ids[0].tolist(), hits.distances[0].round(2).tolist()
+        (['a', 'b'], [0.29, 1.0])
+        >>> index.search(np.array([1.0, 0.0, 0.0]), k=2, forbid=[1]).ids[0].tolist()
+        ['b', None]
         """
+        check_options("search", options)
         if operator.index(k) < 1:
             raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
-        options = {"where": where, "require": require, "forbid": forbid, "weights": weights}
-        searcher, queries, conditions = self._prepared(codes, keep=keep, exclude=exclude, **options)
-        found = searcher.search(queries, k, conditions, n_threads=n_threads, backend=backend)
-        return Hits.of(*found, self._ids)
+        state = self._state
+        searcher, queries, filters, execution = self._prepared(state, codes, options)
+        return Hits.of(*searcher.search(queries, k, filters, **execution), state.ids)
 
-    def within(
-        self,
-        codes: Codes | np.ndarray,
-        radius: float,
-        *,
-        n_threads: int | None = 1,
-        backend: str = "auto",
-        **options: Any,
-    ) -> Hits:
-        """All rows at a distance up to ``radius`` from each query, padded to the longest list.
+    def within(self, codes: Codes | np.ndarray, radius: float, **options: Unpack[SearchOptions]) -> Hits:
+        """Find all rows at a distance up to ``radius`` from each query, padded to the longest list.
 
-        Options, result and errors are those of :meth:`search`.  ``radius``, which may not be NaN, is rounded
-        to float32, as distances are.
+        ``codes``, ``options``, result and errors are those of :meth:`search`.  ``radius``, which may not be
+        NaN, is rounded to float32, as distances are.
         """
+        check_options("within", options)
         if np.isnan(radius):
             raise ValueError("radius=nan is expected to be a number: the largest distance to be found.")
-        searcher, queries, conditions = self._prepared(codes, **options)
-        found = searcher.within(queries, radius, conditions, n_threads=n_threads, backend=backend)
-        return Hits.of(*found, self._ids)
+        state = self._state
+        searcher, queries, filters, execution = self._prepared(state, codes, options)
+        return Hits.of(*searcher.within(queries, radius, filters, **execution), state.ids)
 
     def explain(self, code: Codes | np.ndarray, id: int | str, top: int = 10) -> list[tuple[int, float]]:
-        """Why ``code`` matches the row ``id``: the units active in both, and their shares, Eq. (26).
+        """Tell why ``code`` matches the row ``id``: units active in both and their contributions, Eq. (26).
 
         Parameters
         ----------
@@ -272,32 +261,41 @@ class CodeIndex:
 
         Returns
         -------
-        list of (unit, share)
-            Largest share first, ties by lowest unit.  Over all units the shares add up to the similarity:
-            for cosine 1 − distance, for the other metrics see :func:`nsae.retrieval.explain.shares.explain`.
+        list of (unit, contribution)
+            Largest contribution first, ties by lowest unit.  Over all units they add up to the similarity:
+            for cosine 1 − distance, for the other metrics see
+            :func:`nsae.retrieval.explain.contributions.explain`.
 
         Raises
         ------
         ValueError
             If the id is not in the index, top < 1, or not one code came.
         """
-        code = checked_codes(code, self.n_units)
-        return explain(code, self.codes[self.row_of(id)], top, metric=self.metric)
+        code, state = checked_codes(code, self.n_units), self._state
+        return explain(code, state.codes[state.row_of(as_id(id))], top, metric=self.metric)
 
     def counterfactual(
         self, code: Codes | np.ndarray, id: int | str, k: int = 10, **options: Any
     ) -> Counterfactual | None:
-        """The smallest set of the query's units whose removal drops the row ``id`` out of its top k.
+        """Return the smallest set of the query's units whose removal drops the row ``id`` out of its top k.
 
-        Arguments, result and errors are those of
-        :func:`nsae.retrieval.explain.counterfactual.counterfactual`, which takes the options of ``search``; of
+        ``code``, ``k``, ``options``, result and errors are those of
+        :func:`nsae.retrieval.explain.counterfactual.counterfactual`.  Options are those of :meth:`search`; of
         ``exclude``, it takes the one id.
         """
-        return counterfactual(self, checked_codes(code, self.n_units), self.row_of(id), k, **options)
+        check_options("counterfactual", options)
+        state = self._state
+
+        def search(queries: Codes, k: int, **options: Any) -> Hits:
+            searcher, queries, filters, execution = self._prepared(state, queries, options)
+            return Hits.of(*searcher.search(queries, k, filters, **execution), state.ids)
+
+        query, row = checked_codes(code, self.n_units), state.row_of(as_id(id))
+        return counterfactual(search, state.codes, query, row, k, metric=self.metric, **options)
 
     def save(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         *,
         overwrite: bool = False,
         extra_files: Mapping[str, bytes] | None = None,
@@ -318,15 +316,18 @@ class CodeIndex:
         FileExistsError, FileNotFoundError
             If the path is taken, or its parent folder does not exist.
         ValueError
-            If an extra file's name is a path, or a name that the index uses.
+            If an extra file's name is a path, or a name that the index uses; or if someone has written to
+            the index's codes, so that they could not be loaded again.
         """
-        header = {"metric": self.metric, "n_units": self.n_units, "n_added": self._n_added}
-        # of few rows, it is made again sooner than read
-        search = self._searcher(None).postings.arrays() if len(self) > WINDOW else None
+        state = self._state
+        state.check()
+        header = {"metric": self.metric, "n_units": self.n_units, "n_added": state.n_added}
+        # The search structure of few rows is made again sooner than it is read.
+        search = state.searcher().prepare().arrays() if len(state) > WINDOW else None
         write_folder(
             path,
-            self.codes,
-            self._ids,
+            state.codes,
+            state.ids,
             header,
             overwrite=overwrite,
             extra_files=extra_files or {},
@@ -335,8 +336,8 @@ class CodeIndex:
         )
 
     @classmethod
-    def load(cls, path: str | os.PathLike, *, mmap: bool = False) -> CodeIndex:
-        """The index that ``save`` wrote at ``path``.
+    def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> CodeIndex:
+        """Return the index that ``save`` wrote at ``path``.
 
         Parameters
         ----------
@@ -356,13 +357,13 @@ class CodeIndex:
         try:
             index = cls(stored.manifest["n_units"], metric=stored.manifest["metric"])
             n_added = operator.index(stored.manifest["n_added"])
-            if mmap:
-                index._set([stored.codes], stored.ids, n_added)
-            else:
-                index.add(stored.codes, stored.ids)
-                index._n_added = n_added
+            codes, ids = stored.codes, stored.ids
+            if not mmap:
+                index.add(codes, ids)  # checks them
+                codes, ids = index._state.codes, index._state.ids
+            index._state = IndexState(index.metric, [codes], ids, n_added)
             if stored.search is not None:
-                index._searchers[None] = Searcher.stored(index.codes, index.metric, stored.search)
+                index._state.take_postings(stored.search)
         except (ValueError, TypeError, KeyError) as error:
             raise ModelFormatError(
                 f"{path} does not hold a usable index: {error} Restore the folder, or index again."
@@ -370,30 +371,23 @@ class CodeIndex:
         return index
 
     @classmethod
-    def verify(cls, path: str | os.PathLike) -> None:
-        """Read all that an index on disk consists of, and check it: checksums, codes and ids.
+    def verify(cls, path: str | os.PathLike[str]) -> None:
+        """Read all that the index at ``path`` consists of, and check it: checksums, codes and ids.
 
         Raises ModelFormatError as ``load`` does.
         """
         cls.load(path)
         read_folder(path, mmap=False, search_version=VERSION, need_search=True)
 
-    def _set(self, parts: list[Codes], ids: Ids, n_added: int) -> None:
-        """Take on new rows, and forget what was made of the old ones."""
-        self._parts, self._ids, self._n_added, self._searchers = parts, ids, n_added, {}
-
-    def _searcher(self, keep: int | None) -> Searcher:
-        """What searches these rows; the last one made is kept, beside that of whole codes."""
-        if keep not in self._searchers:
-            codes = self.codes if keep is None else self.codes.keep(keep)
-            whole = {None: self._searchers[None]} if None in self._searchers else {}
-            self._searchers = {**whole, keep: Searcher(codes, self.metric)}
-        return self._searchers[keep]
-
     def _prepared(
-        self, codes: Codes | np.ndarray, *, keep: int | None = None, exclude: Any = None, **conditions: Any
-    ) -> tuple[Searcher, Codes, Conditions]:
+        self, state: IndexState, codes: Codes | np.ndarray, options: Mapping[str, Any]
+    ) -> tuple[Searcher, Codes, Filters, Mapping[str, Any]]:
+        """Return what answers a search, its queries, its filters, and the options of its execution."""
+        filtering = {name: value for name, value in options.items() if name in FILTERING}
+        execution = {name: value for name, value in options.items() if name in EXECUTION}
+        keep, exclude = options.get("keep"), options.get("exclude")
         queries = checked_codes(codes, self.n_units)
-        excluded = excluded_rows(exclude, len(queries), self.row_of)
-        queries, searcher = queries if keep is None else queries.keep(keep), self._searcher(keep)
-        return searcher, queries, Conditions.of(searcher, self._ids, excluded, **conditions)
+        excluded = excluded_rows(exclude, len(queries), lambda id: state.row_of(as_id(id)))
+        queries, searcher = queries if keep is None else queries.keep(keep), state.searcher(keep)
+        filters = Filters.of(self.n_units, state.ids, searcher.rows_of, excluded, **filtering)
+        return searcher, queries, filters, execution

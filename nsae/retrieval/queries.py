@@ -1,26 +1,23 @@
-"""One query code made of several: what these have and those have not; a query and what it finds."""
+"""One query made of several codes: some added, some subtracted; or a query and the codes that it found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsae.codes import Codes, checked_codes
-
-if TYPE_CHECKING:
-    from nsae.retrieval.hits import Hits
-    from nsae.retrieval.index import CodeIndex
+from nsae.retrieval.hits import Hits
+from nsae.retrieval.stored_codes import StoredCodes
 
 
 def compose(plus: Sequence[Codes], minus: Sequence[Codes] = ()) -> Codes:
-    """The mean of the codes of ``plus``, less the mean of those of ``minus``, where that is above 0.
+    """Return the mean of the codes of ``plus`` minus the mean of those of ``minus``, where that is above 0.
 
-    Each code counts at norm 1, so that none is louder than another; a zero code counts as it is.  Stored
-    codes are not negative, and neither is a code that a model makes: so what would be negative is cut off
-    at 0.  A unit that ``minus`` has more of is then one that is not looked for.  To keep out whatever has
-    it, forbid the unit in the search.
+    Each code is scaled to norm 1 first, so that all count alike; a zero code stays zero.  Codes that a model
+    makes are not negative, so negative values become 0.  The query then does not look for a unit that
+    ``minus`` has more of, but may still find rows with it.  To find no row with it, forbid the unit in the
+    search.
 
     Parameters
     ----------
@@ -30,7 +27,7 @@ def compose(plus: Sequence[Codes], minus: Sequence[Codes] = ()) -> Codes:
     Returns
     -------
     Codes
-        One row, float32: its units are among those of ``plus``.  It has none if ``minus`` outweighs them all.
+        One row, float32.  Its units are among those of ``plus``; it has none if ``minus`` outweighs all.
 
     Raises
     ------
@@ -47,21 +44,22 @@ def compose(plus: Sequence[Codes], minus: Sequence[Codes] = ()) -> Codes:
     return Codes.from_dense(np.maximum(z, 0).astype(np.float32))
 
 
-def expand(codes: Codes | np.ndarray, hits: Hits, index: CodeIndex) -> Codes:
-    """Query expansion: the mean of each query and of its hits, to search with once more.
+def expand(codes: Codes | np.ndarray, hits: Hits, index: StoredCodes) -> Codes:
+    """Return the mean of each query and its hits, to search with once more: query expansion.
 
-    (Chum, Philbin, Sivic, Isard and Zisserman 2007.)  Where whole classes are wanted, that finds more of
-    them: docs/what_was_tried.md has how many more.  Two hits or so do; a wrong one leads
-    astray, and the more are taken in, the more often one is wrong.
+    It helps to find more rows of the query's class: docs/what_was_tried.md has how many more.  Two hits are
+    usually enough.  A wrong hit leads the second search to wrong rows, and of many hits more are wrong.
+    (Chum, Philbin, Sivic, Isard and Zisserman, "Total Recall: Automatic Query Expansion with a Generative
+    Feature Model for Object Retrieval", ICCV 2007.)
 
     Parameters
     ----------
     codes : Codes, (q, h) array or (h,) array
         The queries.
     hits : Hits
-        What they found, or what of it a user has marked: all of them are taken in.
+        What the queries found, or those of it that a user has marked as right: all of them are used.
     index : CodeIndex
-        In which they found it.  Of metric "cosine": in the mean, codes count at norm 1, as in that distance.
+        That was searched, of metric "cosine": in the mean, codes are scaled to norm 1, as in that distance.
 
     Returns
     -------
@@ -87,7 +85,7 @@ def expand(codes: Codes | np.ndarray, hits: Hits, index: CodeIndex) -> Codes:
         raise ValueError(
             f"An index of metric 'cosine' is expected, got {index.metric!r}: the mean is one of codes at norm 1."
         )
-    queries, stored = checked_codes(codes, index.n_units), index.codes
+    queries, (stored, _) = checked_codes(codes, index.n_units), index.codes_and_ids()
     if len(hits) != len(queries):
         raise ValueError(f"{len(queries)} queries came with the hits of {len(hits)}. Give those of each.")
     means = [compose([queries[i], stored[hits.rows[i, :n]]]) for i, n in enumerate(hits.counts)]
@@ -95,6 +93,6 @@ def expand(codes: Codes | np.ndarray, hits: Hits, index: CodeIndex) -> Codes:
 
 
 def _mean(codes: Codes) -> np.ndarray:
-    """The mean (h,) float64 of codes (n, h), each at norm 1."""
+    """Return the mean (h,) float64 of codes (n, h), each scaled to norm 1."""
     norms = codes.norms()[codes.row_of_entry()]  # (nnz,), above 0: a stored value is not 0
     return np.bincount(codes.units, weights=codes.values / norms, minlength=codes.n_units) / len(codes)

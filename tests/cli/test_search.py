@@ -123,7 +123,9 @@ def test_require_and_forbid(ask, index, photos):
 
     library = CodeIndex.load(index)
     plain = ask("similar", "red/red_0.png", "-k", "14")["results"][0]["hits"]
-    unit, other = (one["unit"] for one in ask("explain", "red/red_0.png", plain[0]["id"])["shares"][:2])
+    unit, other = (
+        one["unit"] for one in ask("explain", "red/red_0.png", plain[0]["id"])["contributions"][:2]
+    )
     for options, wanted in (
         (["--require", f"{unit},{other}"], lambda units: {unit, other} <= units),
         (
@@ -215,13 +217,13 @@ def test_explain_as_json(ask, index, photos):
     hits = ask("similar", "red/red_0.png", "-k", "5")["results"][0]["hits"]
     answer = ask("explain", "red/red_0.png", hits[2]["path"], "-k", "5", "--top", "2")
     library, code = CodeIndex.load(index), codes_of(index, photos, ["red/red_0.png"])
-    shares = library.explain(code, hits[2]["id"], top=24)
-    assert (answer["hit"], answer["rank"], answer["shared"]) == (hits[2]["id"], 3, len(shares))
+    contributions = library.explain(code, hits[2]["id"], top=24)
+    assert (answer["hit"], answer["rank"], answer["shared"]) == (hits[2]["id"], 3, len(contributions))
     assert answer["distance"] == pytest.approx(hits[2]["distance"])
     assert answer["similarity"] == pytest.approx(1 - answer["distance"], abs=1e-6)
-    assert [(one["unit"], one["share"]) for one in answer["shares"]] == shares[:2]
+    assert [(one["unit"], one["contribution"]) for one in answer["contributions"]] == contributions[:2]
     rows = {use.unit: use.rows for use in unit_catalogue(library)}
-    assert all(one["rows"] == rows[one["unit"]] for one in answer["shares"])
+    assert all(one["rows"] == rows[one["unit"]] for one in answer["contributions"])
     removed = answer["counterfactual"]["units"]
     z = code.to_dense()[0]
     z[removed] = 0

@@ -18,7 +18,7 @@ def points():
 @pytest.mark.parametrize("block", [1, 45, 1 << 24])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8])
 def test_ranks_by_the_definitions(points, metric, block, dtype, monkeypatch):
-    monkeypatch.setattr(dense_ranking, "BLOCK", block)
+    monkeypatch.setattr(dense_ranking, "BLOCK_DISTANCES", block)
     Q, Z = points
     D = METRICS[metric](Q, Z)  # (7, 20)
     hits = rank_dense(Q.astype(dtype), Z.astype(dtype), metric, 6)
@@ -41,7 +41,7 @@ def test_small_integers_are_exact_and_rank_like_the_index(points, metric):
 
 @pytest.mark.parametrize("block", [1, 45, 1 << 24])
 def test_exclude_self(points, block, monkeypatch):
-    monkeypatch.setattr(dense_ranking, "BLOCK", block)
+    monkeypatch.setattr(dense_ranking, "BLOCK_DISTANCES", block)
     _, Z = points
     hits = rank_dense(Z, Z, "l2", 20, exclude_self=True)
     assert hits.counts.tolist() == [19] * 20

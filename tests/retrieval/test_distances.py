@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nsae.retrieval import cosine, dot, hamming, jaccard, l2, shares
+from nsae.retrieval import contributions, cosine, dot, hamming, jaccard, l2
 
 VALUES = st.sampled_from([0.0, 0.0, 0.0, 1.0, 2.0, 0.5, -1.0, 0.1])
 
@@ -65,19 +65,19 @@ def test_eq25_dot(QZ):
 
 
 @given(pairs())
-def test_eq26_shares(QZ):
+def test_eq26_contributions(QZ):
     Q, Z = QZ
     for q in Q:
         for z in Z:
-            share = shares(q, z)
-            assert share.shape == q.shape
-            assert share.sum() == pytest.approx(1 - cosine(q, z)[0, 0], abs=1e-12)
-            assert not share[(q == 0) | (z == 0)].any()
+            contribution = contributions(q, z)
+            assert contribution.shape == q.shape
+            assert contribution.sum() == pytest.approx(1 - cosine(q, z)[0, 0], abs=1e-12)
+            assert not contribution[(q == 0) | (z == 0)].any()
 
 
-def test_shares_by_hand():
-    np.testing.assert_allclose(shares([3.0, 4.0, 0.0], [4.0, 3.0, 0.0]), [12 / 25, 12 / 25, 0])
-    np.testing.assert_array_equal(shares([0.0, 0.0], [1.0, 0.0]), [0, 0])
+def test_contributions_by_hand():
+    np.testing.assert_allclose(contributions([3.0, 4.0, 0.0], [4.0, 3.0, 0.0]), [12 / 25, 12 / 25, 0])
+    np.testing.assert_array_equal(contributions([0.0, 0.0], [1.0, 0.0]), [0, 0])
 
 
 def support(code):
@@ -98,12 +98,12 @@ def test_eq33_hamming(QZ):
     np.testing.assert_array_equal(hamming(*QZ), table(*QZ, lambda q, z: len(support(q) ^ support(z))))
 
 
-@pytest.mark.parametrize("distance", [cosine, l2, dot, jaccard, hamming, shares])
+@pytest.mark.parametrize("distance", [cosine, l2, dot, jaccard, hamming, contributions])
 def test_widths_must_agree(distance):
     with pytest.raises(ValueError, match=r"one width.*\(1, 3\).*\(1, 2\)"):
         distance(np.ones(3), np.ones(2))
 
 
-def test_shares_takes_single_codes():
+def test_contributions_takes_single_codes():
     with pytest.raises(ValueError, match="got 2 and 1"):
-        shares(np.ones((2, 3)), np.ones(3))
+        contributions(np.ones((2, 3)), np.ones(3))

@@ -38,7 +38,27 @@ def test_ids_are_a_sequence_with_look_up(stored):
     assert ids.at(np.array([[2, -1], [0, 0]])).tolist() == [[values[2], None], [values[0], values[0]]]
     assert values[1] in ids
     assert "nothing" not in ids
-    ids.extend(["new", 99])
-    assert ids.tolist() == [*values, "new", 99]
-    assert [ids.rows[id] for id in ids] == [0, 1, 2, 3, 4]
-    assert all(type(id) in (int, str) for id in ids)
+    more = ids.extended(["new", 99])
+    assert more.tolist() == [*values, "new", 99]
+    assert [more.row_of(id) for id in more] == [0, 1, 2, 3, 4]
+    assert all(type(id) in (int, str) for id in more)
+
+
+def test_ids_that_were_extended_stay_what_they_were():
+    ids = Ids()
+    assert ids.row_of("a") is None
+    first = ids.extended(["a", "b"])
+    assert first.row_of("b") == 1
+    second, third = first.extended(["c"]), first.extended(["d", "c"])
+    assert [list(some) for some in (ids, first, second, third)] == [
+        [],
+        ["a", "b"],
+        ["a", "b", "c"],
+        ["a", "b", "d", "c"],
+    ]
+    assert [some.row_of("c") for some in (ids, first, second, third)] == [None, None, 2, 3]
+    assert first[-1] == "b"
+    assert first[:] == ["a", "b"]
+    assert first.at(np.array([1, -1, 0])).tolist() == ["b", None, "a"]
+    with pytest.raises(IndexError):
+        first[2]

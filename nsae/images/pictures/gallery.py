@@ -25,7 +25,7 @@ from nsae.images.files import id_of
 from nsae.images.pictures.unit_pictures import unit_pictures
 from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, Hits, unit_catalogue
-from nsae.retrieval.explain.shares import explain
+from nsae.retrieval.explain.contributions import explain
 from nsae.system.storage import atomic_file, refuse_existing
 
 if TYPE_CHECKING:

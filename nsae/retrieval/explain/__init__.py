@@ -1,1 +1,1 @@
-"""What is said about hits: why, what would have to go, and what units are used for."""
+"""Why a row is a hit, which units it depends on, and what units are used for."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from nsae.retrieval.index import CodeIndex
+from nsae.retrieval.stored_codes import StoredCodes
 
-COMMON = 0.25  # a unit in more than this share of the rows tells little about any of them
+COMMON = 0.25  # A unit in more than this fraction of the rows tells little about any of them.
 
 
 @dataclass(frozen=True)
@@ -23,21 +21,21 @@ class UnitUse:
     unit : int
     rows : int
         How many rows have it (its document frequency).
-    share : float
-        Of all rows.
+    fraction : float
+        The same divided by the number of all rows.
     mean : float
         Its mean value where it is active; 0 if it never is.
     top : list of (id, value)
-        The rows that have most of it, largest first, ties in insertion order.
+        The rows that have most of it, largest value first, ties in insertion order.
     dead : bool
         No row has it.
     common : bool
-        More rows have it than the share that was set.
+        More rows have it than the fraction that was set.
     """
 
     unit: int
     rows: int
-    share: float
+    fraction: float
     mean: float
     top: list[tuple[int | str, float]]
     dead: bool
@@ -45,9 +43,9 @@ class UnitUse:
 
 
 def unit_catalogue(
-    index: CodeIndex, units: Iterable[int] | None = None, *, top: int = 5, common: float = COMMON
+    index: StoredCodes, units: Iterable[int] | None = None, *, top: int = 5, common: float = COMMON
 ) -> list[UnitUse]:
-    """How the units of an index are used.
+    """Describe how the units of an index are used.
 
     Parameters
     ----------
@@ -57,7 +55,11 @@ def unit_catalogue(
     top : int
         Rows to name for each.
     common : float
-        A unit in more than this share of the rows is flagged.
+        A unit in more than this fraction of the rows is flagged.
+
+    Returns
+    -------
+    list of UnitUse
 
     Raises
     ------
@@ -67,27 +69,28 @@ def unit_catalogue(
     if top < 0:
         raise ValueError(f"top={top} is expected to be 0 or more: it is the number of rows to name.")
     if not 0 <= common <= 1:
-        raise ValueError(f"common={common} is expected to be a share of the rows, from 0 to 1.")
+        raise ValueError(f"common={common} is expected to be a fraction of the rows, from 0 to 1.")
     wanted = range(index.n_units) if units is None else list(units)
     for unit in wanted:
         if not 0 <= unit < index.n_units:
             raise ValueError(f"Units from 0 to {index.n_units - 1} are expected, got {unit}.")
-    codes, ids, n = index.codes, index.ids, len(index)
+    codes, ids = index.codes_and_ids()
+    n = len(codes)
     by_unit = np.argsort(codes.units, kind="stable")  # (nnz,): rows stay ascending within a unit
     rows, values = codes.row_of_entry()[by_unit], codes.values[by_unit]  # (nnz,), (nnz,)
     counts = np.bincount(codes.units, minlength=index.n_units)  # (h,)
-    last = np.cumsum(counts)  # (h,)
+    ends = np.cumsum(counts)  # (h,)
     described = []
     for unit in wanted:
         count = int(counts[unit])
-        own = slice(last[unit] - count, last[unit])
+        own = slice(ends[unit] - count, ends[unit])
         most = np.argsort(-values[own], kind="stable")[:top]
         found = zip(rows[own][most].tolist(), values[own][most].tolist(), strict=True)
         described.append(
             UnitUse(
                 unit=int(unit),
                 rows=count,
-                share=count / n if n else 0.0,
+                fraction=count / n if n else 0.0,
                 mean=float(values[own].mean(dtype=np.float64)) if count else 0.0,
                 top=[(ids[row], value) for row, value in found],
                 dead=count == 0,

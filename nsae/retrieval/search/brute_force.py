@@ -1,4 +1,4 @@
-"""Every distance, in NumPy: the definition of what a search answers, which faster ways must give bit by bit."""
+"""Every distance, in NumPy: the definition of what a search answers.  Faster ways give the same, bit by bit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from nsae.codes import Codes
 
 METRICS = ("cosine", "l2", "dot", "jaccard", "hamming")
-BINARY = ("jaccard", "hamming")  # metrics of the supports: each value counts as 1
+BINARY = ("jaccard", "hamming")  # Metrics of the supports: each value counts as 1.
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +27,29 @@ class BruteForce:
 
     @classmethod
     def of(cls, codes: Codes, metric: str, weights: np.ndarray | None = None) -> BruteForce:
-        """Lists of the codes by unit; ``weights (h,)`` float64 are those of ‖z‖², if any."""
+        """Return the lists of ``codes`` by unit, for a ``metric``.
+
+        ``weights (h,)`` float64, if any, are those of the units in ‖z‖².
+        """
         by_unit = np.argsort(codes.units, kind="stable")  # (nnz,): rows stay ascending within a unit
         indptr = np.zeros(codes.n_units + 1, np.int64)
         np.cumsum(np.bincount(codes.units, minlength=codes.n_units), out=indptr[1:])
-        values = numbers_of(codes, metric)[by_unit]  # (nnz,)
+        values = compared_values(codes, metric)[by_unit]  # (nnz,)
         squares = squared_norms_of(codes, metric, weights)  # (n,)
         return cls(indptr, codes.row_of_entry()[by_unit], values, squares, metric)
 
     def distances(self, units: np.ndarray, factors: np.ndarray, squared_norm: float) -> np.ndarray:
-        """From the query with these units, factors wⱼqⱼ and ‖q‖² to every row, (n,) float32."""
+        """Return the distance of one query to every row, (n,) float32.
+
+        Parameters
+        ----------
+        units : (m,) int
+            The query's units, ascending.
+        factors : (m,) float64
+            wⱼqⱼ of each.
+        squared_norm : float
+            ‖q‖².
+        """
         # Each row's sum is made in the order of the units, one term after the other, wherever the row
         # stands.  So equal codes get bit-equal distances, and a tie is a real tie.  A BLAS product
         # doesn't promise that: how it splits a sum depends on the row's place in its blocks.
@@ -46,15 +59,18 @@ class BruteForce:
         for unit, factor in zip(units, factors, strict=True):
             entries = slice(self.indptr[unit], self.indptr[unit + 1])
             dots[self.rows[entries]] += factor * self.values[entries]
-        return _distance(dots, squared_norm, self.squared_norms, self.metric).astype(np.float32)
+        return distance_from_products(dots, squared_norm, self.squared_norms, self.metric).astype(np.float32)
 
     def rows_of(self, unit: int) -> np.ndarray:
-        """The rows where a unit is active, ascending."""
+        """Return the rows where ``unit`` is active, ascending."""
         return self.rows[self.indptr[unit] : self.indptr[unit + 1]]
 
 
-def _distance(dots: np.ndarray, qq: float, zz: np.ndarray, metric: str) -> np.ndarray:
-    """From q·z (n,), ‖q‖² and ‖z‖² (n,), which of supports are |A ∩ B|, |A| and |B|: (n,) float64."""
+def distance_from_products(dots: np.ndarray, qq: float, zz: np.ndarray, metric: str) -> np.ndarray:
+    """Return the distances (n,) float64 of a ``metric``, Eqs. (23)–(25), (32), (33).
+
+    ``dots (n,)`` are q·z, ``qq`` is ‖q‖² and ``zz (n,)`` are ‖z‖²; of supports |A ∩ B|, |A| and |B|.
+    """
     if metric == "dot":
         return 0 - dots  # (25); not -dots, which shows −0.0 where nothing is shared
     if metric == "l2":
@@ -69,20 +85,23 @@ def _distance(dots: np.ndarray, qq: float, zz: np.ndarray, metric: str) -> np.nd
     return np.maximum(1 - similarity, 0)  # (23) (32)
 
 
-def numbers_of(codes: Codes, metric: str) -> np.ndarray:
-    """(nnz,) float64: the values that a metric compares, which of supports are ones."""
+def compared_values(codes: Codes, metric: str) -> np.ndarray:
+    """Return the values of ``codes`` that a ``metric`` compares, (nnz,) float64; of supports ones."""
     return np.ones(len(codes.values)) if metric in BINARY else codes.values.astype(np.float64)
 
 
 def squared_norms_of(codes: Codes, metric: str = "cosine", weights: np.ndarray | None = None) -> np.ndarray:
-    """Σ wⱼzⱼ² of each row, (n,) float64; of supports the number of active units, or the sum of their wⱼ."""
-    values = numbers_of(codes, metric)  # (nnz,)
-    squares = factors_of(codes, metric, weights) * values  # (nnz,)
+    """Return Σ wⱼzⱼ² of each row of ``codes``, (n,) float64; without ``weights (h,)``, wⱼ is 1.
+
+    For a ``metric`` of supports it is the number of active units, or the sum of their wⱼ.
+    """
+    values = compared_values(codes, metric)  # (nnz,)
+    factors = values if weights is None else weights[codes.units] * values  # (nnz,)
+    return sums_of_rows(codes, factors * values)
+
+
+def sums_of_rows(codes: Codes, terms: np.ndarray) -> np.ndarray:
+    """Return the sum of ``terms (nnz,)``, one for each entry of ``codes``, of each row, (n,) float64."""
     # bincount adds up one entry after the other; np.sum adds in pairs, which rounds otherwise
-    return np.bincount(codes.row_of_entry(), weights=squares, minlength=len(codes))
-
-
-def factors_of(codes: Codes, metric: str, weights: np.ndarray | None = None) -> np.ndarray:
-    """(nnz,) float64: wⱼqⱼ of each entry, what a query multiplies a row's values with."""
-    values = numbers_of(codes, metric)  # (nnz,)
-    return values if weights is None else weights[codes.units] * values
+    sums = np.bincount(codes.row_of_entry(), weights=terms, minlength=len(codes))  # (n,)
+    return sums.astype(np.float64, copy=False)  # of no entries, bincount gives integers

@@ -2,9 +2,9 @@
 
 ``brute_force.py`` is the definition and, without Numba, also the way.  With it, there are three others:
 
-- Over postings, for few hits among many rows.  A window of rows at a time gets bounds on its scores from
-  coarse lists, and only rows whose bound could bring them among the k nearest are compared exactly.
-- Over matrix products, for many queries whose codes are hardly sparse.  Products are bounds just as well.
+- Over postings, for few hits among many rows.  Coarse lists give upper bounds for a window of rows at a time,
+  and only rows whose bound could bring them among the k nearest are compared exactly.
+- Over matrix products, for many queries whose codes are hardly sparse.  Products are upper bounds, too.
 - Row by row over the codes, where most rows have to be compared anyway: for many hits, or few rows.
 """
 
@@ -12,30 +12,46 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.retrieval.filters import Conditions
+from nsae.retrieval.filters import Filters
 from nsae.retrieval.hits import nearest
-from nsae.retrieval.search.brute_force import BINARY, METRICS, BruteForce, factors_of, squared_norms_of
-from nsae.retrieval.search.postings import WINDOW, Postings
+from nsae.retrieval.search.brute_force import (
+    BINARY,
+    METRICS,
+    BruteForce,
+    compared_values,
+    squared_norms_of,
+    sums_of_rows,
+)
+from nsae.retrieval.search.postings import Postings
+from nsae.retrieval.search.records import CodeArrays, Found, ProductBlock, QueryArrays
 from nsae.system.backends import resolve_backend
+from nsae.system.locks import Lock
 from nsae.system.threads import Threads
 
-FEW = 64  # rows that are looked for first within a radius
-QUERIES = 1024  # that go through the postings together; between blocks, Ctrl-C is heard
-CROWDED = 1 / 6  # of the units are active in a row: from here, products are sooner than lists, but they need
-MANY = 128  # queries, which share the work of making rows dense
-PRODUCT_BLOCKS = 32  # times BLOCK: rows of a dense block at most,
-PRODUCT_BYTES = 1 << 24  # which takes so many bytes at most, or has BLOCK rows
-NUMPY_WORK = 8  # what one row costs one query without Numba, in multiplications (see nsae.system.backends)
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from nsae.retrieval.options import Execution
+
+FIRST_WITHIN = 64  # Rows that are looked for first within a radius.
+QUERY_BLOCK = 1024  # Queries that go through the postings together; between blocks, Ctrl-C is heard.
+CROWDED = 1 / 6  # If more of the units are active in a row, products are faster than lists,
+PRODUCT_QUERIES = 128  # from so many queries on, which share the work of making rows dense.
+PRODUCT_BLOCKS = 32  # A dense block of rows has at most so many of the blocks that bounds are read in,
+PRODUCT_BYTES = 1 << 24  # and takes so many bytes at most, or is one such block.
+NUMPY_WORK = 8  # What one row costs one query without Numba, in multiplications: see nsae.system.backends.
+
+Loop = Callable[[int, int], None]  # Answers the queries lo:hi.
 
 
 class Searcher:
-    """Searches codes that don't change.
+    """Searches codes that don't change, in any number of threads.
 
     Parameters
     ----------
@@ -51,235 +67,225 @@ class Searcher:
         self.codes, self.metric = codes, metric
         self._postings = postings
         self._brute_force: BruteForce | None = None
-        self._largest: float | None = None
-        self._done = 0  # queries times rows that were compared without Numba
+        self._code_arrays: CodeArrays | None = None
+        self._largest_square: float | None = None
+        self._compared = 0  # Queries times rows that were compared without Numba.
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[Searcher], tuple[Codes, str, Postings | None]]:
+        return Searcher, (self.codes, self.metric, self._postings)
 
     @classmethod
     def stored(cls, codes: Codes, metric: str, arrays: Mapping[str, np.ndarray]) -> Searcher:
-        """With postings from ``Postings.arrays``, or, where these are not of such codes, without."""
+        """Return a searcher of ``codes`` by ``metric`` with the postings that ``arrays`` hold.
+
+        If these are not of such codes, the postings are made when they are needed.
+        """
         try:
             return cls(codes, metric, Postings.from_arrays(arrays, codes, metric))
-        except ValueError:  # they can be made again
+        except ValueError:
             return cls(codes, metric)
 
-    @property
-    def postings(self) -> Postings:
-        """The lists by unit, coarse."""
+    def prepare(self) -> Postings:
+        """Return the postings; make them if that was not done yet."""
         if self._postings is None:
-            compiled = resolve_backend("auto", self._work(1)) == "numba"
-            self._postings = Postings.of(self.codes, self.metric, compiled=compiled)
+            with self._lock:
+                if self._postings is None:
+                    compiled = resolve_backend("auto", self._work(1)) == "numba"
+                    self._postings = Postings.of(self.codes, self.metric, compiled=compiled)
         return self._postings
+
+    def has_postings(self) -> bool:
+        """Tell whether the postings are there already."""
+        return self._postings is not None
 
     def search(
         self,
         queries: Codes,
         k: int,
-        conditions: Conditions,
+        filters: Filters,
         *,
         limit: float = math.inf,
         n_threads: int | None = 1,
         backend: str = "auto",
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Distances (q, k) float32 and rows (q, k) int64 of the k nearest rows; padded with +inf and −1.
+        """Find the ``k`` nearest rows of each of the ``queries`` that pass the ``filters``.
 
-        Only distances below ``limit`` count.
+        Only distances below ``limit`` count.  ``n_threads`` and ``backend`` are those of ``CodeIndex.search``.
+
+        Returns
+        -------
+        distances : (q, k) float32
+            Padded with +inf.
+        rows : (q, k) int64
+            Padded with −1.
         """
         backend = resolve_backend(backend, self._work(len(queries)))
-        distances = np.full((len(queries), k), np.inf, np.float32)  # (q, k)
-        rows = np.full((len(queries), k), -1, np.int64)  # (q, k)
+        found = Found.nothing(len(queries), k)
         if len(queries) == 0 or len(self.codes) == 0:
-            return distances, rows
-        loop = _Loop(self, queries, conditions, limit, distances, rows)
+            return found.distances, found.rows
+        search = _Search(self, queries, filters, limit, found)
         if backend == "numpy":
-            self._done += len(queries) * len(self.codes)
-            loop.by_definition(0, len(queries))
-            return distances, rows
-        part = getattr(loop, self._way(len(queries), k, conditions))
-        if loop.over_products != part and (n_threads == 1 or len(queries) == 1):
-            part(0, len(queries))
-            return distances, rows
-        self.postings  # noqa: B018  made before the threads start
+            self._compared += len(queries) * len(self.codes)
+            search.by_definition(0, len(queries))
+            return found.distances, found.rows
+        loop = self._fastest(search, filters)
+        if loop != search.over_products and (n_threads == 1 or len(queries) == 1):
+            loop(0, len(queries))
+            return found.distances, found.rows
+        self.prepare()  # before the threads start
         with Threads(n_threads) as threads:
-            threads.parallel_for(len(queries), lambda _, lo, hi: part(lo, hi), always=True)
-        return distances, rows
+            threads.parallel_for(len(queries), lambda _, lo, hi: loop(lo, hi), always=True)
+        return found.distances, found.rows
 
     def within(
-        self, queries: Codes, radius: float, conditions: Conditions, **options: Any
+        self, queries: Codes, radius: float, filters: Filters, **execution: Unpack[Execution]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As ``search``: all rows at a distance up to ``radius``, rounded to float32 as distances are."""
+        """Find all rows at a distance up to ``radius`` of each of the ``queries``, as :meth:`search` does.
+
+        ``radius`` is rounded to float32, as distances are.  ``filters`` and ``execution`` are those of ``search``.
+        """
         limit = float(np.nextafter(np.float32(radius), np.float32(np.inf)))
-        n, k = len(self.codes), min(len(self.codes), FEW)
-        open_ = np.arange(len(queries))  # queries that may have more than k
-        found: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.float32), np.empty(0, np.int64))] * len(
-            queries
-        )
-        while len(open_):
-            some = Conditions(conditions.allowed, conditions.excluded[open_], conditions.weights)
-            distances, rows = self.search(queries[open_], max(k, 1), some, limit=limit, **options)
+        n, k = len(self.codes), min(len(self.codes), FIRST_WITHIN)
+        unfinished = np.arange(len(queries))  # queries that may have more than k
+        nothing = np.empty(0, np.float32), np.empty(0, np.int64)
+        found = [nothing] * len(queries)
+        while len(unfinished):
+            some, some_filters = queries[unfinished], filters.of_queries(unfinished)
+            distances, rows = self.search(some, max(k, 1), some_filters, limit=limit, **execution)
             counts = np.count_nonzero(rows >= 0, axis=1)
-            for i, query in enumerate(open_):
+            for i, query in enumerate(unfinished):
                 found[query] = distances[i, : counts[i]], rows[i, : counts[i]]
-            open_ = open_[counts == k] if k < n else open_[:0]
+            unfinished = unfinished[counts == k] if k < n else unfinished[:0]
             k = min(n, 16 * k)
         longest = max((len(rows) for _, rows in found), default=0)
-        distances = np.full((len(queries), longest), np.inf, np.float32)  # (q, longest)
-        rows = np.full((len(queries), longest), -1, np.int64)  # (q, longest)
+        padded = Found.nothing(len(queries), longest)
         for i, (d, r) in enumerate(found):
-            distances[i, : len(d)], rows[i, : len(r)] = d, r
-        return distances, rows
+            padded.distances[i, : len(d)], padded.rows[i, : len(r)] = d, r
+        return padded.distances, padded.rows
 
     def rows_of(self, unit: int) -> np.ndarray:
-        """The rows where a unit is active, ascending."""
+        """Return the rows where ``unit`` is active, ascending."""
         if self._postings is None and self._brute_force is not None:
             return self._brute_force.rows_of(unit)
-        return self.postings.rows_of(unit)
+        return self.prepare().rows_of(unit)
 
     def brute_force(self, weights: np.ndarray | None) -> BruteForce:
-        """The definition over these codes; kept if there are no weights."""
+        """Return the definition over these codes with ``weights``; it is kept if there are none."""
         if weights is not None:
             return BruteForce.of(self.codes, self.metric, weights)
         if self._brute_force is None:
-            self._brute_force = BruteForce.of(self.codes, self.metric)
+            with self._lock:
+                if self._brute_force is None:
+                    self._brute_force = BruteForce.of(self.codes, self.metric)
         return self._brute_force
 
-    def largest_square(self) -> float:
-        """The largest ‖z‖²."""
-        if self._largest is None:
-            self._largest = float(self.postings.squared_norms.max(initial=0))
-        return self._largest
+    def code_arrays(self, weights: np.ndarray | None) -> CodeArrays:
+        """Return the codes as the compiled loops read them, with squared norms under ``weights``, if any."""
+        if weights is None and self._code_arrays is not None:
+            return self._code_arrays
+        codes, metric = self.codes, METRICS.index(self.metric)
+        if weights is None:
+            squares = self.prepare().squared_norms  # (n,)
+        else:
+            squares = squared_norms_of(codes, self.metric, weights)  # (n,)
+        arrays = CodeArrays(codes.indptr, codes.units, codes.values, squares, metric, codes.n_units)
+        if weights is None:
+            self._code_arrays = arrays
+        return arrays
 
-    def _way(self, q: int, k: int, conditions: Conditions) -> str:
-        """Which of the ways of ``_Loop`` is the soonest for q queries."""
+    def largest_square(self) -> float:
+        """Return the largest ‖z‖²."""
+        if self._largest_square is None:
+            self._largest_square = float(self.prepare().squared_norms.max(initial=0))
+        return self._largest_square
+
+    def _fastest(self, search: _Search, filters: Filters) -> Loop:
+        """Return the loop of ``search`` that answers its queries soonest."""
         n, h = self.codes.shape
-        left = n if conditions.allowed is None else np.count_nonzero(conditions.allowed)
-        if conditions.weights is not None or 8 * k > n or 64 * left < n:
-            return "row_by_row"
-        crowded = len(self.codes.units) > CROWDED * n * h
-        return "over_products" if crowded and q >= MANY else "over_postings"
+        q, k = search.found.rows.shape
+        n_allowed = n if filters.allowed is None else np.count_nonzero(filters.allowed)
+        if filters.weights is not None or 8 * k > n or 64 * n_allowed < n:
+            return search.row_by_row
+        if q >= PRODUCT_QUERIES and len(self.codes.units) > CROWDED * n * h:
+            return search.over_products
+        return search.over_postings
 
     def _work(self, q: int) -> float:
-        """What compiled loops could save; once they are loaded, they cost nothing more."""
+        """Return how much compiled loops could save; once they are loaded, they cost nothing more."""
         if "nsae.kernels" in sys.modules:
             return math.inf
-        return NUMPY_WORK * (self._done + q * len(self.codes))
+        return NUMPY_WORK * (self._compared + q * len(self.codes))
 
 
-class _Loop:
-    """One search: its queries made ready, and the ways to answer some of them, lo:hi."""
+class _Search:
+    """One search: its queries made ready, and the loops that can answer the queries lo:hi."""
 
-    def __init__(
-        self,
-        searcher: Searcher,
-        queries: Codes,
-        conditions: Conditions,
-        limit: float,
-        distances: np.ndarray,
-        rows: np.ndarray,
-    ):
-        self.searcher, self.queries, self.conditions, self.limit = searcher, queries, conditions, limit
-        self.distances, self.rows = distances, rows
-        self.factors = factors_of(queries, searcher.metric, conditions.weights)  # (nnz,)
-        self.squares = squared_norms_of(queries, searcher.metric, conditions.weights)  # (q,)
+    def __init__(self, searcher: Searcher, queries: Codes, filters: Filters, limit: float, found: Found):
+        metric, weights = searcher.metric, filters.weights
+        self.searcher, self.queries, self.filters, self.found = searcher, queries, filters, found
+        self.row_filter = filters.row_filter(limit)
+        values = compared_values(queries, metric)  # (nnz,)
+        self.factors = values if weights is None else weights[queries.units] * values  # (nnz,)
+        self.squares = sums_of_rows(queries, self.factors * values)  # (q,)
 
     def by_definition(self, lo: int, hi: int) -> None:
-        brute_force = self.searcher.brute_force(self.conditions.weights)
+        brute_force = self.searcher.brute_force(self.filters.weights)
         for i in range(lo, hi):
-            found = brute_force.distances(*self._query(i), self.squares[i])  # (n,)
-            if self.conditions.allowed is not None:
-                found[~self.conditions.allowed] = np.inf
-            self._take(i, found, None)
+            distances = brute_force.distances(*self._query(i), self.squares[i])  # (n,)
+            if self.filters.allowed is not None:
+                distances[~self.filters.allowed] = np.inf
+            self._keep_nearest(i, distances, None)
 
     def row_by_row(self, lo: int, hi: int) -> None:
         from nsae import kernels
 
-        codes, metric = self.searcher.codes, self.searcher.metric
-        weights, allowed = self.conditions.weights, self.conditions.allowed
-        if weights is None:
-            squares = self.searcher.postings.squared_norms  # (n,)
-        else:
-            squares = squared_norms_of(codes, metric, weights)
-        rows = np.arange(len(codes)) if allowed is None else np.flatnonzero(allowed)  # (m,)
-        query = np.zeros(codes.n_units)  # (h,)
-        found = np.empty(len(rows), np.float32)  # (m,)
-        arrays = codes.indptr, codes.units, codes.values
+        codes, allowed = self.searcher.code_arrays(self.filters.weights), self.filters.allowed
+        rows = np.arange(len(codes.squared_norms)) if allowed is None else np.flatnonzero(allowed)  # (m,)
+        dense = np.zeros(codes.n_units)  # (h,)
+        distances = np.empty(len(rows), np.float32)  # (m,)
         for i in range(lo, hi):
             units, factors = self._query(i)
-            query[units] = factors
-            kernels.distances_to(rows, arrays, squares, query, self.squares[i], METRICS.index(metric), found)
-            query[units] = 0
-            self._take(i, found, None if allowed is None else rows)
+            dense[units] = factors
+            kernels.distances_to(rows, codes, dense, self.squares[i], distances)
+            dense[units] = 0
+            self._keep_nearest(i, distances, None if allowed is None else rows)
 
     def over_postings(self, lo: int, hi: int) -> None:
         from nsae import kernels
 
-        codes, postings = self.searcher.codes, self.searcher.postings
-        metric = METRICS.index(self.searcher.metric)
-        named = 1 << 16  # as many rows as 16 bits can name, should a mapped file be damaged
-        scores, sums = np.empty(named, np.float32), np.zeros(named, np.float32)
-        places = np.empty(named + 1, np.uint16)
-        query = np.zeros(codes.n_units)  # (h,)
-        counts = np.zeros(len(self.queries), np.int64)  # (q,)
-        for start in range(lo, hi, QUERIES):
-            stop = min(start + QUERIES, hi)
-            kernels.search_postings(
-                (self.queries.indptr, self.queries.units, self.factors, self.squares),
-                self._scales(),
-                (codes.indptr, codes.units, codes.values),
-                postings.squared_norms,
-                postings.order,
-                postings.lists(),
-                WINDOW,
-                metric,
-                self._allowed(),
-                self.limit,
-                (self.distances, self.rows, counts),
-                (scores, sums, query, places),
-                start,
-                stop,
-            )
-        kernels.sort_hits(self.distances, self.rows, counts, lo, hi)
+        codes, lists = self.searcher.code_arrays(None), self.searcher.prepare().lists
+        queries = self._query_arrays()
+        for start in range(lo, hi, QUERY_BLOCK):
+            stop = min(start + QUERY_BLOCK, hi)
+            kernels.search_postings(queries, codes, lists, self.row_filter, self.found, start, stop)
 
     def over_products(self, lo: int, hi: int) -> None:
         from nsae import kernels
 
-        codes, queries, squares = self.searcher.codes, self.queries, self.searcher.postings.squared_norms
-        metric, largest = METRICS.index(self.searcher.metric), math.sqrt(self.searcher.largest_square())
-        arrays, h = (codes.indptr, codes.units, codes.values), codes.n_units
-        norms = np.sqrt(squares) if self.searcher.metric == "cosine" else np.full(len(codes), largest)  # (n,)
-        supports, scales = self.searcher.metric in BINARY, self._scales()
-        counts = np.zeros(len(queries), np.int64)  # (q,)
-        blocks = min(PRODUCT_BLOCKS, max(1, PRODUCT_BYTES // (4 * h * kernels.BLOCK)))
-        Z = np.empty((blocks * kernels.BLOCK, h), np.float32)  # (rows, h)
-        for start in range(lo, hi, QUERIES):
-            Q = np.empty((min(QUERIES, hi - start), h), np.float32)  # (some, h)
-            asked = queries.indptr, queries.units, self.factors
-            kernels.fill_rows(asked, start, np.sqrt(self.squares), supports, Q)
-            for first in range(0, len(codes), len(Z)):
-                kernels.fill_rows(arrays, first, norms, supports, Z)
-                kernels.search_products(
-                    Q @ Z.T,  # (some, rows)
-                    first,
-                    (*asked, self.squares),
-                    scales,
-                    arrays,
-                    squares,
-                    largest,
-                    metric,
-                    self._allowed(),
-                    self.limit,
-                    (self.distances, self.rows, counts),
-                    np.zeros(h),
-                    start,
-                )
-        kernels.sort_hits(self.distances, self.rows, counts, lo, hi)
+        codes, queries, n = self.searcher.code_arrays(None), self._query_arrays(), len(self.searcher.codes)
+        largest_norm, h = math.sqrt(self.searcher.largest_square()), codes.n_units
+        cosine, supports = self.searcher.metric == "cosine", self.searcher.metric in BINARY
+        norms = np.sqrt(codes.squared_norms) if cosine else np.full(n, largest_norm)  # (n,)
+        query_norms, dense = np.sqrt(self.squares), np.zeros(h)  # (q,), (h,)
+        blocks = min(PRODUCT_BLOCKS, max(1, PRODUCT_BYTES // (4 * h * kernels.BOUNDS_BLOCK)))
+        Z = np.empty((blocks * kernels.BOUNDS_BLOCK, h), np.float32)  # (rows, h)
+        for start in range(lo, hi, QUERY_BLOCK):
+            Q = np.empty((min(QUERY_BLOCK, hi - start), h), np.float32)  # (some, h)
+            kernels.fill_rows(queries.indptr, queries.units, self.factors, start, query_norms, supports, Q)
+            for first in range(0, n, len(Z)):
+                kernels.fill_rows(codes.indptr, codes.units, codes.values, first, norms, supports, Z)
+                block = ProductBlock(Q @ Z.T, first, largest_norm)  # (some, rows)
+                kernels.search_products(block, queries, codes, self.row_filter, self.found, dense, start)
+        kernels.sort_hits(self.found, lo, hi)
 
-    def _allowed(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) bool or, where all are, (0,); (q,) excluded rows."""
-        allowed = self.conditions.allowed
-        return np.empty(0, bool) if allowed is None else allowed, self.conditions.excluded
+    def _query_arrays(self) -> QueryArrays:
+        """Return the queries as the compiled loops read them."""
+        queries = self.queries
+        return QueryArrays(queries.indptr, queries.units, self.factors, self.squares, self._scales())
 
     def _scales(self) -> np.ndarray:
-        """(q,) by which products with a query are divided, so that they are from −1 to 1."""
+        """Return by what products with each query are divided, (q,), so that they are from −1 to 1."""
         metric, squares = self.searcher.metric, self.squares
         if metric == "cosine":
             scales = np.sqrt(squares)  # those of the rows are in the postings
@@ -292,17 +298,17 @@ class _Loop:
         return np.where(scales > 0, scales, 1)
 
     def _query(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Units and factors wⱼqⱼ of query i."""
+        """Return the units and the factors wⱼqⱼ of query i."""
         entries = slice(self.queries.indptr[i], self.queries.indptr[i + 1])
         return self.queries.units[entries], self.factors[entries]
 
-    def _take(self, i: int, found: np.ndarray, rows: np.ndarray | None) -> None:
-        """The hits of query i from distances (m,) of some rows, or of all, and no excluded one."""
-        excluded = self.conditions.excluded[i]
+    def _keep_nearest(self, i: int, distances: np.ndarray, rows: np.ndarray | None) -> None:
+        """Write the hits of query i, from its ``distances (m,)`` to ``rows (m,)``, or to all rows."""
+        excluded, limit = self.filters.excluded[i], self.row_filter.limit
         if excluded >= 0:
-            found[excluded if rows is None else rows == excluded] = np.inf
-        if self.limit < math.inf:
-            found[found >= self.limit] = np.inf
-        places = nearest(found, self.rows.shape[1])
-        self.distances[i, : len(places)] = found[places]
-        self.rows[i, : len(places)] = places if rows is None else rows[places]
+            distances[excluded if rows is None else rows == excluded] = np.inf
+        if limit < math.inf:
+            distances[distances >= limit] = np.inf
+        best = nearest(distances, self.found.rows.shape[1])
+        self.found.distances[i, : len(best)] = distances[best]
+        self.found.rows[i, : len(best)] = best if rows is None else rows[best]

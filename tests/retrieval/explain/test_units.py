@@ -23,7 +23,7 @@ def test_against_the_dense_codes(data, top):
         active = np.flatnonzero(column).tolist()
         most = sorted(active, key=lambda row: (-column[row], row))[:top]
         assert unit.rows == len(active)
-        assert unit.share == (len(active) / len(Z) if len(Z) else 0)
+        assert unit.fraction == (len(active) / len(Z) if len(Z) else 0)
         assert unit.mean == pytest.approx(column[active].mean() if active else 0)
         assert unit.top == [(f"photo {row}", float(column[row])) for row in most]
         assert unit.dead == (not active)

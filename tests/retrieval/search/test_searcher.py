@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from nsae.codes import Codes
 from nsae.retrieval import CodeIndex, cosine, dot, hamming, jaccard, l2
-from nsae.retrieval.filters import Conditions
+from nsae.retrieval.filters import Filters
 from nsae.retrieval.search import postings
 from nsae.retrieval.search import searcher as searching
-from nsae.retrieval.search.postings import Postings
+from nsae.retrieval.search.records import Found
 from nsae.retrieval.search.searcher import Searcher
 
 METRICS = {"cosine": cosine, "l2": l2, "dot": dot, "jaccard": jaccard, "hamming": hamming}
@@ -26,8 +27,7 @@ LARGE = 1e18
 
 def small_windows(monkeypatch):
     """Several windows already in a small index, and a first look at each."""
-    for module in (postings, searching):
-        monkeypatch.setattr(module, "WINDOW", WINDOW)
+    monkeypatch.setattr(postings, "WINDOW", WINDOW)
 
 
 def codes(rng, n, h, density, values=VALUES[3:]):
@@ -121,6 +121,14 @@ def test_the_definition_agrees_with_the_distances_of_dense_codes(rng, metric):
     np.testing.assert_allclose(hits.distances, expected, rtol=1e-6, atol=3e-7)
 
 
+def fastest(index, Q, k):
+    """The name of the loop that is chosen for these queries."""
+    searcher = index._state.searcher()
+    queries, everything = Codes.from_dense(Q), Filters(None, np.full(len(Q), -1), None)
+    search = searching._Search(searcher, queries, everything, math.inf, Found.nothing(len(Q), k))
+    return searcher._fastest(search, everything).__name__
+
+
 def same(a, b):
     np.testing.assert_array_equal(a.rows, b.rows)
     np.testing.assert_array_equal(a.distances, b.distances)
@@ -135,7 +143,7 @@ def same(a, b):
 def test_compiled_ways_give_the_same_bits(monkeypatch, metric, way, data):
     pytest.importorskip("numba")
     small_windows(monkeypatch)
-    monkeypatch.setattr(Searcher, "_way", lambda *_: way)
+    monkeypatch.setattr(Searcher, "_fastest", lambda _, search, filters: getattr(search, way))
     monkeypatch.setattr(searching, "PRODUCT_BLOCKS", 3)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     n, h = data.draw(st.integers(1, 100) | st.integers(1, 3000)), data.draw(st.integers(1, 40))
@@ -167,15 +175,13 @@ def test_compiled_ways_give_the_same_bits(monkeypatch, metric, way, data):
 def test_a_million_pairs_give_the_same_bits(monkeypatch, metric, threads, density, way):
     """The whole of a search with its own choice of ways, with non-negative codes as models make them."""
     pytest.importorskip("numba")
-    monkeypatch.setattr(searching, "QUERIES", 64)
+    monkeypatch.setattr(searching, "QUERY_BLOCK", 64)
     rng = np.random.default_rng(1)
     Z = codes(rng, 6000, 200, density, values=rng.random(50).round(2) + 0.01)
     Q = np.concatenate([Z[:100], codes(rng, 100, 200, density)])
     index = filled(Z, metric)
-    nothing = searching.Conditions(None, np.full(200, -1), None)
-    assert index._searcher(None)._way(200, 10, nothing) == way
-    assert index._searcher(None)._way(1, 10, nothing) == "over_postings"
-    assert index._searcher(None)._way(200, 6000, nothing) == "row_by_row"
+    for q, k, expected in ((200, 10, way), (1, 10, "over_postings"), (200, 6000, "row_by_row")):
+        assert fastest(index, Q[:q], k) == expected
     for k in (1, 10, 100, 6000):
         some = Q if k < 6000 else Q[:10]
         same(
@@ -284,86 +290,10 @@ def test_options_that_do_not_fit_are_refused(options, message):
 def test_auto_is_numba_once_there_is_enough_to_do(monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.delitem(sys.modules, "nsae.kernels", raising=False)
-    searcher = filled(np.eye(3))._searcher(None)
+    searcher = filled(np.eye(3))._state.searcher()
     assert searching.resolve_backend("auto", searcher._work(1)) == "numpy"
-    searcher._done = 10**8
+    searcher._compared = 10**8
     assert searching.resolve_backend("auto", searcher._work(1)) == "numba"
-
-
-# ---- postings
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_compiled_postings_are_the_same_arrays(monkeypatch, rng, metric):
-    pytest.importorskip("numba")
-    small_windows(monkeypatch)
-    Z = codes(rng, 2100, 30, 0.2, values=[0.1, -3.0, SMALL, LARGE, 1 / 3])
-    made = Postings.of(filled(Z).codes, metric).arrays()
-    for name, array in Postings.of(filled(Z).codes, metric, compiled=True).arrays().items():
-        np.testing.assert_array_equal(array, made[name], strict=True, err_msg=name)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_postings_bound_every_value_from_above(monkeypatch, rng, metric):
-    small_windows(monkeypatch)
-    Z = codes(rng, 2100, 30, 0.2, values=[0.1, -3.0, 1 / 3, 1e-3])
-    lists = Postings.of(filled(Z).codes, metric)
-    strongest = np.where(Z.any(axis=1), np.abs(Z).argmax(axis=1), 30)
-    assert lists.order.tolist() == np.argsort(strongest, kind="stable").tolist()
-    for unit in range(30):
-        assert lists.rows_of(unit).tolist() == np.flatnonzero(Z[:, unit]).tolist()
-    assert lists.document_frequencies().tolist() == np.count_nonzero(Z, axis=0).tolist()
-    if metric in ("jaccard", "hamming"):
-        return
-    scales = np.linalg.norm(Z, axis=1) if metric == "cosine" else np.ones(2100)
-    for unit, begin in enumerate(lists.begins[:-1]):
-        for w in range(3):
-            entries = slice(begin + int(lists.starts[unit, w]), begin + int(lists.starts[unit, w + 1]))
-            rows = lists.order[lists.rows[entries].astype(int) + WINDOW * w]
-            step = abs(lists.steps[unit, w])
-            assert (lists.steps[unit, w] < 0) == (Z[rows, unit] < 0).any()
-            bound = lists.levels[entries] * step
-            size = np.abs(Z[rows, unit]) / scales[rows]
-            assert (bound >= size * (1 - 1e-6)).all()
-            assert (bound - size <= step * 1.001).all()
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("density", [0.02, 0.3])
-def test_damaged_postings_do_not_lead_out_of_the_arrays(monkeypatch, rng, metric, density):
-    """Arrays of the right sizes, as a mapped file has them, with numbers that stand for no row."""
-    pytest.importorskip("numba")
-    small_windows(monkeypatch)
-    Z = codes(rng, 2100, 30, density)
-    whole = filled(Z, metric).codes
-    for name in ("rows", "order"):
-        arrays = Postings.of(whole, metric).arrays()
-        arrays[name][:] = np.iinfo(arrays[name].dtype).max
-        nothing = Conditions(None, np.full(20, -1), None)
-        _, rows = Searcher.stored(whole, metric, arrays).search(whole[:20], 5, nothing, backend="numba")
-        assert rows.min() >= -1
-        assert rows.max() < len(Z)
-
-
-@pytest.mark.parametrize("metric", ["cosine", "jaccard"])
-def test_stored_postings_are_used_and_others_refused(rng, metric):
-    Z = codes(rng, 80, 10, 0.3)
-    whole = filled(Z, metric).codes
-    arrays = Postings.of(whole, metric).arrays()
-    assert all(array.ndim == 1 for array in arrays.values())
-    again = Postings.from_arrays(arrays, whole, metric)
-    for name, array in again.arrays().items():
-        assert np.shares_memory(array, arrays[name]) or not array.size
-    assert again.nbytes == sum(array.nbytes for array in arrays.values())
-    for name in arrays:
-        for wrong in (arrays[name][:-1], arrays[name].astype(np.int16)):
-            if len(arrays[name]):
-                with pytest.raises(ValueError, match=name):
-                    Postings.from_arrays({**arrays, name: wrong}, whole, metric)
-    with pytest.raises(ValueError, match="are expected, got rows"):
-        Postings.from_arrays({"rows": arrays["rows"]}, whole, metric)
-    assert Searcher.stored(whole, metric, {})._postings is None
-    assert Searcher.stored(whole, metric, arrays)._postings is not None
 
 
 def test_a_saved_index_brings_its_postings(tmp_path, monkeypatch, rng):
@@ -375,7 +305,7 @@ def test_a_saved_index_brings_its_postings(tmp_path, monkeypatch, rng):
     index.save(tmp_path / "index")
     for mmap in (False, True):
         again = CodeIndex.load(tmp_path / "index", mmap=mmap)
-        assert again._searchers[None]._postings is not None
+        assert again._state.searcher().has_postings()
         same(again.search(Z, 5), expected)
     again.add(Z[:1])
     assert again.search(Z, 5).counts.tolist() == [5] * 2100

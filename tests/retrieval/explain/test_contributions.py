@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nsae.codes import Codes
-from nsae.retrieval import CodeIndex, cosine, dot, hamming, jaccard, l2, shares
-from nsae.retrieval.explain.shares import explain
+from nsae.retrieval import CodeIndex, contributions, cosine, dot, hamming, jaccard, l2
+from nsae.retrieval.explain.contributions import explain
 from nsae.retrieval.index import METRICS
 
 VALUES = st.sampled_from([0.0, 0.0, 1.0, 2.0, 0.1, 1 / 3]).map(np.float32)
 PAIRS = st.integers(1, 8).flatmap(lambda h: st.tuples(*[hnp.arrays(np.float32, h, elements=VALUES)] * 2))
 
-# what the shares of each metric add up to, from the distance and the dense codes
+# what the contributions of each metric add up to, from the distance and the dense codes
 SIMILARITIES = {
     "cosine": lambda q, z: 1 - cosine(q, z),
     "dot": lambda q, z: -dot(q, z),
@@ -29,12 +29,12 @@ def of(code):
 
 
 @given(PAIRS, st.sampled_from(list(SIMILARITIES)))
-def test_shares_add_up_to_the_similarity(pair, metric):
+def test_contributions_add_up_to_the_similarity(pair, metric):
     q, z = pair
     found = explain(of(q), of(z), None, metric=metric)
     assert {unit for unit, _ in found} == set(np.flatnonzero(q * z).tolist())
     assert found == sorted(found, key=lambda one: (-one[1], one[0]))
-    total = sum(share for _, share in found)
+    total = sum(contribution for _, contribution in found)
     if q.any() or z.any():
         assert total == pytest.approx(SIMILARITIES[metric](q, z)[0, 0], abs=1e-12)
     else:
@@ -42,16 +42,16 @@ def test_shares_add_up_to_the_similarity(pair, metric):
 
 
 @given(PAIRS, st.integers(1, 8))
-def test_the_shares_of_cosine_are_those_of_the_definition(pair, top):
+def test_the_contributions_of_cosine_are_those_of_the_definition(pair, top):
     q, z = pair
-    expected = shares(q, z)
+    expected = contributions(q, z)
     found = explain(of(q), of(z), top)
     assert len(found) == min(top, np.count_nonzero(q * z))
-    for unit, share in found:
-        assert share == pytest.approx(expected[unit], rel=1e-12)
+    for unit, contribution in found:
+        assert contribution == pytest.approx(expected[unit], rel=1e-12)
 
 
-def test_on_10000_random_pairs_shares_add_up_to_what_the_index_reports(rng):
+def test_on_10000_random_pairs_contributions_add_up_to_what_the_index_reports(rng):
     n, h = 100, 1024
     Z = np.where(rng.random((n, h)) < 0.03, rng.random((n, h)), 0).astype(np.float32)  # (n, h)
     index = CodeIndex(h)
@@ -60,7 +60,7 @@ def test_on_10000_random_pairs_shares_add_up_to_what_the_index_reports(rng):
     worst = 0.0
     for q in range(n):
         for distance, row in zip(hits.distances[q], hits.rows[q], strict=True):
-            total = sum(share for _, share in index.explain(index.codes[q], int(row), top=h))
+            total = sum(contribution for _, contribution in index.explain(index.codes[q], int(row), top=h))
             worst = max(worst, abs(total - (1 - float(distance))))
     assert worst < 1e-6
 

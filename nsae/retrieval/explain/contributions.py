@@ -1,4 +1,4 @@
-"""Why a row is a hit: the units that it shares with the query, and each one's share of the similarity."""
+"""Why a row is a hit: the units that it shares with the query, and what each contributes to the similarity."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nsae.retrieval.search.brute_force import squared_norms_of
 def explain(
     code: Codes, row_code: Codes, top: int | None = 10, *, metric: str = "cosine"
 ) -> list[tuple[int, float]]:
-    """The units active in both codes, and each one's share of their similarity, Eq. (26).
+    """Return the units active in both codes, and what each contributes to their similarity, Eq. (26).
 
-    The shares add up to the similarity that belongs to the metric.  L2 and Hamming distances have no
-    largest value to subtract from; there it is how far the distance falls short of that of two codes as
-    large as these with nothing in common.
+    The contributions add up to the similarity that belongs to the metric.  L2 and Hamming distances have no
+    largest value to subtract from.  There, the similarity is measured from the distance of two codes of the
+    same norms that have nothing in common.
 
     =======  =========================  ==================================
-    metric   unit j's share             all shares add up to
+    metric   unit j's contribution      all contributions add up to
     =======  =========================  ==================================
     cosine   qⱼzⱼ / (‖q‖‖z‖)            1 − distance
     dot      qⱼzⱼ                       −distance
@@ -36,8 +36,8 @@ def explain(
 
     Returns
     -------
-    list of (unit, share)
-        Largest share first, ties by lowest unit.
+    list of (unit, contribution)
+        Largest contribution first, ties by lowest unit.
 
     Raises
     ------
@@ -57,12 +57,11 @@ def explain(
     if metric in ("jaccard", "hamming"):
         sizes = len(code.units) + len(row_code.units)  # |A| + |B|
         whole = sizes - len(units) if metric == "jaccard" else sizes / 2
-        shares = np.ones(len(units)) / (whole or 1)  # (26) (m,); 0 where both are empty
+        contributions = np.ones(len(units)) / (whole or 1)  # (26) (m,); 0 where both are empty
     else:
         q2, z2 = float(squared_norms_of(code)[0]), float(squared_norms_of(row_code)[0])
         whole = {"cosine": np.sqrt(q2 * z2), "dot": 1.0, "l2": (q2 + z2) / 2}[metric]
-        shares = (
-            code.values[here].astype(np.float64) * row_code.values[there] / whole
-        )  # (26) (m,); whole > 0 if m > 0
-    order = np.argsort(-shares, kind="stable")[:top]
-    return list(zip(units[order].tolist(), shares[order].tolist(), strict=True))
+        products = code.values[here].astype(np.float64) * row_code.values[there]  # (m,)
+        contributions = products / whole  # (26) (m,); whole > 0 if m > 0
+    order = np.argsort(-contributions, kind="stable")[:top]
+    return list(zip(units[order].tolist(), contributions[order].tolist(), strict=True))

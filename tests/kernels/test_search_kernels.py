@@ -1,0 +1,152 @@
+"""The compiled search beside its definitions in NumPy, from the same arguments."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from nsae import kernels
+from nsae.codes import Codes
+from nsae.retrieval.hits import nearest
+from nsae.retrieval.search import postings
+from nsae.retrieval.search.brute_force import METRICS, BruteForce, compared_values, squared_norms_of
+from nsae.retrieval.search.postings import Postings
+from nsae.retrieval.search.records import CodeArrays, Found, QueryArrays, RowFilter
+from nsae.retrieval.search.search_postings import exact_distances, search_postings, upper_bounds
+
+VALUES = {"usual": [0.1, 1 / 3, 1.0, 2.0], "signed": [-1.0, 0.1, 1.0], "extreme": [1e-18, 0.1, 1e18]}
+WINDOW = 64
+
+
+@pytest.fixture(params=METRICS)
+def metric(request):
+    return request.param
+
+
+@pytest.fixture(params=VALUES)
+def case(request, metric, monkeypatch):
+    """Codes in several windows, half of them dense and half sparse, and queries among them."""
+    monkeypatch.setattr(postings, "WINDOW", WINDOW)
+    rng = np.random.default_rng(0)
+    Z = rng.choice(VALUES[request.param], (300, 40)) * (
+        rng.random((300, 40)) < rng.choice([0.03, 0.4], (300, 1))
+    )
+    Z[20:40] = Z[0]  # ties
+    Z[50:60] = 0
+    codes = Codes.from_dense(Z.astype(np.float32))
+    asked = codes[np.arange(0, 60, 3)]
+    squares = squared_norms_of(codes, metric)
+    scales = np.ones(len(asked))
+    if metric == "cosine":
+        scales = np.sqrt(squared_norms_of(asked, metric))
+    elif metric in ("l2", "dot"):
+        scales = np.maximum(squared_norms_of(asked, metric), squares.max())
+    queries = QueryArrays(
+        asked.indptr,
+        asked.units,
+        compared_values(asked, metric),
+        squared_norms_of(asked, metric),
+        np.where(scales > 0, scales, 1.0),
+    )
+    arrays = CodeArrays(codes.indptr, codes.units, codes.values, squares, METRICS.index(metric), 40)
+    return codes, queries, arrays, Postings.of(codes, metric).lists
+
+
+def by_brute_force(codes, queries, metric, row_filter, k):
+    """The same from all distances, sorted."""
+    found, brute_force = Found.nothing(len(queries.scales), k), BruteForce.of(codes, metric)
+    for i in range(len(queries.scales)):
+        entries = slice(queries.indptr[i], queries.indptr[i + 1])
+        distances = brute_force.distances(
+            queries.units[entries], queries.factors[entries], queries.squared_norms[i]
+        )
+        if len(row_filter.allowed):
+            distances[~row_filter.allowed] = np.inf
+        if row_filter.excluded[i] >= 0:
+            distances[row_filter.excluded[i]] = np.inf
+        distances[distances >= row_filter.limit] = np.inf
+        rows = nearest(distances, k)
+        found.counts[i] = len(rows)
+        found.distances[i, : len(rows)], found.rows[i, : len(rows)] = distances[rows], rows
+    return found
+
+
+def filters(name, metric, q):
+    nobody, everything = np.full(q, -1), np.empty(0, bool)
+    if name == "all":
+        return RowFilter(everything, nobody, np.inf)
+    if name == "some":
+        return RowFilter(np.random.default_rng(1).random(300) < 0.5, np.arange(0, 3 * q, 3), np.inf)
+    return RowFilter(everything, nobody, float(np.float32({"dot": -1e-20, "hamming": 9.0}.get(metric, 0.7))))
+
+
+@pytest.mark.parametrize("k", [1, 10, 299])
+@pytest.mark.parametrize("which", ["all", "some", "near"])
+def test_search_postings_is_its_definition_and_the_brute_force(case, metric, which, k):
+    codes, queries, arrays, lists = case
+    q = len(queries.scales)
+    row_filter = filters(which, metric, q)
+    expected = by_brute_force(codes, queries, metric, row_filter, k)
+    for function in (search_postings, kernels.search_postings):
+        found = Found.nothing(q, k)
+        for lo, hi in ((0, 7), (7, q)):
+            function(queries, arrays, lists, row_filter, found, lo, hi)
+        for name, array in found._asdict().items():
+            np.testing.assert_array_equal(array, getattr(expected, name), err_msg=f"{function}: {name}")
+
+
+def test_upper_bounds_are_never_below_the_products(case, metric):
+    codes, queries, arrays, lists = case
+    Z = codes.to_dense().astype(float)
+    Z = (Z != 0).astype(float) if metric in ("jaccard", "hamming") else Z
+    for i in range(len(queries.scales)):
+        entries = slice(queries.indptr[i], queries.indptr[i + 1])
+        q = np.zeros(40)
+        q[queries.units[entries]] = queries.factors[entries]
+        for w in range(lists.starts.shape[1] - 1):
+            members = lists.order[w * WINDOW : (w + 1) * WINDOW]
+            products = Z[members] @ q
+            assert (upper_bounds(i, w, queries, arrays, lists) >= products * (1 - 1e-12)).all()
+
+
+def test_distances_to_rows_are_the_definition_bit_by_bit(case, metric):
+    codes, queries, arrays, _ = case
+    rows = np.arange(len(codes))
+    for i in range(len(queries.scales)):
+        entries = slice(queries.indptr[i], queries.indptr[i + 1])
+        units, factors, square = queries.units[entries], queries.factors[entries], queries.squared_norms[i]
+        expected = BruteForce.of(codes, metric).distances(units, factors, square)
+        dense, distances = np.zeros(40), np.empty(len(codes), np.float32)
+        dense[units] = factors
+        kernels.distances_to(rows, arrays, dense, square, distances)
+        np.testing.assert_array_equal(distances, expected)
+        np.testing.assert_array_equal(exact_distances(i, rows, queries, arrays), expected)
+
+
+def test_the_heap_keeps_the_nearest_and_sorts_them():
+    rng = np.random.default_rng(0)
+    for n, k in ((1, 1), (5, 9), (200, 7), (200, 200)):
+        distances = rng.integers(0, 20, n).astype(np.float32)
+        found = Found.nothing(1, k)
+        for row in rng.permutation(n):
+            count = found.counts[0]
+            worst = found.distances[0, 0], found.rows[0, 0]
+            if count < k or (distances[row], row) < worst:
+                found.counts[0] = kernels.enter(found.distances[0], found.rows[0], count, distances[row], row)
+        kernels.sort_hits(found, 0, 1)
+        expected = nearest(distances, k)
+        assert found.rows[0, : len(expected)].tolist() == expected.tolist()
+        assert found.distances[0, : len(expected)].tolist() == distances[expected].tolist()
+
+
+def test_the_checks_would_notice_a_bound_that_is_too_low(case, metric):
+    codes, queries, arrays, lists = case
+    if metric in ("jaccard", "hamming"):
+        pytest.skip("their lists have no levels")
+    halved = lists._replace(levels=(lists.levels // 8).astype(np.uint8))
+    expected = by_brute_force(codes, queries, metric, filters("all", metric, len(queries.scales)), 10)
+    found = Found.nothing(len(queries.scales), 10)
+    search_postings(
+        queries, arrays, halved, filters("all", metric, len(queries.scales)), found, 0, len(queries.scales)
+    )
+    assert not np.array_equal(found.rows, expected.rows)
