@@ -15,7 +15,10 @@ HIGHEST_LEVEL = np.float32(255)
 
 @njit(**KERNEL)
 def squared_norms(indptr, values, squares):
-    """Twin of ``nsae.retrieval.search.brute_force.squared_norms_of`` without weights."""
+    """Write ‖z‖² of each row into ``squares (n,)``; ``indptr`` and ``values`` are those of ``Codes``.
+
+    Twin of ``nsae.retrieval.search.brute_force.squared_norms_of`` without weights.
+    """
     for i in range(len(squares)):
         total = 0.0
         for value in values[indptr[i] : indptr[i + 1]]:
@@ -25,7 +28,10 @@ def squared_norms(indptr, values, squares):
 
 @njit(**KERNEL)
 def strongest_units(indptr, units, values, strongest):
-    """Twin of ``nsae.retrieval.search.postings.strongest_units``."""
+    """Write into ``strongest (n,)`` the unit of each row's largest value; ``indptr, units, values`` are codes.
+
+    Twin of ``nsae.retrieval.search.postings.strongest_units``.
+    """
     for i in range(len(strongest)):
         most = values.dtype.type(-1)
         for e in range(indptr[i], indptr[i + 1]):
@@ -35,7 +41,10 @@ def strongest_units(indptr, units, values, strongest):
 
 @njit(**KERNEL)
 def fill_postings(codes, scales, lists):
-    """Twin of ``nsae.retrieval.search.postings.fill_postings``."""
+    """Fill the ``lists`` of ``codes``, whose values are divided by ``scales (n,)``.
+
+    Twin of ``nsae.retrieval.search.postings.fill_postings``.
+    """
     indptr, units, values = codes.indptr, codes.units, codes.values
     begins, levels, steps, one = lists.begins, lists.levels, lists.steps, np.float32(1)
     h, windows = len(lists.starts), lists.starts.shape[1] - 1

@@ -10,7 +10,7 @@ from nsae.kernels.options import KERNEL
 
 @njit(**KERNEL)
 def sift_down(distances, rows, start, n):
-    """Restore a heap of n (distance, row) pairs from the node ``start`` down.
+    """Restore a heap of n pairs (``distances``, ``rows``) from the node ``start`` down.
 
     Its root is the first pair to be replaced: the largest distance, and of equal distances the last row.
     """
@@ -34,9 +34,10 @@ def sift_down(distances, rows, start, n):
 
 @njit(**KERNEL)
 def enter(distances, rows, count, distance, i):
-    """Add row ``i`` to the k nearest, of which ``count`` are known, and return how many there are now.
+    """Add row ``i`` at ``distance`` to the k nearest, and return how many there are now.
 
-    If there are k already, row ``i`` replaces the root.
+    ``distances (k,)`` and ``rows (k,)`` hold the ``count`` nearest so far, a heap once there are k.  Then row
+    ``i`` replaces the root.
     """
     k = len(distances)
     if count == k:

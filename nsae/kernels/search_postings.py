@@ -72,7 +72,11 @@ def _product(units, values, dense, metric):
 
 @njit(**KERNEL)
 def distances_to(rows, codes, dense, squared_norm, distances):
-    """Twin of ``BruteForce.distances`` for some rows: from one query, ``dense (h,)`` float64, to each of them."""
+    """Write into ``distances (m,)`` float32 those of one query to the ``rows (m,)`` of ``codes``.
+
+    ``dense (h,)`` float64 is the query, with factors wⱼqⱼ, and ``squared_norm`` is ‖q‖².  Twin of
+    ``BruteForce.distances`` for some rows.
+    """
     for r in range(len(rows)):
         i = rows[r]
         start, stop = codes.indptr[i], codes.indptr[i + 1]
@@ -210,7 +214,8 @@ def _run_above(run, threshold):
 def look_closer(i, candidates, query, lowest, codes, row_filter, found):
     """Compare query i exactly with the candidates whose bound is above the threshold, and keep the nearest.
 
-    The threshold is at least ``lowest``, and rises with the hits that are found.
+    The threshold is at least ``lowest``, and rises with the hits that are found.  ``candidates`` and ``query``
+    are records of this file, ``codes``, ``row_filter`` and ``found`` of ``nsae.retrieval.search.records``.
     """
     size, bounds, positions, members = candidates
     indptr, units, values, zz, metric, _ = codes
@@ -321,7 +326,8 @@ def _take_others(i, members, sums, distance, n, row_filter, found):
 def search_postings(queries, codes, lists, row_filter, found, lo, hi):
     """Find the k nearest rows of each query lo:hi; twin of ``nsae.retrieval.search.search_postings``.
 
-    The arguments are records of ``nsae.retrieval.search.records``; ``found`` has counts of 0 at the start.
+    ``queries``, ``codes``, ``lists``, ``row_filter`` and ``found`` are records of
+    ``nsae.retrieval.search.records``; the counts in ``found`` are 0 at the start.
     """
     indptr, all_units, all_factors, squares, scales = queries
     order, starts, window, metric = lists.order, lists.starts, lists.window, codes.metric

@@ -15,8 +15,8 @@ from nsae.kernels.search_postings import HAMMING, JACCARD, L2, Candidates, Query
 def fill_rows(indptr, units, values, first, norms, supports, Z):
     """Fill ``Z (rows, h)`` float32 with rows ``first`` and following of sparse codes.
 
-    Values are divided by the row's entry in ``norms``, or are ones if ``supports``.  Z ends in zeros where
-    there are no more rows.
+    ``indptr``, ``units`` and ``values`` are those of ``Codes``.  Values are divided by the row's entry in
+    ``norms``, or are ones if ``supports``.  Z ends in zeros where there are no more rows.
     """
     for r in range(len(Z)):
         row, i = Z[r], first + r
@@ -30,7 +30,8 @@ def fill_rows(indptr, units, values, first, norms, supports, Z):
 def search_products(block, queries, codes, row_filter, found, dense, lo):
     """Find the k nearest rows of queries ``lo`` and following among the rows of a block.
 
-    ``block`` is a ``ProductBlock``, made of what :func:`fill_rows` fills; its products become upper bounds.
+    ``queries``, ``codes``, ``row_filter`` and ``found`` are those of ``search_postings``.  ``block`` is a
+    ``ProductBlock``, made of what :func:`fill_rows` fills; its products become upper bounds.
     ``dense (h,)`` float64 is zeros, and is zeros again at the end.  ``found`` goes on from what it has, and is
     in no order: see ``sort_hits``.
     """

@@ -141,7 +141,7 @@ class Texts:
 
 def as_ids(ids: Iterable[Id]) -> list[Id]:
     """Return ``ids`` as a list; a single one counts as a list of one."""
-    return [as_id(id) for id in ([ids] if isinstance(ids, str | Integral) else ids)]  # type: ignore[list-item]
+    return [as_id(id) for id in ([ids] if isinstance(ids, str | Integral) else ids)]
 
 
 def as_id(id: object) -> Id:

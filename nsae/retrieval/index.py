@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,10 @@ from nsae.system.locks import Lock
 from nsae.validation import one_of
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    if sys.version_info >= (3, 11):
+        from typing import Unpack
+    else:
+        from typing_extensions import Unpack
 
     from nsae.retrieval.options import SearchOptions
 

@@ -67,8 +67,10 @@ class IndexState:
                 if searcher is None:
                     codes = self.codes if keep is None else self.codes.keep(keep)
                     searcher = Searcher(codes, self.metric)
-                    whole = {None: self._searchers[None]} if None in self._searchers else {}
-                    self._searchers = {**whole, keep: searcher}
+                    searchers = {keep: searcher}
+                    if None in self._searchers:
+                        searchers[None] = self._searchers[None]
+                    self._searchers = searchers
         return searcher
 
     def take_postings(self, arrays: Mapping[str, np.ndarray]) -> None:

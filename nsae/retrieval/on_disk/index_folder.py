@@ -38,10 +38,14 @@ from nsae.retrieval.on_disk.manifest import (
 )
 from nsae.system.npy import array_from_npy
 
-CODES = {"indptr.npy": (np.int64,), "units.npy": (np.int32, np.uint16), "values.npy": (np.float32,)}
+CODES: dict[str, tuple[type, ...]] = {
+    "indptr.npy": (np.int64,),
+    "units.npy": (np.int32, np.uint16),
+    "values.npy": (np.float32,),
+}
 IDS = ("ids.npy", "ids_utf8.npy", "ids_ends.npy", "ids.json")
 SEARCH_PREFIX = "search_"
-SMALL = 1 << 16  # bytes; a file up to that is read and checked also where it could be mapped
+READ_BYTES = 1 << 16  # A file of up to so many bytes is read and checked also where it could be mapped.
 
 
 class Stored(NamedTuple):
@@ -64,7 +68,21 @@ def write_folder(
     search: Mapping[str, np.ndarray] | None = None,
     search_version: int | None = None,
 ) -> None:
-    """Write codes, ids, the header's entries and any further files; see ``CodeIndex.save``."""
+    """Write the folder of an index; see ``CodeIndex.save`` for errors.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    codes : Codes
+    ids : Ids
+    header : mapping
+        Entries of the manifest.
+    overwrite : bool
+    extra_files : mapping of file name to bytes
+    search : mapping of name to array, optional
+        The search structure, of the version ``search_version``.
+    search_version : int, optional
+    """
     units = codes.units.astype(np.uint16, copy=False) if codes.n_units <= 1 << 16 else codes.units
     contents: dict[str, np.ndarray | bytes] = {
         **dict(zip(CODES, [codes.indptr, units, codes.values], strict=True)),
@@ -87,10 +105,22 @@ def read_folder(
     search_version: int | None = None,
     need_search: bool = False,
 ) -> Stored:
-    """What ``write_folder`` wrote; else :class:`ModelFormatError`.
+    """Return what ``write_folder`` wrote.
 
-    With ``mmap``, files above 64 KiB are mapped, and of them only the sizes are checked.  A search
-    structure that cannot be used is left out, or refused under ``need_search``.
+    Parameters
+    ----------
+    path : str or PathLike
+    mmap : bool
+        Map files above 64 KiB, and check only their sizes.
+    search_version : int, optional
+        The version of the search structure that can be used; others are left out.
+    need_search : bool
+        Refuse a damaged search structure, which else is left out.
+
+    Raises
+    ------
+    ModelFormatError
+        If the folder is not one of an index, or is damaged.
     """
     folder = Path(path)
 
@@ -115,18 +145,18 @@ def read_folder(
 
 
 def _understood(
-    folder: Path, manifest: dict[str, Any], files: dict[str, Callable[[], np.ndarray | bytes]]
+    folder: Path, manifest: dict[str, Any], files: dict[str, Callable[[], Any]]
 ) -> tuple[Codes, Ids]:
+    """Return the codes and ids that the checked ``files`` hold."""
     # Sizes or checksums match, so what is wrong from here on was written so.  A forged header can make NumPy
     # raise nearly anything; all of it means that the file is not an index of ours.
     try:
-        arrays = []
+        arrays = {name: files[name]() for name in CODES}
         for name, dtypes in CODES.items():
-            array = files[name]()
-            if array.dtype not in dtypes:
-                raise ValueError(f"{name} is of {array.dtype}")
-            arrays.append(array)
-        codes, ids = Codes(*arrays, manifest["n_units"]), _read_ids(files)
+            if arrays[name].dtype not in dtypes:
+                raise ValueError(f"{name} is of {arrays[name].dtype}")
+        indptr, units, values = arrays.values()
+        codes, ids = Codes(indptr, units, values, manifest["n_units"]), _read_ids(files)
         if not len(codes) == len(ids) == manifest["rows"]:
             raise ValueError(f"{len(codes)} codes, {len(ids)} ids and rows={manifest['rows']} differ")
     except Exception as error:
@@ -137,6 +167,7 @@ def _understood(
 def _read_search(
     folder: Path, manifest: dict[str, Any], mmap: bool, version: int | None
 ) -> dict[str, np.ndarray] | None:
+    """Return the arrays of the search structure, or None if the folder has none of this version."""
     if version is None or manifest.get("search_version") != version:
         return None
     arrays = {}
@@ -154,13 +185,13 @@ def _read_search(
 
 
 def _opened(path: Path, name: str, entry: dict[str, Any], mmap: bool) -> Callable[[], Any]:
-    """A function that gives the file's array, or its bytes if it is no ``.npy``; the file is checked now."""
+    """Check a file, and return a function that reads its array, or its bytes if it is not a ``.npy`` file."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if entry.get("bytes", size) != size:
                 raise unusable(path, "is truncated or altered", f"a file of {entry['bytes']} bytes")
-            if mmap and size > SMALL and "bytes" in entry:
+            if mmap and size > READ_BYTES and "bytes" in entry:
                 if not name.endswith(".npy"):
                     return lambda: path.read_bytes()
                 mapped = mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_READ)
@@ -195,8 +226,9 @@ def _read_ids(files: dict[str, Callable[[], Any]]) -> Ids:
 
 def _ids_files(ids: Ids) -> Contents:
     values = ids.tolist()
-    if values and all(type(id) is str for id in values):
-        texts = Texts.of(values)
+    strings = [id for id in values if type(id) is str]
+    if values and len(strings) == len(values):
+        texts = Texts.of(strings)
         return {"ids_utf8.npy": texts.utf8, "ids_ends.npy": texts.ends}
     array = np.array(values) if all(type(id) is int for id in values) else np.array("")
     if not values or array.dtype == np.int64:

@@ -31,7 +31,7 @@ from nsae.system.storage import flush_folder, flush_to_disk, locked, new_folder,
 FORMAT, VERSION = "nsae-index", 2
 MANIFEST = "manifest.json"
 STAGED = re.compile(r"\.[0-9a-f]{16}\.part$")
-TRIES = 20  # of reading while a writer keeps replacing
+TRIES = 20  # So often a folder is read anew if a writer replaces it meanwhile.
 
 T = TypeVar("T")
 Contents = Mapping[str, "np.ndarray | bytes"]
@@ -40,10 +40,23 @@ Contents = Mapping[str, "np.ndarray | bytes"]
 def write_files(
     path: str | os.PathLike, header: Mapping[str, object], contents: Contents, *, overwrite: bool
 ) -> None:
-    """Write a folder with these files and a manifest with the header's entries, or replace one's content.
+    """Write the folder of an index, or replace the content of one.
 
-    Raises FileExistsError where ``path`` is taken: by anything, or under ``overwrite`` by anything but an
-    index.  Files that the index did not list are left alone.
+    Parameters
+    ----------
+    path : str or PathLike
+        The folder.
+    header : mapping
+        Entries of the manifest.
+    contents : mapping of file name to array or bytes
+        The files.  Others that are in the folder, and that the old index did not list, stay.
+    overwrite : bool
+        Replace an index that is there.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` is taken and ``overwrite`` is not set, or what is there is not an index.
     """
     target = refuse_existing(path, overwrite)
     if not os.path.lexists(target):
@@ -61,12 +74,12 @@ def write_files(
 
 
 def read_whole(folder: Path, read: Callable[[dict[str, Any]], T]) -> tuple[dict[str, Any], T]:
-    """The manifest and what ``read(manifest)`` returned, both of one generation, whoever writes meanwhile.
+    """Return the manifest of ``folder`` and what ``read(manifest)`` returned, both of one generation.
 
     A writer changes the manifest before any plain name, so what was read between two equal manifests
     belongs to them.
 
-    Raises ModelFormatError where ``read`` does, or the manifest is no index's.
+    Raises ModelFormatError where ``read`` does, or if the manifest is not one of an index.
     """
     for _ in range(TRIES):
         manifest = read_manifest(folder)
@@ -78,13 +91,13 @@ def read_whole(folder: Path, read: Callable[[dict[str, Any]], T]) -> tuple[dict[
             continue
         if read_manifest(folder) == manifest:
             return manifest, result
-    raise unusable(folder, f"was replaced {TRIES} times while it was read", "an index that rests")
+    raise unusable(folder, f"was replaced {TRIES} times while it was read", "an index that no one writes to")
 
 
 def index_file(folder: str | os.PathLike, name: str, manifest: dict[str, Any] | None = None) -> Path:
-    """Where a file of an index is: under its plain name, or still under its generation's.
+    """Return the path of the file ``name`` of an index: its plain name, or still that of its generation.
 
-    Without ``manifest``, the folder's own is read: ModelFormatError where there is none.
+    Without ``manifest``, the one in ``folder`` is read; ModelFormatError where there is none.
     """
     folder = Path(folder)
     manifest = read_manifest(folder) if manifest is None else manifest
@@ -93,7 +106,10 @@ def index_file(folder: str | os.PathLike, name: str, manifest: dict[str, Any] | 
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an index folder, of this version or an earlier one; else :class:`ModelFormatError`."""
+    """Return the manifest of an index ``folder``, of this version or an earlier one.
+
+    Raises :class:`ModelFormatError` where there is none.
+    """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_bytes())
@@ -122,14 +138,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def unusable(path: Path, what: str, expected: str) -> ModelFormatError:
-    """The error for a file or folder that is not (any longer) an index's."""
+    """Return the error that says ``what`` is wrong with the file or folder at ``path``, and what was ``expected``."""
     return ModelFormatError(
         f"{path} {what}; expected {expected}. Restore the folder from a copy, or index again."
     )
 
 
 def is_plain(name: str) -> bool:
-    """A file of the folder itself: names come from outside, and must not lead elsewhere."""
+    """Tell whether ``name`` is a file of the folder itself: a name in a manifest must not lead elsewhere."""
     return name not in ("", "..") and Path(name).name == name and not STAGED.search(name)
 
 
@@ -137,10 +153,11 @@ def is_plain(name: str) -> bool:
 
 
 def _replace(folder: Path, header: Mapping[str, object], contents: Contents) -> None:
+    """Replace the content of an index folder, in the steps that are described above."""
     old: dict[str, Any] = {"files": {}}
     with suppress(ModelFormatError):  # a damaged index can be replaced
         old = read_manifest(folder)
-        _settle(folder, old)  # what a writer that was killed left to do
+        _finish_renames(folder, old)  # those that a killed writer did not come to
     generation = secrets.token_hex(8)
     try:
         files = {}
@@ -157,7 +174,7 @@ def _replace(folder: Path, header: Mapping[str, object], contents: Contents) -> 
             _remove(folder.glob(f"*.{generation}.part"))
         raise
     flush_folder(folder)
-    _settle(folder, {"files": files, "generation": generation})
+    _finish_renames(folder, {"files": files, "generation": generation})
     _remove(folder / name for name in old["files"] if name not in files)
 
 
@@ -168,7 +185,7 @@ def _is_current(folder: Path, generation: str) -> bool:
         return False
 
 
-def _settle(folder: Path, manifest: dict[str, Any]) -> None:
+def _finish_renames(folder: Path, manifest: dict[str, Any]) -> None:
     """Give the current generation's files their plain names, and clear away what no manifest names."""
     for name in manifest["files"]:
         staged = _staged(folder / name, str(manifest.get("generation")))
@@ -183,7 +200,7 @@ def _settle(folder: Path, manifest: dict[str, Any]) -> None:
 def _unchanged(
     path: Path, content: np.ndarray | bytes, entry: dict[str, Any] | None
 ) -> dict[str, Any] | None:
-    """``entry`` if it describes both ``content`` and the file that is there, else None."""
+    """Return ``entry`` if it describes both ``content`` and the file that is there, else None."""
     if entry is None or not isinstance(content, bytes) or entry.get("bytes") != len(content):
         return None
     with suppress(OSError):
@@ -193,7 +210,7 @@ def _unchanged(
 
 
 def _write(path: Path, content: np.ndarray | bytes) -> dict[str, Any]:
-    """Write one file, down to the disk; its entry in the manifest."""
+    """Write one file, down to the disk, and return its entry in the manifest."""
     with open(path, "wb") as file:
         summing = _Summing(file)
         if isinstance(content, bytes):
@@ -205,7 +222,7 @@ def _write(path: Path, content: np.ndarray | bytes) -> dict[str, Any]:
 
 
 class _Summing:
-    """A file to write to that keeps count of size and checksum, so that large arrays are never copied."""
+    """A file that is written to, with its size and checksum; large arrays are not copied for them."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.n_bytes, self.sha256 = file, 0, hashlib.sha256()
@@ -223,7 +240,7 @@ def _sealed(header: Mapping[str, object], files: Mapping[str, Any], generation: 
 
 
 def _seal(manifest: Mapping[str, object]) -> str:
-    """SHA-256 over the manifest's content, whatever its layout."""
+    """Return the SHA-256 of the manifest's content, whatever its layout."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 

@@ -35,7 +35,10 @@ from nsae.system.locks import Lock
 from nsae.system.threads import Threads
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    if sys.version_info >= (3, 11):
+        from typing import Unpack
+    else:
+        from typing_extensions import Unpack
 
     from nsae.retrieval.options import Execution
 
