@@ -15,6 +15,7 @@ import numpy as np
 BLOCK_BYTES = 1 << 24  # Rows are checked 16 MiB at a time.
 ROUNDING = 1e-6  # Data scaled to [0, 1] may end at 1 + 2e-16, or at 1 + 1e-7 in float32.
 FLOAT_LIMIT = float(np.finfo(np.float32).max)
+MAX_THREADS = 1024  # Each thread has buffers of its own.
 INTEGER_LIMIT = 255  # Integers are taken for 8-bit pixels or counts.  Larger ones need scaling first.
 
 
@@ -166,6 +167,28 @@ def generator(random_state: Any) -> np.random.Generator:
             f"random_state={random_state!r} is expected to be a whole number of at least 0, "
             "a numpy.random.Generator, or None."
         ) from None
+
+
+def check_n_threads(n_threads: object) -> int | None:
+    """Return the ``n_threads`` that a caller gave, as an int or None.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a whole number nor None.
+    ValueError
+        If it is 0, less than −1, or more than ``MAX_THREADS``.
+    """
+    if n_threads is None:
+        return None
+    expected = "None, a whole number of at least 1, or -1 for all processors"
+    if isinstance(n_threads, bool) or not isinstance(n_threads, numbers.Integral):
+        raise TypeError(
+            f"n_threads={n_threads!r} is of type {type(n_threads).__name__}; {expected} was expected."
+        )
+    if n_threads != -1 and not 1 <= n_threads <= MAX_THREADS:
+        raise ValueError(f"n_threads={n_threads} was given; {expected}, up to {MAX_THREADS}, was expected.")
+    return int(n_threads)
 
 
 def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:

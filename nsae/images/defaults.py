@@ -10,7 +10,7 @@ from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import PCA
 from nsae.images.image_blocks import Images
 from nsae.models.sparse_autoencoder import SparseAutoencoder
-from nsae.validation import at_least
+from nsae.validation import at_least, check_n_threads
 
 SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
 # Chosen by how well they rank, one change at a time and among a few values, none of them on the queries that
@@ -71,6 +71,7 @@ def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dic
         "max_images": encoder.max_images,
     }.items():
         at_least(name, value, 1, whole=True)
+    check_n_threads(encoder.n_threads)
     for name in ("patch_size", "stride", "patch_units", "patch_k", "n_components"):
         at_least(name, settled[name], 1, whole=True)
     for name, value in {

@@ -104,7 +104,7 @@ class ImageEncoder(Parameters):
     backend : "auto", "numpy" or "numba"
         Codes are the same bits with each.
     n_threads : int, optional
-        As many as there are processors if None.
+        None and −1 are as many as there are processors, None no more than BLAS would use.
     verbose : bool
         Progress on stderr.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from nsae.errors import ImageReadError, require
 from nsae.images.decoding import check_side, load_image
+from nsae.system.threads import thread_count
 
 OnError = Callable[[ImageReadError], object]
 Item = TypeVar("Item")
@@ -117,14 +118,14 @@ def iter_images(
         Is given an :class:`ImageReadError` for each file that cannot be read, and the others go on; without
         it, the error is raised.
     n_threads : int, optional
-        One a CPU by default.
+        One for each processor by default, and with −1.
 
     Raises
     ------
     TypeError
         If ``paths`` is a single path.
     ValueError
-        If ``side`` or ``n_threads`` is less than 1.
+        If ``side`` is less than 1, or ``n_threads`` is neither at least 1 nor −1.
     ImageReadError
         See ``on_error``.
     """
@@ -133,9 +134,7 @@ def iter_images(
             f"paths is the single path {paths!r}. Give a list of files, such as find_images(...)."
         )
     check_side(side)
-    n_threads = available_cpus() if n_threads is None else n_threads
-    if n_threads < 1:
-        raise ValueError(f"n_threads={n_threads} was given. Use 1 or more, or None for one a CPU.")
+    n_threads = thread_count(n_threads)
     require("PIL.Image", "images", "reading images")  # here, and not as an error of each file
     return _decoded(map(Path, paths), side, color, on_error, n_threads)
 

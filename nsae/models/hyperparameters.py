@@ -6,7 +6,7 @@ from typing import Any
 
 from nsae.system.backends import BACKENDS
 from nsae.training.schedules import LR_SCHEDULES
-from nsae.validation import at_least, one_of
+from nsae.validation import at_least, check_n_threads, one_of
 
 
 def check_hyperparameters(model: Any) -> None:
@@ -19,8 +19,7 @@ def check_hyperparameters(model: Any) -> None:
     one_of("init", model.init, ("random", "samples", "scaled samples"))
     one_of("lr_schedule", model.lr_schedule, LR_SCHEDULES)
     at_least("warmup_steps", model.warmup_steps, 0, whole=True)
-    if model.n_threads is not None:
-        at_least("n_threads", model.n_threads, 1, whole=True)
+    check_n_threads(model.n_threads)
     for name in ("n_units", "epochs", "batch_size", "patience", "dead_after"):
         at_least(name, getattr(model, name), 1, whole=True)
     for name in ("l1", "kl", "weight_decay", "aux_weight", "learning_rate", "tol"):

@@ -84,7 +84,8 @@ class SparseAutoencoder(Parameters):
         compute the same and are faster; "auto" compiles where Numba is installed and the fit is long
         enough to make up for its import.
     n_threads : int, optional
-        Threads of the compiled loops; as many as there are processors if None.
+        Threads of the compiled loops.  None and −1 are as many as there are processors, None no more than
+        BLAS would use.
     verbose : bool
         Progress on stderr.
 

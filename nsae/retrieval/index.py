@@ -204,7 +204,7 @@ class CodeIndex:
             exclude : q ids or None, optional
                 For each query an id that it shall not find, or None (leave-one-out).
             n_threads : int or None, default 1
-                Over which several queries are spread; None for as many as there are processors.
+                Over which several queries are spread.  None and −1 are as many as there are processors.
             backend : "auto", "numpy" or "numba"
                 The same hits come from each.  "auto" is numba where it is installed and there is enough to do.
 

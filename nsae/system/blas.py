@@ -8,11 +8,13 @@ products for its own rows itself, with a BLAS that uses one thread.
 from __future__ import annotations
 
 import importlib.util
+import os
 import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _users = 0  # Fits may run side by side: the first sets the limit, the last restores what was before.
 _limiter: Any = None
 _threads_before: int | None = None
@@ -58,3 +60,22 @@ def restore_threads() -> None:
         _users -= 1
         if not _users:
             _limiter.restore_original_limits()
+
+
+def _after_fork_in_child() -> None:
+    """Undo the limit in a forked child: the threads that would do so exist in the parent alone."""
+    global _lock, _users
+    _lock = threading.RLock()
+    if _users:
+        _users = 0
+        with suppress(Exception):  # Then BLAS stays at one thread.
+            _limiter.restore_original_limits()
+
+
+if hasattr(os, "register_at_fork"):
+    # No fork happens while another thread changes the limit.
+    os.register_at_fork(
+        before=lambda: _lock.acquire(),
+        after_in_parent=lambda: _lock.release(),
+        after_in_child=_after_fork_in_child,
+    )

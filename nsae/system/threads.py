@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nsae.system import blas
+from nsae.validation import check_n_threads
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,12 @@ def n_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def thread_count(n_threads: int | None) -> int:
+    """Return how many threads ``n_threads`` stands for: None and −1 are as many as :func:`n_cpus`."""
+    n = check_n_threads(n_threads)
+    return n_cpus() if n is None or n == -1 else n
+
+
 class Threads:
     """Runs loops on several threads: kernels and matrix products, which both release the GIL.
 
@@ -26,20 +33,30 @@ class Threads:
     If BLAS cannot be limited because threadpoolctl is not installed, there is one thread, and BLAS uses as
     many threads as it likes for products.
 
+    A process that is forked within the block does all work on one thread, and BLAS is not limited in it.
+
     Parameters
     ----------
-    n : int, optional
-        The number of threads.  By default as many as this process may use, and no more than BLAS would use.
+    n_threads : int, optional
+        The number of threads; −1 for as many processors as this process may use.  By default these, and no
+        more than BLAS would use.
+
+    Raises
+    ------
+    TypeError, ValueError
+        See :func:`nsae.validation.check_n_threads`.
     """
 
-    def __init__(self, n: int | None = None):
+    def __init__(self, n_threads: int | None = None):
+        n = thread_count(n_threads)
         self._limits_blas = blas.can_limit()
         if not self._limits_blas:
             n = 1
-        elif n is None:
-            n = min(n_cpus(), blas.n_threads() or n_cpus())
+        elif n_threads is None:
+            n = min(n, blas.n_threads() or n)
         self.n = n
         self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
 
     def parallel_for(
         self, n: int, loop: Callable[..., None], *args: object, work: int = 0, always: bool = False
@@ -66,7 +83,7 @@ class Threads:
             Whatever ``loop`` raises in any of the threads, after all of them have ended.
         """
         parts = min(self.n, n) if always or work >= MIN_WORK else 1
-        if parts == 1 or self._pool is None:
+        if parts <= 1 or self._pool is None or os.getpid() != self._process:
             loop(0, 0, n, *args)
             return
         cuts = [n * part // parts for part in range(parts + 1)]
@@ -77,18 +94,24 @@ class Threads:
             loop(0, 0, cuts[1], *args)
         finally:
             for other in others:
-                other.result()
+                other.exception()  # This waits for its end and raises nothing.
+        for other in others:
+            other.result()
 
     def __enter__(self) -> Threads:
         from concurrent.futures import ThreadPoolExecutor  # here: this import takes some milliseconds
 
+        self._pool = ThreadPoolExecutor(self.n - 1) if self.n > 1 else None
         if self._limits_blas:
             blas.limit_to_one_thread()
-        self._pool = ThreadPoolExecutor(self.n - 1) if self.n > 1 else None
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-        if self._limits_blas:
-            blas.restore_threads()
+        if os.getpid() != self._process:
+            return  # Both belong to the parent of this process.
+        try:
+            if self._pool is not None:
+                self._pool.shutdown()
+        finally:
+            if self._limits_blas:
+                blas.restore_threads()

@@ -33,6 +33,7 @@ from nsae.retrieval.search.records import CodeArrays, Found, ProductBlock, Query
 from nsae.system.backends import resolve_backend
 from nsae.system.locks import Lock
 from nsae.system.threads import Threads
+from nsae.validation import check_n_threads
 
 if TYPE_CHECKING:
     if sys.version_info >= (3, 11):
@@ -123,7 +124,7 @@ class Searcher:
         rows : (q, k) int64
             Padded with −1.
         """
-        backend = resolve_backend(backend, self._work(len(queries)))
+        backend, n_threads = resolve_backend(backend, self._work(len(queries))), check_n_threads(n_threads)
         found = Found.nothing(len(queries), k)
         if len(queries) == 0 or len(self.codes) == 0:
             return found.distances, found.rows
