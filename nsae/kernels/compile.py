@@ -7,6 +7,7 @@ the name of each cache file has a hash of all files of this folder, so that a ch
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -17,8 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
 _told = False
+
+if hasattr(os, "register_at_fork"):
+    # A process forked while another thread compiles would wait for ever for the lock of the compiler.
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:

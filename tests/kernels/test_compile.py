@@ -116,3 +116,35 @@ def test_a_damaged_cache_is_replaced(copied, kind, damage):
     assert (out.split(), err) == (["3.0", "0"], "")
     out, err = run(copied, SQUARES)
     assert (out.split(), err) == (["3.0", "1"], "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_that_is_forked_while_another_thread_compiles_can_compile(copied):
+    out, _ = run(
+        copied,
+        """
+import os, threading, time
+import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
+from nsae import kernels
+compiles = threading.Event()
+def compile_for_a_second():
+    with global_compiler_lock:
+        compiles.set()
+        time.sleep(1)
+threading.Thread(target=compile_for_a_second).start()
+compiles.wait()
+child = os.fork()
+if child == 0:
+    kernels.squares(np.ones(3), np.ones(3), 0.0, 0, 3)
+    os._exit(0)
+end = time.monotonic() + 60
+while os.waitpid(child, os.WNOHANG) == (0, 0):
+    if time.monotonic() > end:
+        os.kill(child, 9)
+        raise SystemExit("the child hangs")
+    time.sleep(0.05)
+print("compiled")
+""",
+    )
+    assert out == "compiled\n"
