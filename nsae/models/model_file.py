@@ -47,7 +47,8 @@ def model_bytes(header: Header, arrays: Arrays) -> bytes:
 def kind_of(path: str | os.PathLike) -> str | None:
     """The kind of model that a file holds; None if that cannot be read, which ``read_model`` explains."""
     try:
-        return json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())["kind"]
+        kind = json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())["kind"]
+        return kind if isinstance(kind, str) else None
     except Exception:  # as below
         return None
 

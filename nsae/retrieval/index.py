@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from nsae.retrieval.options import SearchOptions
 
+CHECKED_BYTES = 1 << 16  # Codes of that size are checked also where they could be mapped.
+MOST_UNITS = 1 << 31  # Units are numbered in int32.
 ON_DUPLICATE = ("raise", "replace", "skip")
 
 
@@ -60,14 +62,15 @@ class CodeIndex:
     Raises
     ------
     ValueError
-        If the metric is unknown or n_units < 1.
+        If the metric is unknown, or n_units is below 1 or does not fit int32.
     """
 
     def __init__(self, n_units: int, *, metric: str = "cosine"):
         self.n_units = operator.index(n_units)
-        if self.n_units < 1:
+        if not 1 <= self.n_units < MOST_UNITS:
             raise ValueError(
-                f"n_units={n_units} is expected to be at least 1: the width of the model's codes."
+                f"n_units={str(n_units)[:40]} is expected to be from 1 to {MOST_UNITS - 1}: the width of the "
+                "model's codes."
             )
         self.metric = one_of("metric", metric, METRICS)
         nothing = Codes.from_dense(np.zeros((0, self.n_units), np.float32))
@@ -362,7 +365,7 @@ class CodeIndex:
             index = cls(stored.manifest["n_units"], metric=stored.manifest["metric"])
             n_added = operator.index(stored.manifest["n_added"])
             codes, ids = stored.codes, stored.ids
-            if not mmap:
+            if not mmap or codes.nbytes <= CHECKED_BYTES:
                 index.add(codes, ids)  # checks them
                 codes, ids = index._state.codes, index._state.ids
             index._state = IndexState(index.metric, [codes], ids, n_added)

@@ -31,6 +31,7 @@ from nsae.system.storage import flush_folder, flush_to_disk, locked, new_folder,
 FORMAT, VERSION = "nsae-index", 2
 MANIFEST = "manifest.json"
 STAGED = re.compile(r"\.[0-9a-f]{16}\.part$")
+GENERATION = re.compile(r"[0-9a-f]{16}")  # It becomes a part of file names, so it must not lead elsewhere.
 TRIES = 20  # So often a folder is read anew if a writer replaces it meanwhile.
 
 T = TypeVar("T")
@@ -134,6 +135,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest["files"] = files = {name: {"sha256": sha} for name, sha in files.items()}
     if not all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in files.values()):
         raise unusable(path, "is not complete", "a checksum for each file")
+    generation = manifest.get("generation")
+    if generation is not None and not (isinstance(generation, str) and GENERATION.fullmatch(generation)):
+        raise unusable(path, f"names a generation {str(generation)[:40]!r}", "16 hexadecimal digits")
     return manifest
 
 

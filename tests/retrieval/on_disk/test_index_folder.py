@@ -473,3 +473,35 @@ def test_the_search_structure_is_kept_and_may_be_missing(tmp_path):
     (folder / "search_rows.npy").unlink()
     assert search_of(folder, search_version=1) is None
     assert len(CodeIndex.load(folder)) == 3
+
+
+@pytest.mark.parametrize("generation", ["../../x", 7, [], "", "0" * 15, "é" * 16, "0" * 17])
+def test_a_forged_generation_leads_nowhere(generation, tmp_path):
+    from nsae.retrieval.on_disk.manifest import _seal
+
+    index = CodeIndex(3)
+    index.add(np.eye(3))
+    index.save(tmp_path / "a")
+    manifest = json.loads((tmp_path / "a/manifest.json").read_bytes())
+    del manifest["checksum"]
+    manifest["generation"] = generation
+    (tmp_path / "a/manifest.json").write_text(json.dumps({**manifest, "checksum": _seal(manifest)}))
+    with pytest.raises(ModelFormatError, match="generation"):
+        CodeIndex.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_forged_codes_of_a_small_index_are_refused_also_where_they_could_be_mapped(mmap, tmp_path):
+    from nsae.retrieval.on_disk import manifest as module
+
+    index = CodeIndex(3)
+    index.add(np.eye(3))
+    index.save(tmp_path / "a")
+    manifest = json.loads((tmp_path / "a/manifest.json").read_bytes())
+    del manifest["checksum"]
+    np.save(tmp_path / "a/indptr.npy", np.array([0, 2, 1, 3]))
+    data = (tmp_path / "a/indptr.npy").read_bytes()
+    manifest["files"]["indptr.npy"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (tmp_path / "a/manifest.json").write_text(json.dumps({**manifest, "checksum": module._seal(manifest)}))
+    with pytest.raises(ModelFormatError, match="must not decrease"):
+        CodeIndex.load(tmp_path / "a", mmap=mmap)
