@@ -114,6 +114,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def say(text: str) -> None:
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -43,7 +43,7 @@ LONGEST = 0.06  # seconds from the first finished step to the kill: some ten ste
 
 
 def index_in_state(s: int) -> tuple[Codes, list[str]]:
-    """Codes of which every value tells the state, and their ids; states differ in size as well."""
+    """Return codes of which every value tells the state, and their ids.  States differ in size as well."""
     n = 300 + 50 * (s % 5)
     units = (np.arange(n)[:, None] + 16 * np.arange(K)).astype(np.int32) % N_UNITS  # (n, K)
     values = np.full(n * K, s + 1, np.float32)
@@ -52,7 +52,7 @@ def index_in_state(s: int) -> tuple[Codes, list[str]]:
 
 
 def photo(number: int) -> bytes:
-    """The content of a photo, as BMP: 8×8 pixels of noise."""
+    """Return the content of a photo, as BMP: 8×8 pixels of noise."""
     pixels = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
     from PIL import Image
 
@@ -62,7 +62,7 @@ def photo(number: int) -> bytes:
 
 
 def photos_of_step(s: int) -> dict[str, int]:
-    """name -> number of its content, of the photos that step s writes."""
+    """Return name -> number of its content, of the photos that step s writes."""
     return {f"{number % PHOTOS}.bmp": number for number in range(A_STEP * s, A_STEP * (s + 1))}
 
 
@@ -102,7 +102,7 @@ def work(kind: str, folder: Path) -> None:
 
 
 def state_of(index: CodeIndex) -> int:
-    """Which state the index is in; ValueError if in none."""
+    """Return which state the index is in; ValueError if in none."""
     s = int(index.codes.values[0]) - 1
     codes, ids = index_in_state(s)
     same = all(
@@ -115,7 +115,7 @@ def state_of(index: CodeIndex) -> int:
 
 
 def check(kind: str, folder: Path, before: int, last: int) -> str:
-    """ "old" or "new", or what is wrong.  ``last`` is the last finished step, ``before`` that of the start."""
+    """Return "old" or "new", or what is wrong.  ``last`` is the last finished step, ``before`` that of the start."""
     try:
         if kind == "new":
             if any(state_of(CodeIndex.load(folder / f"{s}.nsae")) != s for s in range(before + 1, last + 1)):
@@ -133,6 +133,7 @@ def check(kind: str, folder: Path, before: int, last: int) -> str:
 
 
 def check_library(folder: Path, last: int) -> str:
+    """Return the same for a library."""
     from nsae.images import ImageLibrary
 
     CodeIndex.verify(folder / "l.nsae")
@@ -160,6 +161,7 @@ def check_library(folder: Path, last: int) -> str:
 
 
 def same_code(library, name: str, content: bytes) -> bool:
+    """Return whether a row has the code of this content."""
     from PIL import Image
 
     pixels = np.asarray(Image.open(io.BytesIO(content)))
@@ -174,7 +176,7 @@ def _hash(content: bytes) -> str:
 
 
 def prepare(kind: str, folder: Path) -> None:
-    """What the first process of its kind begins with."""
+    """Make what the first process of its kind begins with."""
     if kind == "replace":
         index = CodeIndex(N_UNITS)
         index.add(*index_in_state(0))
@@ -239,6 +241,7 @@ def run(kind: str, kills: int, rng: random.Random) -> dict[str, object]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Kill, check, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="of each kind (%(default)s)")
     results.add_options(parser)

@@ -3,7 +3,7 @@
     python benchmarks/library_speed.py [--photos FOLDER] [--rounds N] [--quick] [--json] [--save]
 
 Photos are Corel-1K's, unpacked into a temporary folder, or copies of those in a folder of yours.  Also: do the
-shares of explain() add up to the similarity?
+contributions of explain() add up to the similarity?
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ PAIRS = 10_000
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the seconds of some work, and what it returned."""
     started = time.perf_counter()
     result = work()
     return time.perf_counter() - started, result
 
 
 def unpacked(folder: Path, photos: str | None, most: int | None) -> list[Path]:
-    """The photos as files in ``folder``, in the order of their names."""
+    """Return the photos as files in ``folder``, in the order of their names."""
     if photos is None:
         with tarfile.open(data_folder() / "corel1k.tar") as archive:
             archive.extractall(folder, filter="data")
@@ -53,7 +54,7 @@ def unpacked(folder: Path, photos: str | None, most: int | None) -> list[Path]:
 
 
 def similarity(metric: str, distance: float, q2: float, z2: float) -> float:
-    """What the shares of ``explain`` are to add up to, from the distance that ``search`` reports."""
+    """Return what contributions are to add up to, from the distance that ``search`` reports."""
     if metric in ("cosine", "jaccard"):
         return 1 - distance
     if metric == "dot":
@@ -62,7 +63,7 @@ def similarity(metric: str, distance: float, q2: float, z2: float) -> float:
 
 
 def explained(codes: Codes, pairs: int) -> dict[str, float]:
-    """By metric, the largest difference between the sum of the shares and the similarity, over random pairs."""
+    """Return by metric the largest difference between the sum of contributions and the similarity."""
     rng = np.random.default_rng(0)
     worst = {}
     for metric in METRICS:
@@ -76,14 +77,15 @@ def explained(codes: Codes, pairs: int) -> dict[str, float]:
             distance = np.empty(len(codes))
             distance[hits.rows[0]] = hits.distances[0]
             for row in rows:
-                total = sum(share for _, share in index.explain(codes[int(q)], int(row), top=codes.n_units))
+                total = sum(part for _, part in index.explain(codes[int(q)], int(row), top=codes.n_units))
                 expected = similarity(metric, distance[row], float(squares[q]), float(squares[row]))
-                scale = max(1.0, abs(expected))  # a dot product is no share of 1
+                scale = max(1.0, abs(expected))  # a dot product may be larger than 1
                 worst[metric] = float(np.maximum(worst[metric], abs(total - expected) / scale))  # NaN stays
     return worst
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Return all figures."""
     with tempfile.TemporaryDirectory() as place:
         root = Path(place, "photos")
         root.mkdir()
@@ -145,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"  a library's first update                   {result['first_update_s']:8.2f} s")
     print(f"  opening it, and an update with no news     {result['unchanged_s']:8.3f} s")
     print(f"  an update with one new photo               {result['one_new_s']:8.3f} s")
-    print("Shares of explain(), added up, less the similarity; largest of random pairs")
+    print("Contributions of explain(), added up, less the similarity; largest of random pairs")
     for metric, error in result["explain_error"].items():
         print(f"  {metric:10} {error:.1e}")
     results.finish(options, "library_speed", result, peers=["pillow"])

@@ -32,7 +32,7 @@ DEPTH = 100  # hits that are re-ranked
 
 
 def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
-    """By name, what is passed to ImageEncoder; the defaults first."""
+    """Return by name what is passed to ImageEncoder; the defaults first."""
     geometry, settled = resolve_hyperparameters(ImageEncoder(), images)
     pyramid, finest = len(geometry.grid) > 1, geometry.grid[-1]
     patch, units, m, eps = (
@@ -65,36 +65,37 @@ def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
 
 
 def weighted(codes: Codes, change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
-    """Dense rows of codes whose values are changed: change(values (nnz,), units (nnz,))."""
+    """Return dense rows of codes whose values are changed: change(values (nnz,), units (nnz,))."""
     values = change(codes.values, codes.units).astype(np.float32)
     return Codes(codes.indptr, codes.units, values, codes.n_units).to_dense()
 
 
 def rows_at_norm_1(codes: Codes) -> np.ndarray:
+    """Return codes as dense rows (n, h) of norm 1."""
     Z = codes.to_dense()  # (n, h)
     return Z / np.maximum(np.linalg.norm(Z, axis=1, keepdims=True), 1e-12)
 
 
 def expanded(codes: Codes, hits: np.ndarray, others: Codes) -> np.ndarray:
-    """The mean (q, h) of each code and of its hits' codes, hits (q, m) being rows of ``others``."""
+    """Return the mean (q, h) of each code and of its hits' codes, hits (q, m) being rows of ``others``."""
     Z, Y = rows_at_norm_1(codes), rows_at_norm_1(others)
     return (Z + Y[hits].sum(axis=1)) / (1 + hits.shape[1])
 
 
 def reranked(
-    order: np.ndarray, S: np.ndarray, near: np.ndarray, mine: np.ndarray, share: float
+    order: np.ndarray, S: np.ndarray, near: np.ndarray, mine: np.ndarray, weight: float
 ) -> np.ndarray:
-    """The first DEPTH of each ranking (q, n) anew: by similarity S (q, DEPTH), and by neighbours in common.
+    """Return rankings (q, n) with the first DEPTH in another order: by similarity and by neighbours in common.
 
     near (n, m) are the neighbours of each row of the database and mine (q, m) those of each query; what two
-    lists have in common, over what either has (Jaccard), weighs ``share``, the similarity the rest.
+    lists have in common, over what either has (Jaccard), weighs ``weight``, the similarity the rest.
     """
     order = order.copy()
     for i, neighbours in enumerate(mine):
         top = order[i, :DEPTH].copy()  # (DEPTH,)
         common = np.isin(near[top], neighbours).sum(axis=1)  # (DEPTH,)
         jaccard = common / (2 * len(neighbours) - common)
-        score = (1 - share) * S[i, : len(top)] + share * jaccard
+        score = (1 - weight) * S[i, : len(top)] + weight * jaccard
         order[i, :DEPTH] = top[np.argsort(-score, kind="stable")]
     return order
 
@@ -102,7 +103,7 @@ def reranked(
 def of_the_search(
     problem: Problem, codes: Codes, queries: Codes
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Figures of each query by lever, for codes of the database and of the queries."""
+    """Yield figures of each query by lever, for codes of the database and of the queries."""
 
     def dense(Z: np.ndarray, Y: np.ndarray) -> dict[str, np.ndarray]:
         return quality(problem, Z, Y)
@@ -131,20 +132,21 @@ def of_the_search(
     near = np.concatenate([np.arange(n)[:, None], near], axis=1)  # (n, 51)
     mine = near if problem.leave_one_out else order  # (q, 51 or more)
     for m in (10, 20, 50):
-        for share in (0.2, 0.5):
-            found = measures(problem, reranked(order, S, near[:, :m], mine[:, :m], share))
-            yield f"re-ranking, {m} neighbours, {share}", found
+        for weight in (0.2, 0.5):
+            found = measures(problem, reranked(order, S, near[:, :m], mine[:, :m], weight))
+            yield f"re-ranking, {m} neighbours, {weight}", found
 
 
 # ---- one set
 
 
 def trial(name: str, quick: bool) -> Problem:
+    """Return the held-out problem of a set."""
     return held_out(load(name, quick), SIZE, QUERIES)
 
 
 def of_set(name: str, only: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
-    """By lever, means over queries; a lever that changes the encoder is a model of its own."""
+    """Return by lever means over queries.  A lever that changes the encoder is a model of its own."""
     problem, table = trial(name, quick), {}
 
     def add(lever: str, codes: Codes, queries: Codes) -> None:
@@ -178,11 +180,12 @@ def of_set(name: str, only: str, seed: int, quick: bool) -> dict[str, dict[str, 
 
 
 def means(values: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return means over queries."""
     return {name: float(v.mean()) for name, v in values.items()}
 
 
 def over_seeds(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:
-    """Means; with several, "spread" is that of the differences to the defaults, and of the defaults themselves."""
+    """Return means.  "spread" is that of the differences to the defaults, and of the defaults themselves."""
     merged: dict[str, dict[str, Any]] = {}
     for lever, figures in runs[0].items():
         base = 0 if lever == "defaults" else 1
@@ -196,12 +199,13 @@ def over_seeds(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, A
 
 
 def show(name: str, lever: str, table: dict[str, dict[str, float]]) -> None:
+    """Print a lever as progress."""
     key = CRITERION.get(name, "map")
     say(f"  {name}  {lever:40} {key} {table[lever][key]:.4f}  precision@1 {table[lever]['precision@1']:.4f}")
 
 
 def print_table(name: str, table: dict[str, dict[str, float]]) -> None:
-    """Figures of the defaults, and of the others what they add."""
+    """Print figures of the defaults, and of the others what they add."""
     keys = tuple(dict.fromkeys((CRITERION.get(name, "map"), "map@1000", "precision@1", "precision@10")))
     print(f"\n{name:44}" + "".join(f"{key:>22}" for key in keys))
     for lever, figures in table.items():
@@ -215,6 +219,7 @@ def print_table(name: str, table: dict[str, dict[str, float]]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Try the levers on each set, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")

@@ -56,7 +56,7 @@ PARTS = ["units", "k", "batch", "rows", "peak", "memmap"]
 
 
 def sweeps(sizes: slice) -> dict[str, dict[str, dict[int, Shape]]]:
-    """What grows -> kind of step -> its size -> the shape."""
+    """Return what grows -> kind of step -> its size -> the shape."""
     kinds = {"k_sparse": BASE, "dense": BASE._replace(k=None)}
     return {
         "units": {kind: {h: base._replace(h=h) for h in UNITS[sizes]} for kind, base in kinds.items()},
@@ -66,7 +66,7 @@ def sweeps(sizes: slice) -> dict[str, dict[str, dict[int, Shape]]]:
 
 
 def save_rows(file: Path, n: int) -> None:
-    """Glyphs (n, d) float32 as ``.npy``, over and over, a piece at a time."""
+    """Write glyphs (n, d) float32 as ``.npy``, over and over, a piece at a time."""
     images, _ = glyphs(min(n, STEP_ROWS))
     X = images.reshape(len(images), BASE.d)  # (n or fewer, d)
     header = {"descr": "<f4", "fortran_order": False, "shape": (n, BASE.d)}
@@ -80,11 +80,12 @@ def save_rows(file: Path, n: int) -> None:
 
 
 def nsae_step(folder: Path, shape: Shape, threads: int) -> Run:
+    """Return nsae's step."""
     return nsae_run(folder, shape, threads, "auto")
 
 
 def products(folder: Path, shape: Shape, threads: int) -> Run:
-    """One product for a k-sparse step, five for a dense one."""
+    """Return one product for a k-sparse step, five for a dense one."""
     runs = numpy_steps(folder, shape, threads)
     return runs["product" if shape.k else "floor"]
 
@@ -93,12 +94,13 @@ MAKERS = {"nsae": nsae_step, "products": products}
 
 
 def prepare(name: str, folder: Path, shapes: list[Shape], threads: int) -> None:
+    """Make all steps of a worker."""
     Worker.runs = {shape: MAKERS[name](folder, shape, threads) for shape in shapes}
     Worker.batches_by_size = {shape.B: load(folder, shape)[0] for shape in shapes}
 
 
 def timed(shape: Shape, times: int) -> float:
-    """Median seconds of one step, of some in a row."""
+    """Return the median seconds of one step, of some in a row."""
     Worker.batches = Worker.batches_by_size[shape.B]
     return timing.timed(shape, times)
 
@@ -106,7 +108,7 @@ def timed(shape: Shape, times: int) -> float:
 def race_steps(
     what: str, kinds: dict[str, dict[int, Shape]], folder: Path, args: argparse.Namespace
 ) -> Costs:
-    """Costs by kind and size.  All sizes take turns, so that whatever else the machine does falls on all."""
+    """Return costs by kind and size.  All sizes take turns, so that whatever else the machine does falls on all."""
     shapes = [shape for sizes in kinds.values() for shape in sizes.values()]
     workers = {name: Worker(name) for name in MAKERS}  # in a process each: see Worker
     for name, worker in workers.items():
@@ -133,23 +135,25 @@ def race_steps(
 
 
 def rows_of(file: Path, n: int, mapped: bool) -> np.ndarray:
-    """The first n rows (n, d); if they are not to be mapped, no other page of the file comes to memory."""
+    """Return the first n rows (n, d); unless they are mapped, no other page of the file comes to memory."""
     X = np.load(file, mmap_mode="r")[:n]  # (n, d)
     return X if mapped else np.fromfile(file, X.dtype, X.size, offset=X.offset).reshape(X.shape)
 
 
 def model_for(shape: Shape, epochs: int) -> SparseAutoencoder:
+    """Return an estimator of that shape."""
     return SparseAutoencoder(
         shape.h, k=shape.k, batch_size=shape.B, epochs=epochs, random_state=0, backend="numba"
     )
 
 
 def epoch_seconds(file: Path, n: int, mapped: bool) -> float:
-    """Of the second epoch: the first also takes the data's spread, and brings the file to the system's cache."""
+    """Return the seconds of the second epoch: the first one also brings the file to the system's cache."""
     return model_for(FITTED, epochs=2).fit(rows_of(file, n, mapped)).history_["seconds"][1]
 
 
 def race_epochs(file: Path, sizes: list[int], rounds: int) -> Costs:
+    """Return costs of epochs, by kind of data and rows."""
     worker = Worker("fit")
     worker.call(epoch_seconds, file, sizes[0], False)  # loads the compiled loops
     seconds = {kind: {n: [] for n in sizes} for kind in ("memory", "memmap")}
@@ -167,7 +171,7 @@ def race_epochs(file: Path, sizes: list[int], rounds: int) -> Costs:
 
 
 def peak_mb() -> float:
-    """The most memory that this process has had so far."""
+    """Return the most memory that this process has had so far, in MB."""
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024  # bytes
@@ -175,7 +179,7 @@ def peak_mb() -> float:
 
 
 def fit_peak(file: Path, n: int, shape: Shape, mapped: bool) -> float:
-    """MB by which one epoch of ``fit`` raises this process's peak.  The data are there before."""
+    """Return the MB by which one epoch of ``fit`` raises this process's peak.  The data are there before."""
     X = rows_of(file, n, mapped)
     model_for(shape._replace(h=shape.k, B=1), epochs=1).fit(np.ones((2, 2)))  # loads the compiled loops
     before = peak_mb()
@@ -196,7 +200,7 @@ def in_new_process(function: Callable, *args: object):
 
 
 def peaks(folder: Path, sizes: slice) -> dict[str, Sizes]:
-    """MB by what grows and its size."""
+    """Return MB by what grows and its size."""
     found: dict[str, Sizes] = {}
     for what, grown in (("units", UNITS), ("batch", BATCHES), ("rows", ROWS), ("rows_memmap", ROWS)):
         found[what] = {}
@@ -209,7 +213,7 @@ def peaks(folder: Path, sizes: slice) -> dict[str, Sizes]:
 
 
 def fit_from_file(gb: float) -> dict[str, float]:
-    """One epoch from a memory-mapped file of that size, which is there for this alone."""
+    """Fit one epoch from a memory-mapped file of that size, which is there for this alone."""
     if shutil.disk_usage(tempfile.gettempdir()).free < 1.1e9 * gb:
         raise SystemExit(
             f"{tempfile.gettempdir()} has no room for a file of {gb} GB: set TMPDIR, or --memmap-gb"
@@ -233,6 +237,7 @@ def fit_from_file(gb: float) -> dict[str, float]:
 
 
 def measure(parts: list[str], sizes: slice, args: argparse.Namespace) -> Found:
+    """Return what the parts find."""
     costs: dict[str, Costs] = {}
     peaks_found: dict[str, Sizes] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -251,6 +256,7 @@ def measure(parts: list[str], sizes: slice, args: argparse.Namespace) -> Found:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Measure the parts that were asked for, and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: to see that it runs")

@@ -20,7 +20,7 @@ scaling
 crossover
     Codes of 8 to 512 active units, by inverted lists and by a dense product.
 exact
-    The share of hits and distances that are those of the definition, with ties, zero codes and codes of one unit.
+    The fraction of hits and distances that are those of the definition, with ties, zero codes and codes of one unit.
 """
 
 from __future__ import annotations
@@ -302,7 +302,7 @@ def exact(images: Images, options: argparse.Namespace) -> dict[str, Any]:
         result[metric] = float(same.mean())
     pairs = len(rows) * len(asked)
     print(f"\nHits and distances equal to the definition's, over {pairs} pairs with ties")
-    print("  " + ", ".join(f"{metric} {share}" for metric, share in result.items()))
+    print("  " + ", ".join(f"{metric} {same}" for metric, same in result.items()))
     return {"pairs": pairs, **result}
 
 

@@ -32,7 +32,7 @@ class Problem(NamedTuple):
 
 
 def load(name: str, quick: bool = False) -> Problem:
-    """What is reported: queries that nothing was chosen by, but for Corel-1K, whose photos are all there are."""
+    """Return the problem that is reported: nothing was chosen by its queries.  Of Corel-1K, all photos are queries."""
     if name == "corel1k":
         images, labels = archives.corel1k(COREL_SIDE)
         if quick:
@@ -57,7 +57,7 @@ def load(name: str, quick: bool = False) -> Problem:
 
 
 def held_out(problem: Problem, size: int, queries: int = 500) -> Problem:
-    """A part of the database as a problem of its own, to choose settings by; of Corel-1K every other photo."""
+    """Return a part of the database as a problem of its own, to choose settings by; of Corel-1K every other photo."""
     if problem.leave_one_out:
         X, y = problem.database[::2], problem.labels[::2]
         return Problem(X, y, X, y, True)
@@ -69,7 +69,7 @@ def held_out(problem: Problem, size: int, queries: int = 500) -> Problem:
 
 
 def ranking(S: np.ndarray) -> np.ndarray:
-    """(q, n) rows by descending score S (q, n) float32, ties by lowest row.
+    """Return (q, n) rows by descending score S (q, n) float32, ties by lowest row.
 
     One sort of numbers that hold the score above and the row below: NumPy sorts those faster than it
     argsorts, and no two are equal.
@@ -82,7 +82,7 @@ def ranking(S: np.ndarray) -> np.ndarray:
 
 
 def quality(problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str = "cosine") -> dict[str, np.ndarray]:
-    """Of each query: precision@1 …, map and map@1000 as (q,) arrays, from rows X (n, d) and Q (q, d).
+    """Return precision@1 …, map and map@1000 of each query, as (q,) arrays, from rows X (n, d) and Q (q, d).
 
     Cosine or L2; the cosine of binary rows ranks as their Hamming distance, if each has as many ones.
     """
@@ -103,7 +103,7 @@ def quality(problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str = "cosin
 
 
 def measures(problem: Problem, order: np.ndarray, rows: slice = slice(None)) -> dict[str, np.ndarray]:
-    """The same of the queries in ``rows``, whose whole rankings order (b, n) are: row numbers, nearest first."""
+    """Return the same for the queries in ``rows``, from whole rankings (b, n): row numbers, nearest first."""
     labels, query_labels = problem.labels, problem.query_labels[rows]
     relevant = relevant_hits(order, labels, query_labels)  # (b, n)
     n_relevant = (labels == query_labels[:, None]).sum(axis=1) - problem.leave_one_out  # (b,)
@@ -113,4 +113,5 @@ def measures(problem: Problem, order: np.ndarray, rows: slice = slice(None)) -> 
 
 
 def say(text: str) -> None:
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)

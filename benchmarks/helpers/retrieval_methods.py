@@ -28,15 +28,17 @@ N_PATCHES = 100_000
 
 
 def flat(images: np.ndarray) -> np.ndarray:
+    """Return images as rows (n, d) in [0, 1]."""
     return images.reshape(len(images), -1) / np.float32(255)  # (n, d)
 
 
 def planes(images: np.ndarray) -> np.ndarray:
-    """(n, channels, H, W) in [0, 1]."""
+    """Return (n, channels, H, W) in [0, 1]."""
     return np.moveaxis(images.reshape(*images.shape[:3], -1) / np.float32(255), 3, 1)
 
 
 def some_of(X: np.ndarray, seed: int) -> np.ndarray:
+    """Return SOME of the images, or all if there are fewer."""
     rng = np.random.default_rng(seed)
     return X[np.sort(rng.choice(len(X), min(len(X), SOME), replace=False))]
 
@@ -45,11 +47,12 @@ def some_of(X: np.ndarray, seed: int) -> np.ndarray:
 
 
 def raw(X: np.ndarray, seed: int) -> Encode:
+    """Return the pixels themselves."""
     return flat
 
 
 def histogram(X: np.ndarray, seed: int, *, bins: int, root: bool) -> Encode:
-    """Of colours, bins a channel, or of greys."""
+    """Return histograms of colours, ``bins`` a channel, or of greys."""
 
     def encode(images: np.ndarray) -> np.ndarray:
         levels = images.astype(int) * bins // 256
@@ -64,7 +67,7 @@ def histogram(X: np.ndarray, seed: int, *, bins: int, root: bool) -> Encode:
 
 
 def dct(X: np.ndarray, seed: int, *, low: int, mean: bool) -> Encode:
-    """The low × low lowest frequencies of the cosine transform of each colour, with the mean or without."""
+    """Return the low × low lowest frequencies of each colour's cosine transform, with the mean or without."""
 
     def basis(n: int) -> np.ndarray:
         rows = np.cos(np.pi / n * (np.arange(n) + 0.5) * np.arange(low)[:, None]) * np.sqrt(2 / n)  # (low, n)
@@ -81,7 +84,7 @@ def dct(X: np.ndarray, seed: int, *, low: int, mean: bool) -> Encode:
 
 
 def haar(X: np.ndarray, seed: int, *, levels: int, details: int) -> Encode:
-    """Haar wavelets: the averages of the coarsest level, and the details of the coarsest few."""
+    """Return Haar wavelets: the averages of the coarsest level, and the details of the coarsest few."""
 
     def halves(A: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
         A = np.moveaxis(A, axis, -1)
@@ -106,18 +109,20 @@ def haar(X: np.ndarray, seed: int, *, levels: int, details: int) -> Encode:
 
 
 def pca(X: np.ndarray, seed: int, *, n: int, whiten: float) -> Encode:
+    """Return n principal components of the pixels."""
     components = PCA.fit(flat(some_of(X, seed)), n, whiten, np.random.default_rng(seed))
     return lambda images: components(flat(images))
 
 
 def random_projection(X: np.ndarray, seed: int, *, n: int) -> Encode:
+    """Return n random projections of the pixels less their mean."""
     mean = flat(some_of(X, seed)).mean(axis=0)  # (d,)
     R = np.random.default_rng(seed).standard_normal((mean.size, n)).astype(np.float32)  # (d, n)
     return lambda images: (flat(images) - mean) @ R
 
 
 def itq(X: np.ndarray, seed: int, *, bits: int) -> Encode:
-    """Iterative quantisation (Gong and Lazebnik 2011): signs of rotated principal components."""
+    """Return bits by iterative quantisation (Gong and Lazebnik 2011): signs of rotated principal components."""
     F = flat(some_of(X, seed))
     components = PCA.fit(F, bits, 0.0, np.random.default_rng(seed))
     T = components(F)  # (n, bits)
@@ -133,7 +138,7 @@ def itq(X: np.ndarray, seed: int, *, bits: int) -> Encode:
 
 
 def patches_of(X: np.ndarray, seed: int, patch: int) -> tuple[Geometry, Whitening, np.ndarray]:
-    """ImageEncoder's geometry for these images, its whitening, and whitened patches (n, d)."""
+    """Return ImageEncoder's geometry for these images, its whitening, and whitened patches (n, d)."""
     encoder = ImageEncoder(n_patches=N_PATCHES, patch_size=patch)
     geometry, settled = resolve_hyperparameters(encoder, X)
     P = encoder._some_patches(some_of(X, seed), geometry, np.random.default_rng(seed), None)
@@ -142,7 +147,7 @@ def patches_of(X: np.ndarray, seed: int, patch: int) -> tuple[Geometry, Whitenin
 
 
 def pooled(geometry: Geometry, W: np.ndarray, b: np.ndarray, code: Callable, grid: tuple[int, ...]) -> Encode:
-    """Codes of all patches, summed over the cells of a grid, with root and norm: as Eq. (31)."""
+    """Return codes of all patches, summed over the cells of a grid, with root and norm: as Eq. (31)."""
     m = len(geometry.places)
     cells, n_cells = cells_of(m, grid)
     member = np.zeros((n_cells, m * m), np.float32)  # (cells, P)
@@ -166,7 +171,7 @@ def pooled(geometry: Geometry, W: np.ndarray, b: np.ndarray, code: Callable, gri
 
 
 def bag_of_words(X: np.ndarray, seed: int, *, words: int, patch: int, grid: tuple[int, ...]) -> Encode:
-    """Each patch counts for the nearest of k-means' centres: visual words."""
+    """Return visual words: each patch counts for the nearest of k-means' centres."""
     from sklearn.cluster import MiniBatchKMeans
 
     geometry, whitening, P = patches_of(X, seed, patch)
@@ -186,7 +191,7 @@ _last: list = []  # images, side of a patch and the dictionary learned, which th
 
 
 def learned_dictionary(X: np.ndarray, seed: int, atoms: int, patch: int) -> tuple:
-    """Geometry, whitening, patches, and atoms (atoms, d) of norm 1."""
+    """Return geometry, whitening, patches, and atoms (atoms, d) of norm 1."""
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
     geometry, whitening, P = patches_of(X, seed, patch)
@@ -202,8 +207,11 @@ def learned_dictionary(X: np.ndarray, seed: int, atoms: int, patch: int) -> tupl
 def dictionary(
     X: np.ndarray, seed: int, *, atoms: int, patch: int, threshold: float, grid: tuple[int, ...]
 ) -> Encode:
-    """scikit-learn's MiniBatchDictionaryLearning; patches are coded by soft thresholds, both signs apart
-    summed by their size (Coates and Ng 2011 found thresholds as good as sparse coding, and far faster)."""
+    """Return pooled codes of patches over the atoms of scikit-learn's MiniBatchDictionaryLearning.
+
+    A patch is coded by soft thresholds; values of both signs are summed by their size.  Coates and Ng (2011) found
+    thresholds as good as sparse coding, and far faster.
+    """
     if not _last or _last[0] is not X or _last[1] != patch:
         _last[:] = X, patch, learned_dictionary(X, seed, atoms, patch)
     geometry, whitening, P, D = _last[2]
@@ -230,7 +238,7 @@ METHODS: dict[str, Callable[..., Encode]] = {
 
 
 def settings(method: str, X: np.ndarray) -> Iterator[dict[str, Any]]:
-    """What is tried of a method on images X."""
+    """Yield what is tried of a method on images X."""
     size, color = int(np.prod(X.shape[1:])), X.ndim == 4
     geometry, settled = resolve_hyperparameters(ImageEncoder(), X)
     units, grids, patches = settled["patch_units"], {(1,), geometry.grid}, [geometry.patch_size]

@@ -87,6 +87,7 @@ def _figures(path: Path) -> dict[str, Table]:
 
 
 def print_table(name: str, table: Table) -> None:
+    """Print all figures of one set of images."""
     heads = [
         "prec@1",
         "prec@10",
@@ -147,7 +148,7 @@ def quality_rows(result: Mapping[str, Table], labels: Mapping[str, str]) -> tupl
 
 
 def plot(result: dict[str, Table], path: str) -> None:
-    """Quality against bytes an image, a panel a set."""
+    """Draw quality against bytes an image, a panel for each set."""
     from matplotlib.figure import Figure
 
     sets = [name for name in NAMES if name in result]

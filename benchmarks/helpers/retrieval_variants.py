@@ -22,11 +22,12 @@ Features = Callable[[np.ndarray], np.ndarray]  # images to rows
 
 
 def at_norm_1(F: np.ndarray) -> np.ndarray:
+    """Return rows F (n, f) at norm 1."""
     return F / np.maximum(np.linalg.norm(F, axis=1, keepdims=True), 1e-12)
 
 
 def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., ImageEncoder]) -> Iterator:
-    """(name, features) of each, from a fitted encoder; ``learn(images, **changes)`` fits another one."""
+    """Yield (name, features) from a fitted encoder; ``learn(images, **changes)`` fits another one."""
     geometry = encoder.geometry_
     for name, change in {
         "smaller ones": {"patch_size": geometry.patch_size - 2},
@@ -50,7 +51,7 @@ def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., Ima
 
 
 def without_root(encoder: ImageEncoder, images: np.ndarray) -> np.ndarray:
-    """Pooled vectors as they are before the root, but for colours beside them."""
+    """Return pooled vectors as they are before the root; colours beside them stay."""
     F = encoder.pooled(images)  # (n, f)
     patches = F[:, : encoder._features._n_pooled]  # a view
     patches[:] = at_norm_1(patches**2) * np.linalg.norm(patches, axis=1, keepdims=True)
@@ -58,7 +59,7 @@ def without_root(encoder: ImageEncoder, images: np.ndarray) -> np.ndarray:
 
 
 def pooled_by(encoder: ImageEncoder, images: np.ndarray, kind: type[PatchFeatures]) -> np.ndarray:
-    """Pooled vectors by another kind of features over the same patch layer."""
+    """Return pooled vectors by another kind of features over the same patch layer."""
     features = kind.of(encoder.geometry_, encoder.patch_model_, encoder.whitening_)
     with Threads(encoder.n_threads) as threads:
         return np.concatenate(
@@ -87,7 +88,7 @@ class TwoSided(PatchFeatures):
 
 
 def opponent_colors(images: np.ndarray) -> np.ndarray:
-    """Brightness, red against green, blue against yellow: (n, H, W, 3) uint8."""
+    """Return brightness, red against green, and blue against yellow: (n, H, W, 3) uint8."""
     R, G, B = np.moveaxis(images.astype(np.float32), -1, 0)
     return np.stack([(R + G + B) / 3, (R - G + 255) / 2, (2 * B - R - G + 510) / 4], axis=-1).astype(np.uint8)
 
@@ -96,7 +97,7 @@ def opponent_colors(images: np.ndarray) -> np.ndarray:
 
 
 def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int) -> tuple[Codes, Codes]:
-    """Codes of rows F (n, f), of which components and the second autoencoder learn, and of G (m, f)."""
+    """Return codes of rows F (n, f), which components and the second autoencoder learn from, and of G (m, f)."""
     settled = resolve_hyperparameters(encoder, np.empty((1, *encoder.geometry_.shape), np.uint8))[1]
     components = PCA.fit(F, settled["n_components"], encoder.whitening_power, np.random.default_rng(seed))
     T, U = components(F), components(G)
@@ -114,6 +115,6 @@ def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int)
 
 
 def third_layer(encoder: ImageEncoder, codes: Codes, queries: Codes, seed: int) -> tuple[Codes, Codes]:
-    """Codes of codes: components of the second layer's, and the same again."""
+    """Return codes of codes: components of the second layer's, and another autoencoder."""
     Z, Y = (np.sqrt(at_norm_1(c.to_dense())) for c in (codes, queries))
     return second_layer(encoder, Z, Y, seed)

@@ -20,6 +20,8 @@ Sizes = dict[int, float]  # what was measured, by what grows
 
 
 class Cost(NamedTuple):
+    """Seconds of the rounds, and their ratio to the products alone."""
+
     seconds: float  # median of the rounds
     low: float  # quartiles
     high: float
@@ -35,24 +37,26 @@ Costs = dict[str, dict[int, Cost]]  # by kind and size
 
 
 class Found(NamedTuple):
+    """All that was measured."""
+
     costs: dict[str, Costs]  # of steps and epochs, by what grows
     peaks: dict[str, Sizes]  # MB, by what grows
     memmap: dict[str, float]  # as the result has it
 
 
 def state_mb(shape: Shape) -> tuple[float, float]:
-    """The size of W, b, V, c in float32, and with Adam's two moments of each."""
+    """Return the MB of W, b, V, c in float32, and with Adam's two moments of each."""
     parameters = 4 * (2 * shape.h * shape.d + shape.h + shape.d) / MB
     return parameters, 3 * parameters
 
 
 def shape_for(what: str, size: int) -> Shape:
-    """Of the fit whose peak is taken."""
+    """Return the shape of the fit whose peak is taken."""
     return {"units": BASE._replace(h=size), "batch": BASE._replace(B=size)}.get(what, FITTED)
 
 
 def exponent(measured: Sizes) -> float:
-    """p, where what was measured grows as its size to the power p."""
+    """Return p, where what was measured grows as its size to the power p."""
     sizes, values = list(measured)[-LAST:], list(measured.values())[-LAST:]
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
@@ -63,7 +67,7 @@ KINDS = {"k_sparse": "k-sparse", "dense": "dense", "memory": "data in memory", "
 
 
 def fixed(shape: Shape, but: str, kind: str = "k_sparse") -> str:
-    """What stays as it is while something grows."""
+    """Return what stays as it is while something grows, in words."""
     said = {"units": f"{shape.h} units", "k": f"k = {shape.k}", "batch": f"batches of {shape.B}"}
     return ", ".join(said[name] for name in said if name != but and (name, kind) != ("k", "dense"))
 
@@ -82,6 +86,7 @@ def print_all(found: Found) -> None:
 
 
 def print_steps(what: str, kind: str, by_size: dict[int, Cost]) -> None:
+    """Print a sweep of steps."""
     print(f"\nA {KINDS[kind]} step; {fixed(BASE, what, kind)}")
     print(f"  {what:>8} {'ms':>9}  {'(quartiles)':20} {'µs a sample':>11} {'× products':>11}")
     for size, (seconds, low, high, over) in by_size.items():
@@ -92,6 +97,7 @@ def print_steps(what: str, kind: str, by_size: dict[int, Cost]) -> None:
 
 
 def print_epochs(what: str, kind: str, by_size: dict[int, Cost]) -> None:
+    """Print a sweep of epochs."""
     print(f"\nAn epoch, {KINDS[kind]}; {fixed(FITTED, what)}")
     print(f"  {what:>8} {'s':>9}  {'(quartiles)':20} {'µs a sample':>11}")
     for size, (seconds, low, high, _) in by_size.items():
@@ -100,6 +106,7 @@ def print_epochs(what: str, kind: str, by_size: dict[int, Cost]) -> None:
 
 
 def print_peaks(what: str, by_size: Sizes) -> None:
+    """Print a sweep of peaks."""
     where = "memory-mapped" if what == "rows_memmap" else "in memory before"
     axis = what.removesuffix("_memmap")
     print(f"\nPeak memory of fit above its start, data {where}; {fixed(shape_for(what, 0), axis)}")
@@ -110,11 +117,12 @@ def print_peaks(what: str, by_size: Sizes) -> None:
 
 
 def print_exponent(unit: str, what: str, measured: Sizes) -> None:
+    """Print how fast something grows."""
     print(f"  {unit} grow as {what}^{round(exponent(measured), 2) + 0.0:.2f}")  # not as ^-0.00
 
 
 def as_json(found: Found) -> dict[str, dict]:
-    """Steps in ms, epochs in s, memory in MB."""
+    """Return steps in ms, epochs in s, memory in MB."""
     result: dict[str, dict] = {what: {} for what in found.costs}
     over: dict[str, dict] = {what: {} for what in found.costs if what != "rows"}
     exponents: dict[str, dict] = {what: {} for what in found.costs}
@@ -164,7 +172,7 @@ def plot(found: Found, path: str) -> None:
 
 
 def frame(panel, title: str, constant: str, x_label: str, y_label: str, ticks: list[int]) -> None:
-    """Logarithmic axes that end where the labels do."""
+    """Set up logarithmic axes that end where the labels do."""
     panel.set_title(f"{title}\n", loc="left", fontweight="bold", fontsize=11)
     panel.text(0, 1.02, constant, transform=panel.transAxes, color="0.4", fontsize=9)
     panel.set(xlabel=x_label, ylabel=y_label, xscale="log", yscale="log")
@@ -173,7 +181,7 @@ def frame(panel, title: str, constant: str, x_label: str, y_label: str, ticks: l
 
 
 def line(panel, measured: Sizes, label: str, color: str, style: str = "o-", rise: int = 0) -> None:
-    """Its label stands at its end, raised by so many points."""
+    """Draw a curve.  Its label stands at its end, raised by so many points."""
     x, y = list(measured), list(measured.values())
     panel.plot(x, y, style, color=color, markersize=4)
     place = {"textcoords": "offset points", "va": "center", "fontsize": 9}
@@ -181,10 +189,12 @@ def line(panel, measured: Sizes, label: str, color: str, style: str = "o-", rise
 
 
 def power(letter: str, measured: Sizes) -> str:
+    """Return a label such as ∝ n^1.00."""
     return rf"$\propto {letter}^{{{exponent(measured):.2f}}}$"
 
 
 def plot_units(panel, by_kind: Costs) -> None:
+    """Draw the time of a step by units."""
     title, sizes = "Step time by number of units h", list(by_kind["dense"])
     frame(panel, title, fixed(BASE, "units"), "units", "ms a step", sizes)
     for (kind, by_size), color in zip(by_kind.items(), ("C0", "C1"), strict=True):
@@ -196,6 +206,7 @@ def plot_units(panel, by_kind: Costs) -> None:
 
 
 def plot_batch(panel, by_kind: Costs) -> None:
+    """Draw the time of a sample by the size of the batch."""
     title, sizes = "Time for each sample by size of the batch", list(by_kind["dense"])
     frame(panel, title, fixed(BASE, "batch"), "samples in a batch", "µs a sample", sizes)
     for (kind, by_size), color in zip(by_kind.items(), ("C0", "C1"), strict=True):
@@ -203,6 +214,7 @@ def plot_batch(panel, by_kind: Costs) -> None:
 
 
 def plot_rows(panel, by_kind: Costs) -> None:
+    """Draw the time of an epoch by rows."""
     title, sizes = "Time of an epoch by rows n of the data", list(by_kind["memory"])
     frame(panel, title, fixed(FITTED, "rows"), "rows", "s an epoch", sizes)
     last = {kind: by_size[sizes[-1]].seconds for kind, by_size in by_kind.items()}
@@ -213,6 +225,7 @@ def plot_rows(panel, by_kind: Costs) -> None:
 
 
 def plot_memory(panel, found: Found) -> None:
+    """Draw the memory of a fit by the size of the data."""
     megabytes = {n: n * ROW_BYTES / MB for n in found.peaks["rows"]}
     before = {megabytes[n]: peak for n, peak in found.peaks["rows"].items()}
     mapped = {megabytes[n]: peak for n, peak in found.peaks["rows_memmap"].items()}

@@ -41,7 +41,7 @@ def one_thread() -> None:
 
 
 def csr(codes: Codes) -> Any:
-    """As a SciPy matrix of rows of norm 1."""
+    """Return codes as a SciPy matrix of rows of norm 1."""
     from scipy.sparse import csr_matrix
 
     norms = np.maximum(codes.norms(), 1e-12)  # (n,)
@@ -50,7 +50,7 @@ def csr(codes: Codes) -> Any:
 
 
 def by_products(products: Callable[[Any], np.ndarray], Q: Any, k: int, n: int) -> np.ndarray:
-    """Rows (q, k) of the largest of some queries' products (b, n), a block at a time that stays in cache."""
+    """Return rows (q, k) of the largest products (b, n) of queries, in blocks that stay in cache."""
     block, parts = max(1, PRODUCTS // n), []
     for start in range(0, Q.shape[0], block):
         S = products(Q[start : start + block])  # (b, n)
@@ -61,13 +61,13 @@ def by_products(products: Callable[[Any], np.ndarray], Q: Any, k: int, n: int) -
 
 
 def numpy_codes(codes: Codes) -> Search:
-    """Products with all codes as dense rows, by BLAS, and a partition."""
+    """Return products with all codes as dense rows, by BLAS, and a partition."""
     Zt = csr(codes).toarray().T  # (h, n)
     return lambda Q, k: by_products(lambda some: some.toarray() @ Zt, csr(Q), k, Zt.shape[1])
 
 
 def scipy_codes(codes: Codes) -> Search:
-    """SciPy's product of sparse matrices, and for each query a partition of what is stored of its row."""
+    """Return SciPy's product of sparse matrices, and for each query a partition of what is stored of its row."""
     Zt = csr(codes).T.tocsr()  # (h, n): by unit, as inverted lists are
 
     def search(queries: Codes, k: int) -> np.ndarray:
@@ -87,6 +87,7 @@ def scipy_codes(codes: Codes) -> Search:
 
 
 def sparse_dot_topn_codes(codes: Codes) -> Search:
+    """Return ``sp_matmul_topn``."""
     from sparse_dot_topn import sp_matmul_topn
 
     Zt = csr(codes).T.tocsr()  # (h, n)
@@ -102,7 +103,7 @@ def sparse_dot_topn_codes(codes: Codes) -> Search:
 
 
 def faiss_codes(codes: Codes) -> Search:
-    """FAISS flat over codes as dense rows of norm 1, of which L2 makes the same order as the cosine."""
+    """Return FAISS flat over codes as dense rows of norm 1, which L2 orders as the cosine does."""
     search = faiss_flat(csr(codes).toarray())
     return lambda Q, k: search(csr(Q).toarray(), k)
 
@@ -111,6 +112,7 @@ def faiss_codes(codes: Codes) -> Search:
 
 
 def faiss_flat(X: np.ndarray) -> Search:
+    """Return FAISS flat over pixels."""
     import faiss
 
     faiss.omp_set_num_threads(1)
@@ -120,6 +122,7 @@ def faiss_flat(X: np.ndarray) -> Search:
 
 
 def sklearn_brute(X: np.ndarray) -> Search:
+    """Return scikit-learn's brute-force neighbours over pixels."""
     from sklearn.neighbors import NearestNeighbors
 
     found = NearestNeighbors(algorithm="brute", n_jobs=1).fit(X)
@@ -127,6 +130,7 @@ def sklearn_brute(X: np.ndarray) -> Search:
 
 
 def hnswlib(X: np.ndarray, M: int) -> Search:
+    """Return hnswlib's graph over pixels; its setting is ef."""
     import hnswlib as library
 
     index = library.Index("l2", X.shape[1])
@@ -141,6 +145,7 @@ def hnswlib(X: np.ndarray, M: int) -> Search:
 
 
 def pynndescent(X: np.ndarray, n_neighbors: int) -> Search:
+    """Return pynndescent's graph over pixels; its setting is epsilon."""
     from pynndescent import NNDescent
 
     index = NNDescent(X, n_neighbors=n_neighbors, random_state=0, n_jobs=2)
@@ -186,5 +191,5 @@ def _at(search: Search, setting: Any) -> Search:
 
 
 def recall(found: np.ndarray, true: np.ndarray) -> float:
-    """The share of the true rows (q, k) that were found."""
+    """Return the fraction of the true rows (q, k) that were found."""
     return float((found[:, :, None] == true[:, None, :]).any(axis=1).mean())

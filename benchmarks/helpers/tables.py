@@ -135,7 +135,7 @@ def demo(figures: Figures) -> str:
 
 
 def dead_units(figures: Figures) -> str:
-    """Return the share of dead units and the explained variance, by remedy."""
+    """Return the fraction of dead units and the explained variance, by remedy."""
     parts = []
     for size, rows in figures.items():
         if not isinstance(rows, Mapping):

@@ -40,10 +40,12 @@ Fit = Callable[[int], object]  # a fit of that many epochs, in float32
 
 
 def random_bits(rng: np.random.Generator) -> np.ndarray:
+    """Return the data: (N, d) of 0 and 1."""
     return rng.integers(0, 2, (N, D)).astype(float)  # (N, d) of 0 and 1
 
 
 def nsae_fit(**options: object) -> Fit:
+    """Return nsae's fit."""
     from nsae import SparseAutoencoder
 
     X = random_bits(np.random.default_rng(0)).astype("float32")  # (N, d)
@@ -54,7 +56,7 @@ def nsae_fit(**options: object) -> Fit:
 
 
 def torch_fit(compiled: bool = False, **adam: bool) -> Fit:
-    """A plain loop over slices of one tensor; a DataLoader would collate row by row."""
+    """Return PyTorch's fit: a plain loop over slices of one tensor.  A DataLoader would collate row by row."""
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
@@ -81,6 +83,7 @@ def torch_fit(compiled: bool = False, **adam: bool) -> Fit:
 
 
 def keras_fit(**compile_options: object) -> Fit:
+    """Return Keras's fit."""
     keras = import_keras()
     X = random_bits(np.random.default_rng(0)).astype("float32")  # (N, d)
     model = keras_model(keras)
@@ -90,12 +93,13 @@ def keras_fit(**compile_options: object) -> Fit:
 
 
 def keras_model(keras):
+    """Return the net in Keras."""
     layers = keras.layers
     return keras.Sequential([keras.Input((D,)), layers.Dense(H, "relu"), layers.Dense(D, "sigmoid")])
 
 
 def import_keras():
-    """Keras on TensorFlow.  TensorFlow greets on file descriptor 2 before it reads its log level."""
+    """Import Keras on TensorFlow, which greets on file descriptor 2 before it reads its log level."""
     os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", KERAS_BACKEND="tensorflow")
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
