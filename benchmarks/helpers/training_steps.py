@@ -20,7 +20,8 @@ from nsae.equations.layers import Dense
 from nsae.equations.optimizers import Adam
 from nsae.models.encoder import Encoder
 from nsae.training.initialisation import random_layers, tied_layers
-from nsae.training.step import make_step
+from nsae.training.loop import make_step
+from nsae.training.state import TrainingOptions, TrainingState
 
 from .timing import Run
 
@@ -109,9 +110,8 @@ def nsae_run(folder: Path, shape: Shape, threads: int, backend: str) -> Run:
     _, (W, b, V, c) = load(folder, shape)
     g, l1 = (KSparse(shape.k), 0.0) if shape.k else (ReLU(), L1)
     model = Autoencoder(Dense(W, b), Dense(V, c), g, l1=l1)
-    step = make_step(
-        model, Adam(LR, BETA1, BETA2, EPS), shape.B, unit_norm=False, backend=backend, n_threads=threads
-    )
+    state = TrainingState.start(model, Adam(LR, BETA1, BETA2, EPS))
+    step = make_step(state, TrainingOptions(backend=backend, n_threads=threads), shape.B)
     step.__enter__()  # its threads live as long as the worker
     return lambda X: step(X).loss.total
 

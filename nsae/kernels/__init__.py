@@ -12,7 +12,7 @@ The NumPy code in the topic files is the definition; each kernel names the lines
 - Matrix products are BLAS's business.
 """
 
-from nsae.kernels.adam import adam, squares
+from nsae.kernels.adam import adam, adam_units, squares
 from nsae.kernels.build_postings import fill_postings, squared_norms, strongest_units
 from nsae.kernels.dense_step import (
     bias_exponent,
@@ -41,6 +41,7 @@ from nsae.kernels.search_products import fill_rows, search_products
 __all__ = [
     "BOUNDS_BLOCK",
     "adam",
+    "adam_units",
     "bias_exponent",
     "bias_relu",
     "by_unit",

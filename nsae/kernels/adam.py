@@ -1,4 +1,7 @@
-"""Adam in one pass over memory, and the size of its gradient."""
+"""Adam in one pass over memory, and the size of its gradient.
+
+Definitions: ``nsae.training.definitions``; compared in tests/kernels/test_definitions.py.
+"""
 
 import numpy as np
 
@@ -8,25 +11,45 @@ from nsae.kernels.options import KERNEL, REORDER
 
 @njit(**KERNEL)
 def adam(theta, grad, m1, m2, decay, rates, lo, hi):
-    """Twin of ``Adam.step``, (16)–(19), on flat arrays; ``decay`` adds γθ to the gradient, (12) (15).
+    """Do what ``definitions.adam`` does: Eqs. (16)–(19) and (34) in the range lo:hi of flat arrays, in place.
 
-    ``rates`` holds α, 1 − β₁, 1 − β₂, ε, 1/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), and the factor of (34), in the dtype of
-    theta.
+    ``theta``, ``grad``, ``m1`` and ``m2`` are (n,); ``decay`` adds γθ to the gradient, (12) (15); ``rates`` is
+    an ``AdamRates``.
     """
     theta, grad, m1, m2 = theta[lo:hi], grad[lo:hi], m1[lo:hi], m2[lo:hi]
-    alpha, new1, new2, eps, correct1, correct2, shrink = rates
     for i in range(len(theta)):
-        g = (grad[i] + decay * theta[i]) * shrink  # (34)
-        first = m1[i] + new1 * (g - m1[i])  # (16)
-        second = m2[i] + new2 * (g * g - m2[i])  # (17)
+        g = (grad[i] + decay * theta[i]) * rates.clip_factor  # (34)
+        first = m1[i] + rates.one_minus_beta1 * (g - m1[i])  # (16)
+        second = m2[i] + rates.one_minus_beta2 * (g * g - m2[i])  # (17)
         m1[i] = first
         m2[i] = second
-        theta[i] -= alpha * (first * correct1) / (np.sqrt(second * correct2) + eps)  # (18) (19)
+        root = np.sqrt(second * rates.correction2)  # (18)
+        theta[i] -= rates.learning_rate * (first * rates.correction1) / (root + rates.eps)  # (18) (19)
+
+
+@njit(**KERNEL)
+def adam_units(flat, grad, decay, decay_of_V, rates, lo, hi):
+    """Do what ``definitions.adam_units`` does: move the units lo:hi, and c together with the last of them.
+
+    ``flat`` is a ``FlatArrays``; ``grad`` (2hd + h + d,) is laid out as its arrays are.  ``decay`` is γ on W,
+    ``decay_of_V`` on V; ``rates`` is an ``AdamRates``.
+    """
+    theta, m1, m2, h, d = flat.theta, flat.m1, flat.m2, flat.h, flat.d
+    V, b, c = h * d, 2 * h * d, 2 * h * d + h  # where V, b and c begin
+    nothing = grad.dtype.type(0)
+    adam(theta, grad, m1, m2, decay, rates, lo * d, hi * d)
+    adam(theta, grad, m1, m2, decay_of_V, rates, V + lo * d, V + hi * d)
+    adam(theta, grad, m1, m2, nothing, rates, b + lo, b + hi)
+    if hi == h:
+        adam(theta, grad, m1, m2, nothing, rates, c, c + d)
 
 
 @njit(**REORDER)
 def squares(theta, grad, decay, lo, hi):
-    """Σ(g + γθ)² in float64: what (34) needs of the gradient that ``adam`` is to use."""
+    """Do what ``definitions.squares`` does: return Σ(g + γθ)² over the range lo:hi in float64, for (34).
+
+    ``theta`` and ``grad`` are (n,), ``decay`` is γ: it is the square norm of the gradient that ``adam`` uses.
+    """
     theta, grad = theta[lo:hi], grad[lo:hi]
     total = 0.0
     for i in range(len(theta)):

@@ -1,6 +1,7 @@
-"""What stands between the five products of a dense step.
+"""What stands between the five matrix products of a dense step.
 
-Accumulators are added to, so that several ranges can share a step: one row of each for each range.
+Sums are added to, and not set: each range of rows has its own, and the step adds them up.  Definitions:
+``nsae.training.definitions``; compared in tests/kernels/test_definitions.py.
 """
 
 import numpy as np
@@ -11,7 +12,10 @@ from nsae.kernels.options import KERNEL, REORDER
 
 @njit(**KERNEL)
 def bias_relu(Y, b, total, active, lo, hi):
-    """Y ← max(Y + b, 0), (1) (4), in place; adds Σz to ``total`` (h,) and how often z > 0 to ``active`` (h,)."""
+    """Do what ``definitions.bias_relu`` does: Z = max(Y + b, 0), (1) (4), in place of ``Y`` (B, h).
+
+    For the rows lo:hi.  ``b`` is (h,).  Adds Σz to ``total`` (h,) and how often z > 0 to ``active`` (h,).
+    """
     Y = Y[lo:hi]
     for i in range(Y.shape[0]):
         y = Y[i]
@@ -25,7 +29,10 @@ def bias_relu(Y, b, total, active, lo, hi):
 
 @njit(**KERNEL)
 def bias_exponent(Y, b, E, lo, hi):
-    """Y ← Y + b, (1) (3), in place, and E ← −|Y|: NumPy's vectorised exp then makes it e^−|y|."""
+    """Do what ``definitions.bias_exponent`` does: add ``b`` (h,) to ``Y`` (B, h), (1) (3), and set E = −|Y|.
+
+    For the rows lo:hi.  NumPy's vectorised exp then makes ``E`` (B, h) e^−|y|.
+    """
     Y, E = Y[lo:hi], E[lo:hi]
     for i in range(Y.shape[0]):
         y, e = Y[i], E[i]
@@ -36,7 +43,11 @@ def bias_exponent(Y, b, E, lo, hi):
 
 @njit(**KERNEL)
 def sigmoid_units(Y, E, above, total, active, lo, hi):
-    """Twin of ``Sigmoid``, (4), in place on Y, from E = e^−|y|; ``total`` and ``active`` as in ``bias_relu``."""
+    """Do what ``definitions.sigmoid_units`` does: Z = sigmoid(Y), (4), in place of ``Y`` (B, h).
+
+    For the rows lo:hi.  ``E`` is e^−|y|.  Adds Σz to ``total`` (h,), and to ``active`` (h,) how often z is more
+    than ``above``.
+    """
     Y, E = Y[lo:hi], E[lo:hi]
     for i in range(Y.shape[0]):
         y, e = Y[i], E[i]
@@ -48,13 +59,16 @@ def sigmoid_units(Y, E, above, total, active, lo, hi):
 
 
 @njit(**KERNEL)
-def sigmoid_output(U, E, L, X, scale, keep_slope, dc, squares, entropy, lo, hi):
-    """U ← dU, (3) (11), for x̂ = sigmoid(u), from E = e^−|u| and L = log(1 + E).
+def sigmoid_output(U, E, L, X, keep_slope, sums, lo, hi):
+    """Do what ``definitions.sigmoid_output`` does: put dU, (3) (11), in place of ``U`` (B, d).
 
-    ``keep_slope`` is 1 where the sigmoid's slope stays, (sigmoid, squared), else 0.  Adds Σ dU to ``dc``,
-    Σ(x̂ − x)² to ``squares`` and the terms of (6) to ``entropy``, (d,).
+    For the rows lo:hi, x̂ = sigmoid(u), ``E`` = e^−|u| and ``L`` = log(1 + E), (B, d) each.  ``X`` (B, d) is
+    the whole batch.  ``keep_slope`` says whether the sigmoid's slope stays in (11): for (sigmoid, squared).
+    Adds to the ``OutputSums`` ``sums``.
     """
+    scale = X.dtype.type(1.0 / len(X))
     U, E, L, X = U[lo:hi], E[lo:hi], L[lo:hi], X[lo:hi]
+    dc, squares, entropy = sums.dc, sums.squares, sums.entropy
     for i in range(U.shape[0]):
         u, e, log, x = U[i], E[i], L[i], X[i]
         for j in range(len(dc)):
@@ -68,8 +82,13 @@ def sigmoid_output(U, E, L, X, scale, keep_slope, dc, squares, entropy, lo, hi):
 
 
 @njit(**KERNEL)
-def squared_output(U, c, X, scale, dc, squares, lo, hi):
-    """U ← dU = (U + c − X)·scale, (3) (11), in place; adds Σ dU to ``dc`` and Σ(x̂ − x)² to ``squares``, (d,)."""
+def squared_output(U, c, X, dc, squares, lo, hi):
+    """Do what ``definitions.squared_output`` does: put dU = (U + c − X)/B, (3) (11), in place of ``U`` (B, d).
+
+    For the rows lo:hi.  ``c`` is (d,), ``X`` (B, d) the whole batch.  Adds Σ dU to ``dc`` and Σ(x̂ − x)² to
+    ``squares``, (d,) each.
+    """
+    scale = X.dtype.type(1.0 / len(X))
     U, X = U[lo:hi], X[lo:hi]
     for i in range(U.shape[0]):
         u, x = U[i], X[i]
@@ -81,32 +100,41 @@ def squared_output(U, c, X, scale, dc, squares, lo, hi):
 
 
 @njit(**KERNEL)
-def gate_relu(dZ, Z, push, db, lo, hi):
-    """dZ ← dY = (dZ + push)·(z > 0), (13) (14), in place; adds Σ dY to ``db`` (h,).  push (h,) is λ/B."""
+def gate_relu(dZ, Z, penalty_grad, db, lo, hi):
+    """Do what ``definitions.gate_relu`` does: put dY = (dZ + penalty)·(z > 0), (13) (14), in place of ``dZ``.
+
+    For the rows lo:hi of ``dZ`` and ``Z`` (B, h).  ``penalty_grad`` (h,) is λ/B.  Adds Σ dY to ``db`` (h,).
+    """
     dZ, Z = dZ[lo:hi], Z[lo:hi]
     for i in range(dZ.shape[0]):
         dz, z = dZ[i], Z[i]
-        for j in range(len(push)):
-            dy = (dz[j] + push[j]) * (z[j] > 0)
+        for j in range(len(penalty_grad)):
+            dy = (dz[j] + penalty_grad[j]) * (z[j] > 0)
             dz[j] = dy
             db[j] += dy
 
 
 @njit(**KERNEL)
-def gate_sigmoid(dZ, Z, push, db, lo, hi):
-    """dZ ← dY = (dZ + push)·z(1 − z), (13) (14), in place; adds Σ dY to ``db`` (h,).  push (h,): L1 and KL."""
+def gate_sigmoid(dZ, Z, penalty_grad, db, lo, hi):
+    """Do what ``definitions.gate_sigmoid`` does: put dY = (dZ + penalty)·z(1 − z), (13) (14), in place of ``dZ``.
+
+    For the rows lo:hi of ``dZ`` and ``Z`` (B, h).  ``penalty_grad`` (h,) is of L1 and KL.  Adds Σ dY to ``db`` (h,).
+    """
     dZ, Z = dZ[lo:hi], Z[lo:hi]
     for i in range(dZ.shape[0]):
         dz, z = dZ[i], Z[i]
-        for j in range(len(push)):
-            dy = (dz[j] + push[j]) * z[j] * (1 - z[j])
+        for j in range(len(penalty_grad)):
+            dy = (dz[j] + penalty_grad[j]) * z[j] * (1 - z[j])
             dz[j] = dy
             db[j] += dy
 
 
 @njit(**REORDER)
 def tangent_rows(dV, V, lo, hi):
-    """Twin of ``layers.tangent``, (20), on the rows of dVᵀ and Vᵀ (h, d), in place."""
+    """Do what ``definitions.tangent_rows`` does: (20) before the step, on the rows lo:hi of dVᵀ, in place.
+
+    ``dV`` and ``V`` are dVᵀ and Vᵀ, (h, d).
+    """
     dV, V = dV[lo:hi], V[lo:hi]
     for j in range(dV.shape[0]):
         along = dV.dtype.type(0)
@@ -118,7 +146,10 @@ def tangent_rows(dV, V, lo, hi):
 
 @njit(**REORDER)
 def normalise_rows(V, lo, hi):
-    """Twin of ``layers.normalise_columns``, (20), on the rows of Vᵀ (h, d), in place."""
+    """Do what ``definitions.normalise_rows`` does: (20) after the step, on the rows lo:hi of Vᵀ, in place.
+
+    ``V`` is Vᵀ, (h, d).
+    """
     V = V[lo:hi]
     for j in range(V.shape[0]):
         square = V.dtype.type(0)

@@ -2,7 +2,8 @@
 
 For each sample, ``units`` (B, k) int32 and ``values`` (B, k) hold its active units in ascending order;
 places that are not needed hold unit 0 with value 0.  Vᵀ (h, d) is stored by rows, so that the pattern of
-a unit is one run of memory.
+a unit is one run of memory.  Definitions: ``nsae.training.definitions``; compared in
+tests/kernels/test_definitions.py.
 """
 
 import numpy as np
@@ -11,14 +12,16 @@ from nsae.kernels.adam import adam, squares
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL, REORDER
 
-BLOCK = 64  # pre-activations that are passed over at once if none of them can be among the k largest
-LANES = 64  # of the first look at a sample, see _lower_bound
+BLOCK = 64  # So many pre-activations are skipped at once if none of them can be among the k largest.
+LANES = 64  # The first pass over a sample keeps so many maxima side by side: see _lower_bound.
 
 
 @njit(**KERNEL)
 def _sift_down(heap, place, n):
-    """Restore a heap of (value, unit) pairs from ``place`` down; its root is the first to go:
-    the smallest value, and of equal values the highest unit."""
+    """Restore the order of a heap of n (value, unit) pairs from ``place`` down.
+
+    The root is the pair that is dropped first: the smallest value, and of equal values the highest unit.
+    """
     values, units = heap
     value, unit = values[place], units[place]
     while True:
@@ -39,11 +42,11 @@ def _sift_down(heap, place, n):
 
 @njit(**KERNEL)
 def _lower_bound(y, b, lane, level, chosen):
-    """A value that the k largest of y + b reach for certain, found in one vectorised pass.
+    """Return a lower bound of the k largest of y + b, found in one vectorised pass.
 
-    ``lane`` (LANES,) comes to hold the maximum of every LANES-th entry.  They are entries of y + b, and so
-    the k-th largest of them is at most the k-th largest of all; few entries lie between the two.  ``level``
-    and ``chosen`` (k,) are workspace.
+    ``lane[l]`` becomes the maximum of the entries l, l + LANES, l + 2·LANES, …  These maxima are entries of
+    y + b, so the k-th largest of them is at most the k-th largest of all.  Few entries lie between the two.
+    ``level`` and ``chosen`` (k,) are workspace.
     """
     k = len(level)
     for l in range(LANES):
@@ -67,7 +70,7 @@ def _lower_bound(y, b, lane, level, chosen):
 def _push(y, b, start, stop, first, root, n, heap):
     """Put the entries of y + b in start:stop that are above ``root`` on the heap of (value, unit) pairs.
 
-    ``n`` pairs are on it.  Once k are, its root is the one to beat.  Returns the new root and n.
+    ``n`` pairs are on it.  With k pairs, an entry must be above the heap's root.  Returns the new root and n.
     """
     level, chosen = heap
     k = len(level)
@@ -90,14 +93,15 @@ def _push(y, b, start, stop, first, root, n, heap):
 
 @njit(**KERNEL)
 def top_k(Y, b, first, units, values, found, lo, hi):
-    """The k largest positive entries of Y + b, (1) (4), of each sample, over the units first, first + 1, …
+    """Do what ``definitions.top_k`` does: select the k largest positive entries of each row of Y + b, (1) (4).
 
-    ``Y`` (B, some) and ``b`` (some,) are of these units alone; called for one run of units after the other,
-    in ascending order, ``units`` and ``values`` (B, k) come to hold the k largest of all, as a heap, and
-    ``found`` (B,) int64, zeros at the start, how many there are.  :func:`by_unit` then puts them in order.
+    It looks at one run of units, the units first, first + 1, …; ``Y`` (B, units of the run) and ``b`` (units of
+    the run,) belong to them.  Called for one run after the other in ascending order, it leaves the k largest of
+    all runs in ``units`` and ``values`` (B, k), as a heap, and their number in ``found`` (B,) int64, which
+    must be zeros before the first run.  :func:`by_unit` then sorts them.  Rows lo:hi.
 
-    A block without an entry above the heap's root, or at first above a lower bound, is passed over.  Units
-    come in ascending order, so one that only equals the root would lose the tie.
+    A block is skipped if no entry is above the heap's root, or at first above a lower bound.  Units come in
+    ascending order, so an entry that only equals the root would lose the tie.
     """
     k, zero = units.shape[1], Y.dtype.type(0)
     lane = np.empty(LANES, Y.dtype)
@@ -122,9 +126,11 @@ def top_k(Y, b, first, units, values, found, lo, hi):
 
 @njit(**KERNEL)
 def by_unit(units, values, found, lo, hi):
-    """Sort each sample's pairs by unit, and fill the places that are not needed with unit 0 at value 0.
+    """Do what ``definitions.by_unit`` does: sort the pairs of each row by unit.
 
-    By insertion: k is small.  Ascending units walk forward in memory.
+    For the rows lo:hi of ``units`` and ``values`` (B, k).  Places from ``found[i]`` on are set to unit 0 with
+    value 0.  It is an insertion sort, since k is small.  With ascending units, later loops walk forward in
+    memory.
     """
     for i in range(lo, hi):
         chosen, level, n = units[i], values[i], found[i]
@@ -139,13 +145,17 @@ def by_unit(units, values, found, lo, hi):
 
 
 @njit(**REORDER)
-def decode_and_backprop(units, values, V, c, X, scale, l1, dU, dY, dc, squares, lo, hi):
-    """Twin of (3), (11), (13) and (14) for k-sparse units, linear output and squared error.
+def decode_and_backprop(code, V, c, X, factors, grads, lo, hi):
+    """Do what ``definitions.decode_and_backprop`` does: (3), (11), (13) and (14) for the rows lo:hi.
 
-    For each sample: x̂ from k rows of Vᵀ (h, d), dU (B, d) = (x̂ − x)·scale, and dY (B, k), for which the
-    same k rows are read again while they are in cache.  ``l1`` is λ/B.  Adds Σ dU to ``dc`` and
-    Σ(x̂ − x)² to ``squares``, (d,).
+    For k-sparse units, linear output and squared error.  x̂ is summed from k rows of Vᵀ, and for dY the same
+    rows are read again while they are in cache.
+
+    ``code`` is an ``ActiveUnits``, ``V`` is Vᵀ (h, d), ``c`` (d,), ``X`` (B, d), ``factors`` a ``BatchFactors``.
+    ``grads`` is a ``SampleGradients``: dU and dY are set, dc and squares added to.
     """
+    scale, l1, dc, squares = factors.scale, factors.l1, grads.dc, grads.squares
+    units, values, dU, dY = code.units, code.values, grads.dU, grads.dY
     for i in range(lo, hi):
         u, x, unit, value, dy = dU[i], X[i], units[i], values[i], dY[i]
         for l in range(len(c)):
@@ -172,14 +182,15 @@ def decode_and_backprop(units, values, V, c, X, scale, l1, dU, dY, dc, squares, 
 
 
 @njit(**KERNEL)
-def unit_lists(units, values, start, entry):
-    """Turn rows of units into lists of entries by unit: unit j owns ``entry[start[j]:start[j + 1]]``.
+def unit_lists(code, start, entry):
+    """Do what ``definitions.unit_lists`` does: list for each unit the entries of ``code`` that it is active in.
 
-    ``start`` (h + 1,) int64; ``entry`` (B·k,) int64 holds positions in the flattened (B, k) arrays, in
-    ascending order for each unit.  Entries with value 0 are left out.  A counting sort.
+    ``code`` is an ``ActiveUnits`` (B, k).  Unit j gets ``entry[start[j]:start[j + 1]]``: ``start`` is (h + 1,)
+    int64, and ``entry`` (B·k,) int64 holds positions in the flattened code, ascending for each unit.  Entries
+    with value 0 are left out.  It is a counting sort.
     """
     start[:] = 0
-    units, values = units.ravel(), values.ravel()
+    units, values = code.units.ravel(), code.values.ravel()
     for e in range(len(units)):
         if values[e] > 0:
             start[units[e] + 1] += 1
@@ -195,76 +206,100 @@ def unit_lists(units, values, start, entry):
 
 
 @njit(**REORDER)
-def _unit_gradient(j, start, entry, values, dY, X, dU, extra, v, unit_norm, dw, dv):
-    """(12), (15) and (20) of unit j: its gradients with respect to W into dw (d,), to V into dv (d,); and db.
+def _start_gradient(row, aux_dW, aux_db, aux_dV, dw, dv):
+    """Set dw and dv (d,) to the row ``row`` of the gradients of (21), or to 0 if it is −1; return db."""
+    if row >= 0:
+        dw[:] = aux_dW[row]
+        dv[:] = aux_dV[row]
+        return aux_db[row]
+    dw[:] = 0
+    dv[:] = 0
+    return dw.dtype.type(0)
 
-    They are summed over the samples that the unit was active in.  ``extra`` is of (21): the row (h,) of each
-    unit in the gradients dW (m, d), db (m,) and dVᵀ (m, d) that follow, or −1.
-    """
-    extra_row, extra_dW, extra_db, extra_dV = extra
-    row = extra_row[j]
-    db = dw.dtype.type(0)
-    if row >= 0:  # (21)
-        dw[:] = extra_dW[row]
-        dv[:] = extra_dV[row]
-        db += extra_db[row]
-    else:
-        dw[:] = 0
-        dv[:] = 0
-    for place in range(start[j], start[j + 1]):
-        e = entry[place]
+
+@njit(**REORDER)
+def _add_samples(entries, values, dY, X, dU, dw, dv, db):
+    """Add (12) and (15) of one unit, over the ``entries`` of its samples, to dw, dv (d,) and db; return db."""
+    for place in range(len(entries)):
+        e = entries[place]
         row, at = e // values.shape[1], e % values.shape[1]
         z, dy, x, u = values[row, at], dY[row, at], X[row], dU[row]
         db += dy  # (15)
         for l in range(len(dw)):
             dw[l] += dy * x[l]  # (15)
             dv[l] += z * u[l]  # (12)
-    if unit_norm:
-        along = dw.dtype.type(0)
-        for l in range(len(dv)):
-            along += dv[l] * v[l]
-        for l in range(len(dv)):
-            dv[l] -= along * v[l]  # (20)
     return db
 
 
 @njit(**REORDER)
-def update_units(
-    start, entry, values, dY, X, dU, extra, W, b, V, moments, decay, unit_norm, rates, scratch, lo, hi
-):
-    """Twin of (12), (15), Adam (16)–(19) and unit norm (20), one unit after the other.
-
-    A unit's gradients are summed in ``scratch`` (3, d) and used up while they are in cache: dW and
-    dV are never written.  ``moments`` are m1 and m2 of W, of b and of Vᵀ.  A unit that was not active moves,
-    too: Adam's moments fade.  ``extra`` is as in :func:`_unit_gradient`.
-    """
-    W_m1, W_m2, b_m1, b_m2, V_m1, V_m2 = moments
-    dw, dv, db = scratch[0], scratch[1], scratch[2, :1]
-    none = decay * 0
-    decay_of_V = none if unit_norm else decay  # γV lies along V's columns: (20) takes it away again
-    for j in range(lo, hi):
-        v = V[j]
-        db[0] = _unit_gradient(j, start, entry, values, dY, X, dU, extra, v, unit_norm, dw, dv)
-        adam(W[j], dw, W_m1[j], W_m2[j], decay, rates, 0, len(dw))
-        adam(v, dv, V_m1[j], V_m2[j], decay_of_V, rates, 0, len(dv))
-        adam(b[j : j + 1], db, b_m1[j : j + 1], b_m2[j : j + 1], none, rates, 0, 1)
-        if unit_norm:
-            square = dw.dtype.type(0)
-            for l in range(len(v)):
-                square += v[l] * v[l]
-            if square > 0:
-                norm = np.sqrt(square)
-                for l in range(len(v)):
-                    v[l] /= norm  # (20)
+def _make_tangent(dv, v):
+    """Take from dv (d,) its part along v (d,), whose norm is 1: (20) before the step."""
+    along = dv.dtype.type(0)
+    for l in range(len(dv)):
+        along += dv[l] * v[l]
+    for l in range(len(dv)):
+        dv[l] -= along * v[l]  # (20)
 
 
 @njit(**REORDER)
-def unit_squares(start, entry, values, dY, X, dU, extra, W, V, decay, unit_norm, scratch, lo, hi):
-    """‖∇J‖² over the W, V and b of some units, for (34): their gradients are made, measured and let go."""
-    dw, dv = scratch[0], scratch[1]
+def _normalise(v):
+    """Scale v (d,) to norm 1, unless it is zero: (20) after the step."""
+    square = v.dtype.type(0)
+    for l in range(len(v)):
+        square += v[l] * v[l]
+    if square > 0:
+        norm = np.sqrt(square)
+        for l in range(len(v)):
+            v[l] /= norm  # (20)
+
+
+@njit(**REORDER)
+def update_units(batch, arrays, decay, unit_norm, rates, scratch, lo, hi):
+    """Do what ``definitions.update_units`` does: (12), (15), Adam (16)–(19) and unit norm (20) of the units lo:hi.
+
+    The gradients of one unit are summed in ``scratch`` (3, d) and used while they are in cache: dW and dV are
+    never written as a whole.  A unit that was not active moves too, since Adam's moments fade.
+
+    ``batch`` is a ``UnitBatch``, ``arrays`` a ``UnitArrays``, ``decay`` is γ, ``rates`` an ``AdamRates``.
+    """
+    # Records are unpacked before the loop: to read an array from one counts a reference each time.
+    start, entry, values, dY, X, dU = batch.start, batch.entry, batch.values, batch.dY, batch.X, batch.dU
+    aux_row, aux_dW, aux_db, aux_dV = batch.aux_row, batch.aux_dW, batch.aux_db, batch.aux_dV
+    W, W_m1, W_m2 = arrays.W, arrays.W_m1, arrays.W_m2
+    V, V_m1, V_m2 = arrays.V, arrays.V_m1, arrays.V_m2
+    b, b_m1, b_m2 = arrays.b, arrays.b_m1, arrays.b_m2
+    dw, dv, db = scratch[0], scratch[1], scratch[2, :1]
+    nothing = decay * 0
+    decay_of_V = nothing if unit_norm else decay  # γV lies along V's columns: (20) takes it away again
+    for j in range(lo, hi):
+        v, entries = V[j], entry[start[j] : start[j + 1]]
+        db[0] = _start_gradient(aux_row[j], aux_dW, aux_db, aux_dV, dw, dv)  # (21)
+        db[0] = _add_samples(entries, values, dY, X, dU, dw, dv, db[0])  # (12) (15)
+        if unit_norm:
+            _make_tangent(dv, v)  # (20)
+        adam(W[j], dw, W_m1[j], W_m2[j], decay, rates, 0, len(dw))
+        adam(v, dv, V_m1[j], V_m2[j], decay_of_V, rates, 0, len(dv))
+        adam(b[j : j + 1], db, b_m1[j : j + 1], b_m2[j : j + 1], nothing, rates, 0, 1)
+        if unit_norm:
+            _normalise(v)  # (20)
+
+
+@njit(**REORDER)
+def unit_squares(batch, arrays, decay, unit_norm, scratch, lo, hi):
+    """Do what ``definitions.unit_squares`` does: return ‖∇J‖² over W, V and b of the units lo:hi, for (34).
+
+    The arguments are those of :func:`update_units`.
+    """
+    start, entry, values, dY, X, dU = batch.start, batch.entry, batch.values, batch.dY, batch.X, batch.dU
+    aux_row, aux_dW, aux_db, aux_dV = batch.aux_row, batch.aux_dW, batch.aux_db, batch.aux_dV
+    W, V, dw, dv = arrays.W, arrays.V, scratch[0], scratch[1]
     decay_of_V = decay * 0 if unit_norm else decay
     total = 0.0
     for j in range(lo, hi):
-        db = np.float64(_unit_gradient(j, start, entry, values, dY, X, dU, extra, V[j], unit_norm, dw, dv))
-        total += squares(W[j], dw, decay, 0, len(dw)) + squares(V[j], dv, decay_of_V, 0, len(dv)) + db * db
+        entries = entry[start[j] : start[j + 1]]
+        db = _start_gradient(aux_row[j], aux_dW, aux_db, aux_dV, dw, dv)  # (21)
+        db_square = np.float64(_add_samples(entries, values, dY, X, dU, dw, dv, db)) ** 2  # (12) (15)
+        if unit_norm:
+            _make_tangent(dv, V[j])  # (20)
+        total += squares(W[j], dw, decay, 0, len(dw)) + squares(V[j], dv, decay_of_V, 0, len(dv)) + db_square
     return total

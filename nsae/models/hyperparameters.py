@@ -1,75 +1,149 @@
-"""Which hyperparameters go together, said before any work is done."""
+"""The hyperparameters of SparseAutoencoder, and which of them go together: said before any work is done."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
+
+import numpy as np
 
 from nsae.system.backends import BACKENDS
 from nsae.training.schedules import LR_SCHEDULES
 from nsae.validation import at_least, check_n_threads, one_of
 
 
-def check_hyperparameters(model: Any) -> None:
-    """Raise ValueError or TypeError if the hyperparameters of a SparseAutoencoder cannot be used together."""
-    one_of("activation", model.activation, ("relu", "sigmoid"))
-    one_of("output", model.output, ("linear", "sigmoid"))
-    one_of("loss", model.loss, ("squared", "cross_entropy"))
-    one_of("dtype", getattr(model.dtype, "__name__", str(model.dtype)), ("float32", "float64"))
-    one_of("backend", model.backend, BACKENDS)
-    one_of("init", model.init, ("random", "samples", "scaled samples"))
-    one_of("lr_schedule", model.lr_schedule, LR_SCHEDULES)
-    at_least("warmup_steps", model.warmup_steps, 0, whole=True)
-    check_n_threads(model.n_threads)
+class Hyperparameters(Protocol):
+    """The attributes of a SparseAutoencoder that its ``__init__`` stores; its docstring explains them."""
+
+    n_units: int
+    activation: str
+    output: str
+    loss: str
+    k: int | None
+    l1: float
+    kl: float
+    rho: float
+    weight_decay: float
+    unit_norm: bool
+    init: str
+    aux_weight: float
+    k_aux: int | None
+    resample: bool
+    dead_after: int
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    learning_rate: float
+    warmup_steps: int
+    lr_schedule: str
+    schedule_steps: int | None
+    max_grad_norm: float | None
+    k_start: int | None
+    tol: float
+    patience: int
+    random_state: int | np.random.Generator | None
+    dtype: str
+    backend: str
+    n_threads: int | None
+    verbose: bool
+
+
+def check_hyperparameters(params: Hyperparameters) -> None:
+    """Check that the hyperparameters ``params`` can be used, each alone and all together.
+
+    Raises
+    ------
+    ValueError, TypeError
+        They cannot; the message says which, what was expected, and what to do.
+    """
+    _check_each(params)
+    _check_loss(params)
+    _check_k(params)
+    _check_training(params)
+    _check_dead_units(params)
+    _check_init(params)
+    _check_kl(params)
+
+
+def _check_each(params: Hyperparameters) -> None:
+    one_of("activation", params.activation, ("relu", "sigmoid"))
+    one_of("output", params.output, ("linear", "sigmoid"))
+    one_of("loss", params.loss, ("squared", "cross_entropy"))
+    one_of("dtype", getattr(params.dtype, "__name__", str(params.dtype)), ("float32", "float64"))
+    one_of("backend", params.backend, BACKENDS)
+    one_of("init", params.init, ("random", "samples", "scaled samples"))
+    one_of("lr_schedule", params.lr_schedule, LR_SCHEDULES)
+    at_least("warmup_steps", params.warmup_steps, 0, whole=True)
     for name in ("n_units", "epochs", "batch_size", "patience", "dead_after"):
-        at_least(name, getattr(model, name), 1, whole=True)
+        at_least(name, getattr(params, name), 1, whole=True)
+    check_n_threads(params.n_threads)
+    for name in ("schedule_steps", "k_aux"):
+        if getattr(params, name) is not None:
+            at_least(name, getattr(params, name), 1, whole=True)
     for name in ("l1", "kl", "weight_decay", "aux_weight", "learning_rate", "tol"):
-        at_least(name, getattr(model, name), 0)
-    if model.loss == "cross_entropy" and model.output != "sigmoid":
+        at_least(name, getattr(params, name), 0)
+
+
+def _check_loss(params: Hyperparameters) -> None:
+    if params.loss == "cross_entropy" and params.output != "sigmoid":
         raise ValueError("loss='cross_entropy' needs x̂ in (0, 1): use it with output='sigmoid'.")
-    if model.k is not None:
-        at_least("k", model.k, 1, whole=True)
-        if model.k > model.n_units:
-            raise ValueError(f"k={model.k} is more than n_units={model.n_units}. Lower k, or add units.")
-        if model.activation != "relu":
+
+
+def _check_k(params: Hyperparameters) -> None:
+    if params.k is not None:
+        at_least("k", params.k, 1, whole=True)
+        if params.k > params.n_units:
+            raise ValueError(f"k={params.k} is more than n_units={params.n_units}. Lower k, or add units.")
+        if params.activation != "relu":
             raise ValueError(
-                f"k={model.k} is an activation of its own (the k largest positive units stay) and does not "
-                f"go with activation={model.activation!r}. Leave activation='relu', or k=None."
+                f"k={params.k} is an activation of its own (the k largest positive units stay) and does not "
+                f"go with activation={params.activation!r}. Leave activation='relu', or k=None."
             )
-    if model.k_start is not None:
-        at_least("k_start", model.k_start, 1, whole=True)
-        if model.k is None or not model.k <= model.k_start <= model.n_units:
+    if params.k_start is not None:
+        at_least("k_start", params.k_start, 1, whole=True)
+        if params.k is None or not params.k <= params.k_start <= params.n_units:
             raise ValueError(
-                f"k_start={model.k_start} is where k={model.k} is to come down from: it is expected from k to "
-                f"n_units={model.n_units}, and k to be given."
+                f"k_start={params.k_start} is where k={params.k} is to come down from: it is expected from k to "
+                f"n_units={params.n_units}, and k to be given."
             )
-    if model.max_grad_norm is not None:
-        at_least("max_grad_norm", model.max_grad_norm, 0)
-        if model.max_grad_norm == 0:
+
+
+def _check_training(params: Hyperparameters) -> None:
+    if params.max_grad_norm is not None:
+        at_least("max_grad_norm", params.max_grad_norm, 0)
+        if params.max_grad_norm == 0:
             raise ValueError(
-                "max_grad_norm=0 would leave nothing of the gradient. Give the longest one to allow, or None."
+                "max_grad_norm=0 would leave nothing of the gradient. Give the largest norm to allow, or None."
             )
-    if model.k_aux is not None:
-        at_least("k_aux", model.k_aux, 1, whole=True)
+
+
+def _check_dead_units(params: Hyperparameters) -> None:
     for name in ("aux_weight", "resample"):
-        if getattr(model, name) and model.activation == "sigmoid":
+        if getattr(params, name) and params.activation == "sigmoid":
             raise ValueError(
-                f"{name}={getattr(model, name)} is for units that can be exactly 0, and a sigmoid never is. "
+                f"{name}={getattr(params, name)} is for units that can be exactly 0, and a sigmoid never is. "
                 "Use it with activation='relu' or k, or use kl to keep sigmoid units alive."
             )
-    if model.init == "scaled samples" and model.output != "linear":
+
+
+def _check_init(params: Hyperparameters) -> None:
+    if params.init == "scaled samples" and params.output != "linear":
         raise ValueError("init='scaled samples' needs output='linear'. Use init='samples'.")
-    if model.init != "random" and model.k is None and not model.unit_norm:
+    if params.init != "random" and params.k is None and not params.unit_norm:
         raise ValueError(
-            f"init={model.init!r} is where k-sparse units and those with unit_norm=True can start. Set one of them, "
-            "or leave init='random'."
+            f"init={params.init!r} is where k-sparse units and those with unit_norm=True can start. Set one of "
+            "them, or leave init='random'."
         )
-    if model.kl:
-        if model.activation != "sigmoid":
-            name = "k-sparse units" if model.k is not None else "ReLU units"
-            raise ValueError(
-                f"kl={model.kl} needs mean activations within (0, 1), and those of {name} may leave it. "
-                "Use activation='sigmoid' with kl, or l1 or k with activation='relu'."
-            )
-        at_least("rho", model.rho, 0)
-        if not 0 < model.rho < 1:
-            raise ValueError(f"rho={model.rho} is expected within (0, 1); 0.05 is usual.")
+
+
+def _check_kl(params: Hyperparameters) -> None:
+    if not params.kl:
+        return
+    if params.activation != "sigmoid":
+        name = "k-sparse units" if params.k is not None else "ReLU units"
+        raise ValueError(
+            f"kl={params.kl} needs mean activations within (0, 1), and those of {name} may leave it. "
+            "Use activation='sigmoid' with kl, or l1 or k with activation='relu'."
+        )
+    at_least("rho", params.rho, 0)
+    if not 0 < params.rho < 1:
+        raise ValueError(f"rho={params.rho} is expected within (0, 1); 0.05 is usual.")

@@ -109,7 +109,6 @@ def header_of(model: Any) -> dict[str, Any]:
         "n_units": h,
         "dtype": params["dtype"],
         "preprocessing": model.preprocessing_,
-        "history": model.history_,
         "stopped": model.stopped_,
-        "optimizer_steps": model._optimizer.t,
+        **model._state.header(),
     }

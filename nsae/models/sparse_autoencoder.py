@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,23 +12,19 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense, normalise_columns
-from nsae.equations.optimizers import Adam
 from nsae.errors import ModelFormatError, NotFittedError
-from nsae.models.encoder import BLOCK_ROWS, Encoder, activation_for
+from nsae.models.building import assemble, initial_autoencoder, new_optimizer, new_state, training_options
+from nsae.models.encoder import BLOCK_ROWS, Encoder
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import KIND, header_of, model_bytes, read_model, write_model
 from nsae.models.sklearn_contract import Parameters
-from nsae.training.dead_units import AuxiliaryLoss, DeadUnits, Resampling
-from nsae.training.history import History, Spread
-from nsae.training.initialisation import random_layers, scale_encoder, tied_layers
+from nsae.training.history import RunningVariance
 from nsae.training.loop import train
+from nsae.training.state import MOMENTS, History, TrainingState
 from nsae.validation import check_data, generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-PARAMS = ("W", "b", "V", "c")
-MOMENTS = tuple(f"{moment}_{name}" for moment in ("m1", "m2") for name in PARAMS)
 
 
 class SparseAutoencoder(Parameters):
@@ -46,43 +43,52 @@ class SparseAutoencoder(Parameters):
     k : int, optional
         Keep the k largest positive units of each sample: the k-sparse activation of Eq. (4).
     l1 : float
-        λ, Eq. (7).  With a free decoder it can be cheated (small codes, large V): set ``unit_norm``.
+        λ, Eq. (7).  A free decoder can avoid this penalty with small codes and large V: set ``unit_norm``.
     kl, rho : float
-        β and ρ, Eq. (8): each unit's mean activation is drawn to ρ.  Needs the sigmoid activation.
+        β and ρ, Eq. (8): the mean activation of each unit is drawn to ρ.  Needs the sigmoid activation.
     weight_decay : float
         γ, Eq. (9).
     unit_norm : bool
         Keep each column of V at norm 1, Eq. (20).
     init : "random", "samples" or "scaled samples"
         Where units start that are k-sparse or have ``unit_norm``: in random directions, or each in the
-        direction of a sample, which leaves far fewer of them dead; "scaled" so that reconstructions start
-        at the right length, which needs the linear output.
+        direction of a sample, which leaves far fewer of them dead.  "scaled samples" also scales the weights
+        so that reconstructions start at the right length; it needs the linear output.
     aux_weight, k_aux : float, int
-        κ of Eq. (21): dead units learn from what the others leave over, ``k_aux`` of them a sample (by
-        default 4 k, or 64).  Needs relu or k.
+        AuxK: κ of Eq. (21), the weight of the auxiliary loss by which dead units learn from the residual, and
+        how many dead units a sample it uses (by default 4 k, or 64).  Needs relu or k.
     resample : bool
-        Let dead units start anew, each from a sample that the others reconstruct badly.  Needs relu or k.
+        Start dead units anew, each from a sample whose residual is large.  Needs relu or k.
     dead_after : int
-        A unit is dead when so many samples in a row have not activated it.
+        A unit is dead when this many samples in a row have not activated it.
     epochs, batch_size, learning_rate
-        Passes over the data, samples a step, Adam's α (Eq. (19)).
-    warmup_steps, lr_schedule : int, str
-        Steps in which the learning rate rises from 0, and how it falls to 0 by the end: "none", "linear",
-        "cosine".
+        Passes over the data, samples a step, and α of Adam, Eq. (19).
+    shuffle : bool
+        Whether ``fit`` takes the rows in a new random order in each epoch, or as they are given.
+    warmup_steps : int
+        The learning rate rises from 0 in this many steps.
+    lr_schedule : "none", "linear" or "cosine"
+        How the learning rate falls to 0 at the end of the schedule.
+    schedule_steps : int, optional
+        The length of the schedule, in steps: where ``lr_schedule`` ends, and ``k_start`` has come down at three
+        fifths.  By default that of ``epochs`` passes over data with as many rows as the first call got.  Steps
+        are counted on from one ``partial_fit`` to the next, so that one ``fit`` and many ``partial_fit`` follow
+        one schedule; give ``schedule_steps`` if ``partial_fit`` gets the data in parts.  After its end the
+        learning rate stays 0, with a warning.
     max_grad_norm : float, optional
-        G of Eq. (34): a longer gradient, over all parameters together, is shortened to it.
+        G of Eq. (34): a longer gradient, over all parameters together, is scaled to this length.
     k_start : int, optional
-        Start with so many active units and come down to ``k`` in three fifths of the steps.
+        Start with this many active units, and come down to ``k`` in three fifths of the schedule.
     tol, patience : float, int
         Stop when the loss has fallen by less than the fraction ``tol`` for ``patience`` epochs
         running; ``tol=0`` runs every epoch.
     random_state : int, numpy.random.Generator or None
-        Of the initial weights and the order of samples.  The same number, the same model.
+        For the initial weights, the order of samples, and resampling.  The same number gives the same model.
     dtype : "float32" or "float64"
+        Of the parameters and codes.
     backend : "auto", "numpy" or "numba"
-        Who takes the training steps: the equations as they stand (NumPy), or the compiled loops, which
-        compute the same and are faster; "auto" compiles where Numba is installed and the fit is long
-        enough to make up for its import.
+        What takes the training steps: the equations in NumPy, or compiled loops, which compute the same and
+        are faster.  "auto" compiles if Numba is installed and the fit is long enough to pay for its import.
     n_threads : int, optional
         Threads of the compiled loops.  None and −1 are as many as there are processors, None no more than
         BLAS would use.
@@ -94,15 +100,15 @@ class SparseAutoencoder(Parameters):
     autoencoder_ : Autoencoder
         The parameters and their equations.
     history_ : dict of lists
-        A number for each epoch: loss, its parts (reconstruction, l1, kl, weight_decay), l0 (active
-        units a sample), dead (share of units that no sample activated), explained_variance, seconds.
-        They are of the batches as they were met in training.  A sigmoid unit is active above 0.1.
+        A number for each epoch: loss, its parts (reconstruction, l1, kl, weight_decay, auxiliary), l0 (active
+        units a sample), dead (the fraction of units that no sample activated), explained_variance, seconds.
+        Each batch counts as it was before its step.  A sigmoid unit is active above 0.1.
     stopped_ : str
-        "epochs", "converged" or "interrupted" (Ctrl-C returns the model as it stands).
+        "epochs", "converged" or "interrupted": Ctrl-C returns the model as it stands.
     n_features_in_, n_iter_ : int
         d, and the epochs run.
     preprocessing_ : dict or None
-        How images become rows of X, if they do; travels with the saved model.
+        How images become rows of X, if they do; saved with the model.
 
     Examples
     --------
@@ -134,9 +140,11 @@ class SparseAutoencoder(Parameters):
         dead_after: int = 10_000,
         epochs: int = 20,
         batch_size: int = 256,
+        shuffle: bool = True,
         learning_rate: float = 1e-3,
         warmup_steps: int = 0,
         lr_schedule: str = "none",
+        schedule_steps: int | None = None,
         max_grad_norm: float | None = None,
         k_start: int | None = None,
         tol: float = 0.0,
@@ -164,9 +172,11 @@ class SparseAutoencoder(Parameters):
         self.dead_after = dead_after
         self.epochs = epochs
         self.batch_size = batch_size
+        self.shuffle = shuffle
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.lr_schedule = lr_schedule
+        self.schedule_steps = schedule_steps
         self.max_grad_norm = max_grad_norm
         self.k_start = k_start
         self.tol = tol
@@ -179,7 +189,7 @@ class SparseAutoencoder(Parameters):
 
     # ---- learning
 
-    def fit(self, X: np.ndarray, y: object = None) -> SparseAutoencoder:
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
         """Learn from X (n, d), starting anew; ``y`` is ignored.
 
         X may be a memory-mapped array: it is read in batches and never copied whole.
@@ -189,19 +199,22 @@ class SparseAutoencoder(Parameters):
         ValueError, TypeError
             Data or hyperparameters that cannot be used; a model fitted before stays as it was.
         FloatingPointError
-            The loss became NaN or infinite.
+            The loss became NaN or infinite; a model fitted before stays as it was.
         """
         check_hyperparameters(self)
         X = self._check(X)
         rng = generator(self.random_state)
-        core, optimizer, history = self._initial(X, rng), self._new_optimizer(), {}
-        stopped = self._train(core, optimizer, history, X, self.epochs, rng, k_start=self.k_start)
-        self._adopt(core, optimizer, history, stopped)
+        state = new_state(self, self._initial(X, rng), rng)
+        order = rng if self.shuffle else None
+        stopped = train(state, X, training_options(self), epochs=int(self.epochs), rng=order)
+        self._adopt(state, stopped)
         self.preprocessing_ = None
         return self
 
-    def partial_fit(self, X: np.ndarray, y: object = None) -> SparseAutoencoder:
-        """One more epoch over X (n, d), in the order given, from where the weights and Adam stand.
+    def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
+        """Go on for one more epoch, over X (n, d) in the order given; ``y`` is ignored.
+
+        Weights, Adam's moments, idle counts and the schedule go on from where they stand.
 
         Raises
         ------
@@ -209,70 +222,80 @@ class SparseAutoencoder(Parameters):
             As :meth:`fit`.
         """
         check_hyperparameters(self)
-        if not self.__sklearn_is_fitted__():
-            X = self._check(X)
-            core = self._initial(X, generator(self.random_state))
-            optimizer, history = self._new_optimizer(), {}
-        else:
+        if self.__sklearn_is_fitted__():
             X = self._check(X, n_features=self.n_features_in_)
-            # on copies: if the loss diverges, and for every encoder() handed out, the old model stays
-            core, optimizer, history = copy.deepcopy((self.autoencoder_, self._optimizer, self.history_))
-            h, dtype = core.encoder_layer.W.shape[0], core.encoder_layer.W.dtype
-            if self.n_units != h or np.dtype(self.dtype) != dtype:
-                raise ValueError(
-                    f"n_units={self.n_units} and dtype={self.dtype!r} are set, but the fitted model has {h} units "
-                    f"in {dtype}. Call fit to start anew."
-                )
-            if self.unit_norm:
-                normalise_columns(core.decoder_layer.W)  # (20), if it was not on before
-            core = self._assemble(
-                core.encoder_layer, core.decoder_layer
-            )  # with what set_params has said since
-            fresh = self._new_optimizer()
-            optimizer.learning_rate, optimizer.max_grad_norm = fresh.learning_rate, fresh.max_grad_norm
-        stopped = self._train(core, optimizer, history, X, 1, None)
-        self._adopt(core, optimizer, history, stopped)
+            state = self._continued()
+        else:
+            X = self._check(X)
+            rng = generator(self.random_state)
+            state = new_state(self, self._initial(X, rng), rng)
+        self._adopt(state, train(state, X, training_options(self), epochs=1))
         return self
 
     def fit_transform(self, X: np.ndarray, y: object = None) -> np.ndarray:
-        """``fit(X)`` and then ``transform(X)``."""
+        """Return ``fit(X)`` and then ``transform(X)``: dense codes (n, h); ``y`` is ignored."""
         return self.fit(X).transform(X)
 
     def core_for(self, X: np.ndarray) -> Autoencoder:
-        """The fitted autoencoder, or else the one that ``fit(X)`` would start from."""
+        """Return the fitted autoencoder, or else the one that ``fit(X)`` would start from."""
         if self.__sklearn_is_fitted__():
             return self.autoencoder_
         check_hyperparameters(self)
         return self._initial(self._check(X), generator(self.random_state))
 
+    # ---- what was learned
+
+    @property
+    def autoencoder_(self) -> Autoencoder:
+        """The parameters and their equations."""
+        return self._state.model
+
+    @property
+    def history_(self) -> History:
+        """A number for each epoch."""
+        return self._state.history
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs run."""
+        return len(self.history_.get("loss", ()))
+
+    @property
+    def n_features_in_(self) -> int:
+        """d."""
+        return int(self.autoencoder_.encoder_layer.W.shape[1])
+
     # ---- codes and reconstructions
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Dense codes Z (n, h) of X (n, d), Eqs. (1)–(2)."""
+        """Return the dense codes Z (n, h) of X (n, d), Eqs. (1)–(2)."""
         return self.encoder().transform(X)
 
     def encode(self, X: np.ndarray) -> Codes:
-        """The same codes as (unit, value) pairs."""
+        """Return the codes of X (n, d) as (unit, value) pairs."""
         return self.encoder().encode(X)
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
-        """Reconstructions x̂ (n, d) of codes, dense (n, h) or ``Codes``: Eq. (3)."""
+        """Return the reconstructions x̂ (n, d) of codes ``Z``, dense (n, h) or ``Codes``: Eq. (3)."""
         return self.encoder().inverse_transform(Z)
 
     def score(self, X: np.ndarray, y: object = None) -> float:
-        """Explained variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²: 1 is perfect, 0 is what the mean does."""
+        """Return the explained variance of X (n, d), 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²; ``y`` is ignored.
+
+        1 is perfect, and 0 is what the mean alone explains.
+        """
         encoder = self.encoder()
         X = check_data(X, n_features=encoder.n_features)
-        spread, error = Spread(), 0.0
+        variance, error = RunningVariance(), 0.0
         for start in range(0, len(X), BLOCK_ROWS):
             rows = X[start : start + BLOCK_ROWS].astype(np.float64)  # (rows, d)
             X_hat = encoder.inverse_transform(encoder.transform(rows))  # (rows, d)
             error += float(np.square(rows - X_hat).sum())
-            spread.add(rows)
-        return 1 - error / spread.total if spread.total > 0 else float(error == 0)
+            variance.add(rows)
+        return 1 - error / variance.total if variance.total > 0 else float(error == 0)
 
     def encoder(self) -> Encoder:
-        """The model as it stands, for use: it shares the weights."""
+        """Return the model as it stands, for use: it shares the weights."""
         core = self._fitted()
         return Encoder(core.encoder_layer, core.decoder_layer, core.g, core.output, header_of(self))
 
@@ -284,11 +307,9 @@ class SparseAutoencoder(Parameters):
         ValueError, TypeError
             ``k`` is not a whole number from 1 to ``n_units``.
         """
-        model = copy.copy(self).set_params(k=k)
+        model, core = copy.copy(self).set_params(k=k), self._fitted()
         check_hyperparameters(model)
-        core = self._fitted()
-        model.autoencoder_ = model._assemble(core.encoder_layer, core.decoder_layer)
-        return model
+        return model._with_core(assemble(model, core.encoder_layer, core.decoder_layer))
 
     def with_threshold(self, threshold: float) -> Self:
         """Return this fitted model with every pre-activation lowered by ``threshold``: b − threshold.
@@ -296,35 +317,46 @@ class SparseAutoencoder(Parameters):
         Activations below it become 0, and all others are smaller by it (a soft threshold).  The other
         weights are shared.
         """
-        model, core = copy.copy(self), self._fitted()
-        encoder = core.encoder_layer
-        b = encoder.b - encoder.b.dtype.type(threshold)  # (h,)
-        model.autoencoder_ = copy.copy(core)
-        model.autoencoder_.encoder_layer = Dense(encoder.W, b, encoder.weight_decay)
-        return model
+        core = copy.copy(self._fitted())
+        layer = core.encoder_layer
+        b = layer.b - layer.b.dtype.type(threshold)  # (h,)
+        core.encoder_layer = Dense(layer.W, b, layer.weight_decay)
+        return copy.copy(self)._with_core(core)
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Return names (h,) of the code's columns: sparseautoencoder0, …; ``input_features`` is ignored."""
+        h = len(self._fitted().encoder_layer.b)
+        return np.array([f"sparseautoencoder{j}" for j in range(h)], dtype=object)
 
     # ---- files
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False, with_optimizer: bool = False) -> None:
         """Write the model to one ``.npz`` file, atomically.
 
-        ``with_optimizer`` adds Adam's moments, three times the size, so that ``partial_fit`` goes on
-        after ``load`` as if nothing had happened.
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+            Whether a file of that name may be replaced.
+        with_optimizer : bool
+            Add all that training goes on from: ``partial_fit`` after :meth:`load` is then, bit by bit, what it
+            would have been without the pause.  The file becomes three times as large.
 
         Raises
         ------
+        NotFittedError
         FileExistsError
             The file is there and ``overwrite`` is False.
         """
         write_model(path, *self._content(with_optimizer), overwrite=overwrite)
 
     def to_bytes(self) -> bytes:
-        """What ``save`` would write, for storing it inside something else."""
+        """Return what ``save`` would write, for storing it inside something else."""
         return model_bytes(*self._content(False))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """Read a model that :meth:`save` wrote.
+        """Read a model that :meth:`save` wrote to ``path``.
 
         Raises
         ------
@@ -332,34 +364,26 @@ class SparseAutoencoder(Parameters):
             The file is missing, truncated, foreign, or from a newer nsae.
         """
         encoder = Encoder.load(path)
-        header, moments = read_model(path, KIND, MOMENTS)
+        header, arrays = read_model(path, KIND, (*MOMENTS, "idle"))
         try:
             model = cls(**header["params"])
             check_hyperparameters(model)
-            core = model._assemble(encoder.encoder_layer, encoder.decoder_layer)
-            optimizer = model._new_optimizer()
-            if moments:
-                optimizer.t = header["optimizer_steps"]
-                optimizer.m1 = {name: moments[f"m1_{name}"] for name in PARAMS}
-                optimizer.m2 = {name: moments[f"m2_{name}"] for name in PARAMS}
-                for name, value in moments.items():
-                    if value.shape != core.params[name[3:]].shape:
-                        raise ValueError(f"{name} does not fit its parameter")
-            model._adopt(core, optimizer, header["history"], header["stopped"])
+            core = assemble(model, encoder.encoder_layer, encoder.decoder_layer)
+            state = TrainingState.start(core, new_optimizer(model))
+            state.history = header["history"]
+            if arrays:
+                state.restore(header, arrays)
+            model._adopt(state, header["stopped"])
             model.preprocessing_ = header["preprocessing"]
+            model.n_iter_  # noqa: B018 (a history that is none is an error here)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None
         return model
 
-    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """(h,) names of the code's columns: sparseautoencoder0, sparseautoencoder1, …"""
-        h = self.encoder().n_units
-        return np.array([f"sparseautoencoder{j}" for j in range(h)], dtype=object)
-
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "autoencoder_")
+        return hasattr(self, "_state")
 
     # ---- inside
 
@@ -371,92 +395,37 @@ class SparseAutoencoder(Parameters):
         return self.autoencoder_
 
     def _initial(self, X: np.ndarray, rng: np.random.Generator) -> Autoencoder:
-        """The autoencoder that training starts from, for X (n, d)."""
-        if self.k is not None or self.unit_norm:
-            centred = self.output == "linear"  # a mean is no logit
-            layers = tied_layers(
-                *(X, self.n_units, rng, self.dtype),
-                centred_output=centred,
-                from_samples=self.init != "random",
+        return initial_autoencoder(self, X, rng)
+
+    def _continued(self) -> TrainingState:
+        """Return a copy of the state, with what ``set_params`` has said since.
+
+        A copy, so that the old model stays if the loss diverges, and for every encoder() handed out.
+        """
+        state = copy.deepcopy(self._state)
+        encoder_layer, decoder_layer = state.model.encoder_layer, state.model.decoder_layer
+        h, dtype = encoder_layer.W.shape[0], encoder_layer.W.dtype
+        if self.n_units != h or np.dtype(self.dtype) != dtype:
+            raise ValueError(
+                f"n_units={self.n_units} and dtype={self.dtype!r} are set, but the fitted model has {h} units "
+                f"in {dtype}. Call fit to start anew."
             )
-        else:
-            layers = random_layers(X.shape[1], self.n_units, rng, self.dtype)
-        core = self._assemble(*layers)
-        if self.init == "scaled samples":
-            scale_encoder(core, X)
-        return core
+        if self.unit_norm:
+            normalise_columns(decoder_layer.W)  # (20), if it was not on before
+        state.model = assemble(self, encoder_layer, decoder_layer)
+        state.optimizer.max_grad_norm = new_optimizer(self).max_grad_norm
+        return state
 
-    def _new_optimizer(self) -> Adam:
-        return Adam(
-            float(self.learning_rate),
-            max_grad_norm=None if self.max_grad_norm is None else float(self.max_grad_norm),
-        )
-
-    def _assemble(self, encoder: Dense, decoder: Dense) -> Autoencoder:
-        # plain floats: a NumPy float64, as np.logspace gives, would turn float32 gradients into float64
-        encoder.weight_decay = decoder.weight_decay = float(self.weight_decay)
-        return Autoencoder(
-            encoder,
-            decoder,
-            activation_for(self.activation, self.k),
-            output=self.output,
-            loss=self.loss,
-            l1=float(self.l1),
-            kl=float(self.kl),
-            rho=float(self.rho),
-        )
-
-    def _train(
-        self,
-        core: Autoencoder,
-        optimizer: Adam,
-        history: History,
-        X: np.ndarray,
-        epochs: int,
-        rng: np.random.Generator | None,
-        k_start: int | None = None,
-    ) -> str:
-        names = "batch_size unit_norm warmup_steps lr_schedule tol patience verbose backend n_threads".split()
-        options = {name: getattr(self, name) for name in names}
-        return train(
-            core,
-            optimizer,
-            X,
-            epochs=epochs,
-            rng=rng,
-            history=history,
-            dead_units=self._dead_units(core, optimizer, rng),
-            k_start=k_start,
-            **options,
-        )
-
-    def _dead_units(
-        self, core: Autoencoder, optimizer: Adam, rng: np.random.Generator | None
-    ) -> DeadUnits | None:
-        """What is to be done about dead units, if anything."""
-        if not (self.aux_weight or self.resample):
-            return None
-        if optimizer.t == 0 or not hasattr(self, "_idle"):
-            self._idle = np.zeros(self.n_units, np.int64)  # (h,)
-        auxiliary = resampling = None
-        if self.aux_weight:
-            k_aux = self.k_aux or (64 if self.k is None else 4 * self.k)
-            auxiliary = AuxiliaryLoss(core, float(self.aux_weight), k_aux)
-        if self.resample:
-            seed = optimizer.t if rng is None else rng.integers(2**63)
-            resampling = Resampling(core, optimizer, self.unit_norm, generator(seed))
-        return DeadUnits(self._idle, self.dead_after, auxiliary, resampling)
-
-    def _adopt(self, core: Autoencoder, optimizer: Adam, history: History, stopped: str) -> None:
-        """Make these the fitted attributes, all at once, when nothing can fail any more."""
-        self.autoencoder_ = core
-        self._optimizer = optimizer
-        self.history_ = history
+    def _adopt(self, state: TrainingState, stopped: str) -> None:
+        """Make these the fitted attributes, when nothing can fail any more."""
+        self._state = state
         self.stopped_ = stopped
-        self.n_iter_ = len(history.get("loss", ()))
-        self.n_features_in_ = core.encoder_layer.W.shape[1]
         if not hasattr(self, "preprocessing_"):
             self.preprocessing_ = None
+
+    def _with_core(self, core: Autoencoder) -> Self:
+        self._state = dataclasses.replace(self._state, model=core)
+        return self
 
     def _check(self, X: object, n_features: int | None = None) -> np.ndarray:
         return check_data(
@@ -467,11 +436,6 @@ class SparseAutoencoder(Parameters):
         )
 
     def _content(self, with_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Header and arrays of the model file."""
-        header = self.encoder().header
-        arrays = dict(self.autoencoder_.params)
-        if with_optimizer:
-            for moment in ("m1", "m2"):
-                for name, value in getattr(self._optimizer, moment).items():
-                    arrays[f"{moment}_{name}"] = value
-        return header, arrays
+        """Return header and arrays of the model file."""
+        header, arrays = self.encoder().header, dict(self.autoencoder_.params)
+        return header, {**arrays, **(self._state.arrays() if with_optimizer else {})}

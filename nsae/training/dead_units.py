@@ -1,14 +1,15 @@
-"""Units that no sample activates any more: how they are counted, and two cures.
+"""Units that no sample activates any more: how they are counted, and two treatments.
 
-The auxiliary loss, Eq. (21), lets dead units explain what the living ones leave over.  A unit of a
-k-sparse code that never wins gets no gradient, and so never will.  Here the dead units alone reconstruct the
-error e = x − x̂ of the others, which gives them a gradient and, in time, a place in the code (Gao et al. 2024,
-section A.2).
+A unit of a k-sparse code that is never among the k largest gets no gradient, and so stays as it is.
 
-Resampling starts a dead unit anew, from a sample that the others reconstruct badly.  It is after Bricken et
-al. 2023, "Towards Monosemanticity", appendix on neuron resampling, made gentle: a newcomer reads its sample
-as strongly as the sample's largest unit does, and writes nothing until it has learned what.  Newcomers that
-write at once push the error up for samples they were not made for, which makes the next newcomers larger still.
+AuxK, the auxiliary loss of Eq. (21), gives dead units a gradient: they alone reconstruct the residual
+e = x − x̂ of the other units, and in time they win a place in the code (Gao et al. 2024, "Scaling and
+evaluating sparse autoencoders", section A.2).
+
+Resampling starts a dead unit anew, from a sample whose residual is large (Bricken et al. 2023, "Towards
+Monosemanticity", appendix on neuron resampling).  Here it is made gentle.  A new unit reads its sample as
+strongly as the sample's largest unit does, and its column of V is zero until it has learned.  A new unit
+that writes at once raises the error of other samples, and so makes the next new units larger still.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ import numpy as np
 from nsae.equations.activations import KSparse
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.optimizers import Adam
+from nsae.training.state import TrainingOptions, TrainingState
 
-SHARE = 0.02  # of a batch: so many units at most start anew in a step
+RESAMPLED = 0.02  # At most so many units start anew in a step, as a fraction of the samples in a batch.
 
 
 class DeadUnits:
-    """What a training step asks about its dead units: their gradients before it, new starts after it.
+    """Counts dead units in each step: gives them gradients before it, and starts them anew after it.
 
     Parameters
     ----------
     idle : (h,) int64
         Samples since each unit was last active; counted on in place.
     dead_after : int
-        A unit is dead when so many samples (not steps) in a row have not activated it.
+        A unit is dead when this many samples (not steps) in a row have not activated it.
     auxiliary : AuxiliaryLoss, optional
     resampling : Resampling, optional
     """
@@ -49,9 +51,21 @@ class DeadUnits:
         self.dead = np.flatnonzero(idle >= dead_after)  # (m,)
 
     def gradients(self, X: np.ndarray, error: np.ndarray, on: np.ndarray) -> AuxiliaryGradients | None:
-        """Count the batch X (B, d), which activated the units on > 0 (h,); (21) and its gradients.
+        """Count a batch, and return Eq. (21) with its gradients.
 
-        ``error`` is e = x − x̂ (B, d).  None if no unit is dead or no auxiliary loss is wanted.
+        Parameters
+        ----------
+        X : (B, d) array
+            The batch.
+        error : (B, d) array
+            Its residual e = x − x̂.
+        on : (h,) array
+            More than 0 for the units that it activated.
+
+        Returns
+        -------
+        AuxiliaryGradients or None
+            None if no unit is dead, or there is no auxiliary loss.
         """
         self.idle += len(X)
         self.idle[on > 0] = 0
@@ -61,16 +75,30 @@ class DeadUnits:
         return self.auxiliary(X, error, self.dead)
 
     def renew(self, X: np.ndarray, error: np.ndarray) -> None:
-        """After the step: some of the dead start anew, if that is wanted."""
+        """Start some dead units anew, if there is resampling: after the step on X (B, d) with its ``error``."""
         if self.resampling is not None and len(self.dead):
             self.idle[self.resampling(X, error, self.dead)] = 0
 
 
+def treatment(state: TrainingState, options: TrainingOptions) -> DeadUnits | None:
+    """Return what ``options`` ask for about the dead units of ``state``, or None if they ask for nothing."""
+    if not (options.aux_weight or options.resample):
+        return None
+    model, auxiliary, resampling = state.model, None, None
+    if options.aux_weight:
+        auxiliary = AuxiliaryLoss(model, float(options.aux_weight), int(options.k_aux))
+    if options.resample:
+        if state.resampling_rng is None:  # resampling was switched on in the middle of training
+            state.resampling_rng = np.random.default_rng(state.optimizer.t)
+        resampling = Resampling(model, state.optimizer, options.unit_norm, state.resampling_rng)
+    return DeadUnits(state.idle, options.dead_after, auxiliary, resampling)
+
+
 class AuxiliaryGradients(NamedTuple):
-    """(21) and its gradients: of J with respect to the rows ``units`` (m,) of W, b and Vᵀ."""
+    """Eq. (21), and the gradients of J with respect to the rows ``units`` of W, b and Vᵀ."""
 
     value: float
-    units: np.ndarray
+    units: np.ndarray  # (m,), ascending
     dW: np.ndarray  # (m, d)
     db: np.ndarray  # (m,)
     dVt: np.ndarray  # (m, d)
@@ -84,17 +112,26 @@ class AuxiliaryLoss:
     model : Autoencoder
         With exact zeros in its code: ReLU or k-sparse.
     alpha : float
+        The weight.
     k_aux : int
-        ê is decoded from so many dead units in each sample, the largest.
+        ê is decoded from the ``k_aux`` largest dead units of each sample.
     """
 
     def __init__(self, model: Autoencoder, alpha: float, k_aux: int):
         self.model, self.alpha, self.k_aux = model, alpha, k_aux
 
     def __call__(self, X: np.ndarray, error: np.ndarray, dead: np.ndarray) -> AuxiliaryGradients:
-        """For the batch X (B, d), e = x − x̂ (B, d), which is held constant, and the dead units (m,).
+        """Return the loss and its gradients for a batch.
 
-        The bias c has no part in ê: it is busy with the mean of the data.
+        The bias c has no part in ê: it stands for the mean of the data, which the residual does not have.
+
+        Parameters
+        ----------
+        X : (B, d) array
+        error : (B, d) array
+            e = x − x̂; held constant, so no gradient goes through it.
+        dead : (m,) array
+            The dead units.
         """
         encoder, decoder, B = self.model.encoder_layer, self.model.decoder_layer, len(X)
         W, b, Vt = encoder.W[dead], encoder.b[dead], decoder.W.T[dead]  # (m, d), (m,), (m, d)
@@ -107,7 +144,7 @@ class AuxiliaryLoss:
 
 
 class Resampling:
-    """Moves dead units, in place, together with Adam's moments of their weights.
+    """Starts dead units anew, in place, together with Adam's moments of their weights.
 
     Parameters
     ----------
@@ -115,7 +152,7 @@ class Resampling:
         With exact zeros in its code: ReLU or k-sparse.
     optimizer : Adam
     unit_norm : bool
-        Whether columns of V are to have norm 1, Eq. (20): then a newcomer writes what it reads.
+        Whether columns of V have norm 1, Eq. (20): then a new unit writes in the direction that it reads.
     rng : numpy.random.Generator
     """
 
@@ -123,13 +160,13 @@ class Resampling:
         self.model, self.optimizer, self.unit_norm, self.rng = model, optimizer, unit_norm, rng
 
     def __call__(self, X: np.ndarray, error: np.ndarray, dead: np.ndarray) -> np.ndarray:
-        """Start some of the dead units (m,) anew; which.  X (B, d) is the batch, and e = x − x̂ (B, d)."""
+        """Start some of the ``dead`` units (m,) anew and return which; X (B, d) is the batch, ``error`` its e."""
         encoder, decoder = self.model.encoder_layer, self.model.decoder_layer
         squares = np.square(error, dtype=np.float64).sum(axis=1)  # (B,)
         total = squares.sum()
         if not (np.isfinite(total) and total > 0):
             return dead[:0]
-        n = min(len(dead), max(1, int(SHARE * len(X))), np.count_nonzero(squares))
+        n = min(len(dead), max(1, int(RESAMPLED * len(X))), np.count_nonzero(squares))
         units = self.rng.choice(dead, n, replace=False)  # (n,)
         samples = X[self.rng.choice(len(X), n, replace=False, p=squares / total)]  # (n, d)
 
@@ -145,7 +182,7 @@ class Resampling:
         return units
 
     def _reset_moments(self, units: np.ndarray, alive: np.ndarray) -> None:
-        """m1 = 0, and m2 as it is on average: from m2 = 0, too, the first steps would be three times as long."""
+        """Set m1 = 0, and m2 to its mean over the units alive: with m2 = 0 the first steps would be too long."""
         for name, axis in (("W", 0), ("b", 0), ("V", 1)):
             m1, m2 = (
                 np.moveaxis(moments[name], axis, 0) for moments in (self.optimizer.m1, self.optimizer.m2)

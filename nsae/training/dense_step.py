@@ -1,8 +1,8 @@
 """A dense training step in buffers: five matrix products, and compiled loops between them.
 
-Each thread takes its share of the batch from the first product to dY, and then its share of the units
-from their gradients to Adam, which finds them in cache.  It computes what ``PlainStep`` does, in the order
-of autoencoder.py.
+Each thread takes its part of the batch from the first product to dY, and then its part of the units from
+their gradients to Adam, while these are in cache.  The step computes what ``PlainStep`` in loop.py does, in
+the order of equations/autoencoder.py.
 """
 
 from __future__ import annotations
@@ -11,120 +11,115 @@ import numpy as np
 
 from nsae import kernels
 from nsae.equations.activations import Sigmoid
-from nsae.equations.autoencoder import Autoencoder, Loss
-from nsae.equations.optimizers import Adam
+from nsae.equations.autoencoder import Loss
 from nsae.equations.sparsity import kl_divergence, kl_slope, within_unit_interval
-from nsae.system.threads import Threads
-from nsae.training.dead_units import AuxiliaryGradients, DeadUnits
-from nsae.training.flat_state import FlatState
-from nsae.training.step import Report
+from nsae.kernels.records import AdamRates, OutputSums
+from nsae.training.compiled_step import CompiledStep
+from nsae.training.dead_units import AuxiliaryGradients
+from nsae.training.state import TrainingOptions, TrainingState
+from nsae.training.step import StepReport
 
-UNITS = 256  # whose gradients are made at once: large for a product, small enough for a cache
+UNITS = 256  # Gradients are computed for so many units at once: many for a product, few for a cache.
 
 
-class DenseStep:
-    """Steps on batches of up to ``batch_size`` rows; see ``nsae.training.step.Step``."""
+class DenseStep(CompiledStep):
+    """Takes steps on batches of up to ``batch_size`` rows; see :class:`nsae.training.step.Step`.
 
-    def __init__(
-        self,
-        model: Autoencoder,
-        optimizer: Adam,
-        batch_size: int,
-        unit_norm: bool,
-        dead_units: DeadUnits | None,
-        n_threads: int | None,
-    ):
-        self.model, self.unit_norm, self.dead_units = model, unit_norm, dead_units
-        self.state = FlatState(model, optimizer)
-        self.threads = Threads(n_threads)
-        h, d = self.state.shape
-        dtype = self.state.theta.dtype
-        self.W, self.b, self.c = model.encoder_layer.W, model.encoder_layer.b, model.decoder_layer.b
-        self.Vt = model.decoder_layer.W.T  # (h, d), a run of memory for each unit
-        self.grad = np.empty_like(self.state.theta)
-        grads = self.state.views(self.grad)
+    Parameters
+    ----------
+    state : TrainingState
+    options : TrainingOptions
+    batch_size : int
+        As in :class:`CompiledStep`.
+    """
+
+    def __init__(self, state: TrainingState, options: TrainingOptions, batch_size: int):
+        super().__init__(state, options, batch_size)
+        h, d = self.flat.shape
+        dtype = self.flat.dtype
+        self.grad = np.empty_like(self.flat.arrays.theta)
+        grads = self.flat.views(self.grad)
         self.dW, self.dVt, self.db, self.dc = grads["W"], grads["V"].T, grads["b"], grads["c"]
 
         self.Z, self.dZ = np.empty((2, batch_size, h), dtype)  # (B, h) each
         self.U = np.empty((batch_size, d), dtype)  # (B, d), and dU in the same place
-        self.sigmoid_code = isinstance(model.g, Sigmoid)
-        self.sigmoid_output = model.output == "sigmoid"
+        self.sigmoid_code = isinstance(self.model.g, Sigmoid)
+        self.sigmoid_output = self.model.output == "sigmoid"
+        self.keep_slope = self.sigmoid_output and self.model.loss == "squared"  # (11)
         self.E_h = np.empty((batch_size if self.sigmoid_code else 0, h), dtype)
         self.E_d, self.L_d = np.empty((2, batch_size if self.sigmoid_output else 0, d), dtype)
-        # sums over the batch, a row for each thread: of z, of z > 0, of dY; of dU, of errors², of (6)
+        # Sums over the batch, a row for each thread: of z, of z > 0, of dY (h,) …
         self.unit_sums = np.empty((3, self.threads.n, h), dtype)
+        # … and of dU, of squared errors, of the terms of (6), (d,).
         self.feature_sums = np.empty((3, self.threads.n, d), dtype)
+        self.output_sums = [OutputSums(*self.feature_sums[:, part]) for part in range(self.threads.n)]
 
-    def __call__(self, X: np.ndarray) -> Report:
+    def _step(self, X: np.ndarray) -> StepReport:
         B, h = len(X), len(self.b)
         parallel_for, work = self.threads.parallel_for, B * h
-        real = self.state.theta.dtype.type
         self.unit_sums[:] = 0
         self.feature_sums[:] = 0
 
-        parallel_for(B, self._forward, X, real(1 / B), work=work)  # (1) to (11)
+        parallel_for(B, self._forward, X, work=work)  # (1) to (11)
         total = self.unit_sums[0].sum(axis=0)  # (h,)
         rho_hat = within_unit_interval(total / B) if self.model.kl else None  # (8) (h,)
-        parallel_for(B, self._backward, self._push(B, rho_hat), work=work)  # (13) (14)
+        parallel_for(B, self._backward, self._penalty_grad(B, rho_hat), work=work)  # (13) (14)
         self.unit_sums[2].sum(axis=0, out=self.db)  # (15)
         self.feature_sums[0].sum(axis=0, out=self.dc)  # (12)
 
         active = self.unit_sums[1].sum(axis=0)  # (h,)
         squares = float(self.feature_sums[1].sum(dtype=np.float64))
-        report = Report(self._loss(B, squares, total, rho_hat), active, float(active.sum()), squares)
-        error, extra = None, None
+        report = StepReport(self._loss(B, squares, total, rho_hat), active, float(active.sum()), squares)
+        error, aux = None, None
         if self.dead_units is not None:
-            error = self._error(X)
-            extra = self.dead_units.gradients(X, error, report.on)  # (21)
-        if self.state.optimizer.max_grad_norm is None:
-            rates = self.state.next_rates()
-            parallel_for(h, self._update, X, extra, rates, work=work)  # (12) (15) (16)–(20)
+            error = self._error(X)  # (B, d)
+            aux = self.dead_units.gradients(X, error, report.on)  # (21)
+        if not self.clips:
+            rates = self.flat.next_rates()
+            parallel_for(h, self._update, X, aux, rates, work=work)  # (12) (15) (16)–(20)
         else:
-            parallel_for(h, self._gradients, X, extra, work=work)  # (12) (15)
-            rates = self.state.next_rates(self._square())  # (34) needs them all
+            parallel_for(h, self._gradients, X, aux, work=work)  # (12) (15)
+            rates = self.flat.next_rates(self._square())  # (34) needs all of them
             parallel_for(h, self._move, rates, work=work)  # (16)–(20)
-        self._adam(len(self.grad) - len(self.c), len(self.grad), 0.0, rates)  # c
         if self.dead_units is not None:
             self.dead_units.renew(X, error)
-        return report if extra is None else report.plus(extra.value)
+        return report if aux is None else report.with_auxiliary(aux.value)
 
-    def _forward(self, part: int, lo: int, hi: int, X: np.ndarray, scale: np.floating) -> None:
+    def _forward(self, part: int, lo: int, hi: int, X: np.ndarray) -> None:
         np.matmul(X[lo:hi], self.W.T, out=self.Z[lo:hi])  # (1) (hi − lo, h)
         self._activate(part, lo, hi)  # (1) (2)
         np.matmul(self.Z[lo:hi], self.Vt, out=self.U[lo:hi])  # (3) (hi − lo, d)
-        self._output(part, lo, hi, X, scale)  # (3) (11)
+        self._output(part, lo, hi, X)  # (3) (11)
 
-    def _backward(self, part: int, lo: int, hi: int, push: np.ndarray) -> None:
+    def _backward(self, part: int, lo: int, hi: int, penalty_grad: np.ndarray) -> None:
         np.matmul(self.U[lo:hi], self.Vt.T, out=self.dZ[lo:hi])  # (13) (hi − lo, h)
         gate = kernels.gate_sigmoid if self.sigmoid_code else kernels.gate_relu
-        gate(self.dZ, self.Z, push, self.unit_sums[2, part], lo, hi)  # (13) (14)
+        gate(self.dZ, self.Z, penalty_grad, self.unit_sums[2, part], lo, hi)  # (13) (14)
 
     def _update(
-        self, part: int, lo: int, hi: int, X: np.ndarray, extra: AuxiliaryGradients | None, rates: tuple
+        self, part: int, lo: int, hi: int, X: np.ndarray, aux: AuxiliaryGradients | None, rates: AdamRates
     ) -> None:
         for first in range(lo, hi, UNITS):
             last = min(first + UNITS, hi)
-            self._gradients(part, first, last, X, extra)
+            self._gradients(part, first, last, X, aux)
             self._move(part, first, last, rates)
 
-    def _gradients(
-        self, part: int, lo: int, hi: int, X: np.ndarray, extra: AuxiliaryGradients | None
-    ) -> None:
+    def _gradients(self, part: int, lo: int, hi: int, X: np.ndarray, aux: AuxiliaryGradients | None) -> None:
         B = len(X)
         np.matmul(self.Z[:B, lo:hi].T, self.U[:B], out=self.dVt[lo:hi])  # (12) (hi − lo, d)
         np.matmul(self.dZ[:B, lo:hi].T, X, out=self.dW[lo:hi])  # (15) (hi − lo, d)
-        if extra is not None:
-            some = slice(*np.searchsorted(extra.units, [lo, hi]))  # they are in ascending order
-            units = extra.units[some]
-            self.dW[units] += extra.dW[some]  # (21)
-            self.db[units] += extra.db[some]
-            self.dVt[units] += extra.dVt[some]
+        if aux is not None:
+            some = slice(*np.searchsorted(aux.units, [lo, hi]))  # they are in ascending order
+            units = aux.units[some]
+            self.dW[units] += aux.dW[some]  # (21)
+            self.db[units] += aux.db[some]
+            self.dVt[units] += aux.dVt[some]
         if self.unit_norm:
             kernels.tangent_rows(self.dVt, self.Vt, lo, hi)  # (20) before the step
 
-    def _move(self, part: int, lo: int, hi: int, rates: tuple) -> None:
-        for start, stop, decay in self._runs(lo, hi):
-            self._adam(start, stop, decay, rates)  # (16)–(19)
+    def _move(self, part: int, lo: int, hi: int, rates: AdamRates) -> None:
+        flat, decay = self.flat.arrays, self.weight_decay
+        kernels.adam_units(flat, self.grad, decay, self._decay_of_V, rates, lo, hi)  # (16)–(19)
         if self.unit_norm:
             kernels.normalise_rows(self.Vt, lo, hi)  # (20) after the step
 
@@ -138,24 +133,23 @@ class DenseStep:
         above = self.Z.dtype.type(Sigmoid.active_above)
         kernels.sigmoid_units(self.Z, self.E_h, above, total, active, lo, hi)
 
-    def _output(self, part: int, lo: int, hi: int, X: np.ndarray, scale: np.floating) -> None:
-        dc, squares, entropy = self.feature_sums[:, part]
+    def _output(self, part: int, lo: int, hi: int, X: np.ndarray) -> None:
+        sums = self.output_sums[part]
         if not self.sigmoid_output:
-            kernels.squared_output(self.U, self.c, X, scale, dc, squares, lo, hi)
+            kernels.squared_output(self.U, self.c, X, sums.dc, sums.squares, lo, hi)
             return
         E, L = self.E_d[lo:hi], self.L_d[lo:hi]
         kernels.bias_exponent(self.U, self.c, self.E_d, lo, hi)
         np.exp(E, out=E)
         np.log1p(E, out=L)
-        keep_slope = self.model.loss == "squared"
-        kernels.sigmoid_output(self.U, self.E_d, self.L_d, X, scale, keep_slope, dc, squares, entropy, lo, hi)
+        kernels.sigmoid_output(self.U, self.E_d, self.L_d, X, self.keep_slope, sums, lo, hi)
 
-    def _push(self, B: int, rho_hat: np.ndarray | None) -> np.ndarray:
-        """The penalties' part of (13), (h,): the same for every sample, where the gate lets it through."""
-        push = np.full(self.W.shape[0], self.model.l1 / B, self.W.dtype)
+    def _penalty_grad(self, B: int, rho_hat: np.ndarray | None) -> np.ndarray:
+        """Return the penalties' part of (13), (h,): the same for every sample, before the gate of (14)."""
+        grad = np.full(self.W.shape[0], self.model.l1 / B, self.W.dtype)
         if rho_hat is not None:
-            push += (self.model.kl / B) * kl_slope(rho_hat, self.model.rho)
-        return push
+            grad += (self.model.kl / B) * kl_slope(rho_hat, self.model.rho)
+        return grad
 
     def _loss(self, B: int, squares: float, total: np.ndarray, rho_hat: np.ndarray | None) -> Loss:
         model = self.model
@@ -171,38 +165,23 @@ class DenseStep:
         )
 
     def _error(self, X: np.ndarray) -> np.ndarray:
-        """e = x − x̂ (B, d).  Where the output bends, dU is no multiple of it, and it is made anew."""
-        keep_slope = self.sigmoid_output and self.model.loss == "squared"
-        return (
-            X - self.model.reconstruct(self.model.forward(X)[1]) if keep_slope else self.U[: len(X)] * -len(X)
-        )
+        """Return e = x − x̂ (B, d).  With the slope of (11) in it, dU is no multiple of e: e is computed anew."""
+        if self.keep_slope:
+            return X - self.model.reconstruct(self.model.forward(X)[1])
+        return self.U[: len(X)] * -len(X)
 
-    def _runs(self, lo: int, hi: int) -> list[tuple[int, int, float]]:
-        """(start, stop, γ) of what these units own in the flat arrays: rows of W and of Vᵀ, and b."""
-        h, d = self.W.shape
-        decay = self.model.decoder_layer.weight_decay
-        of_V = 0.0 if self.unit_norm else decay  # γV lies along V's columns: (20) takes it away again
-        V, b = h * d, 2 * h * d
-        return [(lo * d, hi * d, decay), (V + lo * d, V + hi * d, of_V), (b + lo, b + hi, 0.0)]
-
-    def _adam(self, start: int, stop: int, decay: float, rates: tuple) -> None:
-        state = self.state
-        decay = state.theta.dtype.type(decay)
-        kernels.adam(state.theta, self.grad, state.m1, state.m2, decay, rates, start, stop)
+    @property
+    def _decay_of_V(self) -> np.floating:
+        """γ, or 0 with ``unit_norm``: γV lies along V's columns, and (20) would take it away again."""
+        return self.flat.dtype.type(0) if self.unit_norm else self.weight_decay
 
     def _square(self) -> float:
-        """‖∇J‖², for (34)."""
-        state, h = self.state, len(self.b)
-        real = state.theta.dtype.type
+        """Return ‖∇J‖², for (34)."""
+        h, d = self.flat.shape
+        theta, nothing = self.flat.arrays.theta, self.flat.dtype.type(0)
         of_units = (
-            kernels.squares(state.theta, self.grad, real(decay), start, stop)
-            for start, stop, decay in self._runs(0, h)
+            kernels.squares(theta, self.grad, self.weight_decay, 0, h * d),
+            kernels.squares(theta, self.grad, self._decay_of_V, h * d, 2 * h * d),
+            kernels.squares(theta, self.grad, nothing, 2 * h * d, 2 * h * d + h),
         )
         return sum(of_units) + float(np.vdot(self.dc, self.dc))
-
-    def __enter__(self) -> DenseStep:
-        self.threads.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.threads.__exit__()

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 
 from nsae.equations.autoencoder import Loss
-from nsae.training.step import Report
-
-History = dict[str, list[float]]
+from nsae.training.step import StepReport
 
 
-class Spread:
-    """Σ‖x − mean‖², each feature about its own mean, gathered batch by batch."""
+class RunningVariance:
+    """Σ‖x − mean‖², each feature about its own mean, summed batch by batch.
+
+    Attributes
+    ----------
+    n : int
+        Rows so far.
+    """
 
     def __init__(self) -> None:
         self.n = 0
 
     def add(self, X: np.ndarray) -> None:
+        """Add the rows of X (B, d)."""
         if not self.n:
             self.origin = X[0].astype(np.float64)  # (d,) sums from a point within the data cancel less
             self.sum, self.sum2 = np.zeros_like(self.origin), np.zeros_like(self.origin)
@@ -29,38 +35,84 @@ class Spread:
 
     @property
     def total(self) -> float:
+        """Σ‖x − mean‖² of all rows so far."""
         return float((self.sum2 - self.sum**2 / self.n).sum())
 
 
-class Tally:
-    """The numbers of one epoch, gathered batch by batch, each batch as it was met (before its step).
+class EpochMetrics:
+    """The numbers of one epoch, summed batch by batch; each batch counts as it was before its step.
 
-    Every mean is over samples, and the variance is about each feature's own mean over all the data, so
-    no number depends on how the data was cut into batches; but for KL, whose ρ̂ is a batch's own (8).
+    Every mean is over samples, and the variance is about each feature's own mean over all the data.  So no
+    number depends on how the data was cut into batches, with one exception: KL, whose ρ̂ is a mean over one
+    batch (8).
+
+    Parameters
+    ----------
+    h : int
+        Hidden units.
+
+    Attributes
+    ----------
+    n : int
+        Samples so far.
     """
 
     def __init__(self, h: int):
         self.n = 0
+        self.numbers: dict[str, float] = {}
+        self.started = time.perf_counter()
         self.parts = np.zeros(len(Loss._fields))
         self.active = 0.0
         self.ever_on = np.zeros(h, bool)
         self.error = 0.0
 
-    def add(self, report: Report, B: int) -> None:
+    def add(self, report: StepReport, B: int) -> None:
+        """Add the ``report`` of a batch of ``B`` samples."""
         self.parts += B * np.array(report.loss)
         self.active += report.active
         self.ever_on |= report.on > 0  # (h,)
         self.error += report.error
         self.n += B
 
-    def summary(self, spread: Spread) -> dict[str, float]:
-        """loss and its parts; l0, active units a sample; dead, the share of units that no sample
-        switched on; explained_variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²."""
-        parts, variance = self.parts / self.n, spread.total / spread.n
-        return {
+    def summary(self, variance: RunningVariance) -> dict[str, float]:
+        """Return the numbers of the epoch, given the ``variance`` of the data; again the same ones if asked again.
+
+        Returns
+        -------
+        dict
+            loss and its parts; l0, the active units of a sample; dead, the fraction of units that no sample
+            activated; explained_variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²; seconds.
+        """
+        if self.numbers:
+            return self.numbers
+        parts, of_data = self.parts / self.n, variance.total / variance.n
+        self.numbers = {
             "loss": float(parts.sum()),
             **dict(zip(Loss._fields, map(float, parts), strict=True)),
             "l0": self.active / self.n,
             "dead": 1 - float(self.ever_on.mean()),
-            "explained_variance": 1 - self.error / self.n / variance if variance > 0 else math.nan,
+            "explained_variance": 1 - self.error / self.n / of_data if of_data > 0 else math.nan,
+            "seconds": time.perf_counter() - self.started,
         }
+        return self.numbers
+
+
+class Convergence:
+    """Tells when the loss has fallen by less than the fraction ``tol`` in ``patience`` epochs running.
+
+    Parameters
+    ----------
+    tol : float
+        0 is never.
+    patience : int
+    """
+
+    def __init__(self, tol: float, patience: int):
+        self.tol, self.patience = tol, patience
+        self.best, self.waited = math.inf, 0
+
+    def reached(self, loss: float) -> bool:
+        """Count one more epoch with its ``loss``; return whether it was the last one needed."""
+        self.waited = self.waited + 1 if loss >= self.best * (1 - self.tol) else 0
+        self.best = min(self.best, loss)
+        return self.tol > 0 and self.waited >= self.patience

@@ -3,72 +3,100 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import dataclass
 
-from nsae.equations.autoencoder import Autoencoder
-from nsae.equations.optimizers import Adam
+from nsae.equations.activations import KSparse
+from nsae.training.state import TrainingOptions, TrainingState
 
 LR_SCHEDULES = ("none", "linear", "cosine")
-ANNEALING = 0.6  # of all steps, over which k falls; then it stays
+ANNEALING = 0.6  # k falls during this fraction of all steps, and then stays.
 
 
-def rate_factor(n: int, steps: int, warmup_steps: int, lr_schedule: str) -> float:
-    """What Adam's α of step n (from 0) of ``steps`` is multiplied by.
+def rate_factor(t: int, steps: int, warmup_steps: int, lr_schedule: str) -> float:
+    """Return what Adam's α is multiplied by in step ``t``, counted from 0, of ``steps``.
 
-    It rises in ``warmup_steps`` even steps to 1; "linear" and "cosine" lead to 0 at the end.
+    The factor rises to 1 in ``warmup_steps`` even steps.  ``lr_schedule`` "linear" and "cosine" bring it
+    down to 0, which it reaches after the last step and keeps; with "none" it stays at 1.
     """
-    rise = min(1.0, (n + 1) / warmup_steps) if warmup_steps else 1.0
-    done = n / steps
-    fall = {"none": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[lr_schedule]
-    return rise * fall
+    rise = min(1.0, (t + 1) / warmup_steps) if warmup_steps else 1.0
+    done = min(1.0, t / steps)
+    if lr_schedule == "linear":
+        return rise * (1 - done)
+    if lr_schedule == "cosine":
+        return rise * (0.5 * (1 + math.cos(math.pi * done)))
+    return rise
 
 
-def annealed_k(n: int, steps: int, k_start: int, k: int) -> int:
-    """k of step n (from 0) of ``steps``: from ``k_start`` evenly down to k, in the first three fifths.
+def annealed_k(t: int, steps: int, k_start: int, k: int) -> int:
+    """Return the k of step ``t``, counted from 0, of ``steps``: evenly from ``k_start`` down to ``k``.
 
-    While k is large, nearly every unit has a share in the gradient, and fewer die of never having won.
+    It arrives after three fifths of the steps.  While k is large, nearly every unit gets a gradient, and
+    fewer units die of never having been among the k largest.
     """
     falling = max(1.0, ANNEALING * steps)
-    return max(k, round(k_start + (k - k_start) * n / falling))
+    return max(k, round(k_start + (k - k_start) * t / falling))
 
 
+@dataclass(frozen=True)
 class Schedule:
-    """Sets the learning rate and k before each step; a context manager that puts back what it found."""
+    """Sets the learning rate and k before each step.
 
-    def __init__(
-        self,
-        model: Autoencoder,
-        optimizer: Adam,
-        steps: int,
-        *,
-        warmup_steps: int,
-        lr_schedule: str,
-        k_start: int | None,
-    ):
-        self.model, self.optimizer, self.steps = model, optimizer, steps
-        self.warmup_steps, self.lr_schedule, self.k_start = warmup_steps, lr_schedule, k_start
-        self.n = 0
+    Steps are counted by ``Adam.t``, so that a ``partial_fit`` goes on where the call before it ended.
 
-    def __enter__(self) -> Schedule:
-        self.learning_rate = self.optimizer.learning_rate
-        self.k = getattr(self.model.g, "k", None)
-        if self.k_start is not None:
-            self.model.g.k = self.k_start  # a step makes its buffers for the largest k
-        return self
+    Parameters
+    ----------
+    options : TrainingOptions
+    state : TrainingState
+        Its model and optimizer are set.
+    k : int or None
+        What k comes down to.
+    steps : int
+        How many steps the schedule has.
+    """
 
-    def advance(self) -> None:
+    options: TrainingOptions
+    state: TrainingState
+    k: int | None
+    steps: int
+
+    @classmethod
+    def of(cls, state: TrainingState, options: TrainingOptions, n_rows: int) -> Schedule:
+        """Return the schedule of ``state`` for ``options``, where data of ``n_rows`` rows comes next.
+
+        Its length is ``schedule_steps``, or else ``epochs`` passes over data with as many rows as training
+        began with: those of the first call.
+        """
+        state.epoch_rows = state.epoch_rows or n_rows
+        a_pass = -(-state.epoch_rows // int(options.batch_size))
+        steps = int(options.schedule_steps or options.epochs * a_pass)
+        g = state.model.g
+        schedule = cls(options, state, g.k if isinstance(g, KSparse) else None, steps)
+        if options.lr_schedule != "none" and state.optimizer.t >= steps:
+            warnings.warn(
+                f"lr_schedule={options.lr_schedule!r} has come to its end after {steps} steps, and the learning rate "
+                "is 0: this call changes nothing. Go on at a constant rate with set_params(lr_schedule='none'), or "
+                "give the schedule more steps with set_params(schedule_steps=...).",
+                stacklevel=4,
+            )
+        return schedule
+
+    def prepare(self) -> None:
         """Set what the next step needs."""
-        factor = rate_factor(self.n, self.steps, self.warmup_steps, self.lr_schedule)
-        self.optimizer.learning_rate = self.learning_rate * factor
-        if self.k_start is not None:
-            self.model.g.k = annealed_k(self.n, self.steps, self.k_start, self.k)
-        self.n += 1
+        options, state = self.options, self.state
+        t = state.optimizer.t
+        factor = rate_factor(t, self.steps, options.warmup_steps, options.lr_schedule)
+        state.optimizer.learning_rate = float(options.learning_rate) * factor
+        if options.k_start is not None and self.k is not None:
+            state.model.g.k = annealed_k(t, self.steps, int(options.k_start), self.k)
 
     @property
-    def settled(self) -> bool:
-        """Whether k has arrived: before, the loss may well rise, and that is no convergence."""
-        return self.k_start is None or self.n > ANNEALING * self.steps
+    def k_has_arrived(self) -> bool:
+        """Whether k is at its final value.  Before, the loss may rise, and that is no convergence."""
+        return self.options.k_start is None or self.state.optimizer.t > ANNEALING * self.steps
 
-    def __exit__(self, *_: object) -> None:
-        self.optimizer.learning_rate = self.learning_rate
-        if self.k_start is not None:
-            self.model.g.k = self.k
+    def reset(self) -> None:
+        """Set the learning rate and k as they were asked for."""
+        self.state.optimizer.learning_rate = float(self.options.learning_rate)
+        if self.k is not None:
+            self.state.model.g.k = self.k

@@ -55,7 +55,7 @@ def change(file, old, new):
 def test_a_loop_is_compiled_anew_when_another_file_that_it_is_made_from_changes(copied):
     """``update_units`` of ksparse_step.py has ``adam`` of adam.py compiled into it."""
     before, _ = run(copied, FIT)
-    change(copied / "nsae/kernels/adam.py", "theta[i] -= alpha *", "theta[i] -= 2 * alpha *")
+    change(copied / "nsae/kernels/adam.py", "theta[i] -= rates", "theta[i] -= 2 * rates")
     after, _ = run(copied, FIT)
     assert after != before
 

@@ -16,7 +16,17 @@ from nsae.equations.activations import KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense, normalise_columns, tangent
 from nsae.equations.losses import cross_entropy, output_gradient
 from nsae.equations.optimizers import Adam
+from nsae.kernels.records import (
+    ActiveUnits,
+    AdamRates,
+    BatchFactors,
+    OutputSums,
+    SampleGradients,
+    UnitArrays,
+    UnitBatch,
+)
 
+BESIDE = Path(__file__).with_name("test_definitions.py")
 pytestmark = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 B, D, H, K = 9, 7, 130, 5  # H is no multiple of a kernel's block
 
@@ -59,7 +69,7 @@ def test_squared_output(rng, dtype):
     dU = output_gradient(X, U + c, sigmoid_then_squared=False)
     error = U + c - X
     dc, squares = np.zeros((2, D), dtype)
-    halves(kernels.squared_output, B, U, c, X, dtype(1 / B), dc, squares)
+    halves(kernels.squared_output, B, U, c, X, dc, squares)
     close(U, dU, dtype)
     close(dc, dU.sum(axis=0), dtype)
     close(squares, (error**2).sum(axis=0), dtype)
@@ -71,23 +81,23 @@ def test_sigmoid_output(rng, dtype, keep_slope):
     U, X, c = U.astype(dtype), X.astype(dtype), c.astype(dtype)
     X_hat = Sigmoid()(U + c)
     dU, J = output_gradient(X, X_hat, sigmoid_then_squared=keep_slope), cross_entropy(X, U + c)
-    E, (dc, squares, entropy) = np.empty_like(U), np.zeros((3, D), dtype)
+    E, sums = np.empty_like(U), OutputSums(*np.zeros((3, D), dtype))
     halves(kernels.bias_exponent, B, U, c, E)
     np.exp(E, out=E)
-    halves(kernels.sigmoid_output, B, U, E, np.log1p(E), X, dtype(1 / B), keep_slope, dc, squares, entropy)
+    halves(kernels.sigmoid_output, B, U, E, np.log1p(E), X, keep_slope, sums)
     close(U, dU, dtype)
-    close(dc, dU.sum(axis=0), dtype)
-    close(squares, ((X_hat - X) ** 2).sum(axis=0), dtype)
-    close(entropy.sum() / B, J, dtype)
+    close(sums.dc, dU.sum(axis=0), dtype)
+    close(sums.squares, ((X_hat - X) ** 2).sum(axis=0), dtype)
+    close(sums.entropy.sum() / B, J, dtype)
 
 
 @pytest.mark.parametrize("g", [ReLU(), Sigmoid()])
 def test_gates(rng, dtype, g):
     Z, dZ = g(rng.normal(size=(B, H)).astype(dtype)), rng.normal(size=(B, H)).astype(dtype)
-    push = rng.normal(size=H).astype(dtype)
-    dY, db = (dZ + push) * g.grad(Z), np.zeros(H, dtype)
+    penalty_grad = rng.normal(size=H).astype(dtype)
+    dY, db = (dZ + penalty_grad) * g.grad(Z), np.zeros(H, dtype)
     gate = kernels.gate_relu if isinstance(g, ReLU) else kernels.gate_sigmoid
-    halves(gate, B, dZ, Z, push, db)
+    halves(gate, B, dZ, Z, penalty_grad, db)
     close(dZ, dY, dtype)
     close(db, dY.sum(axis=0), dtype)
 
@@ -119,7 +129,7 @@ def test_adam(rng, dtype, decay):
         close(square, np.sum(whole.astype(float) ** 2), dtype)
         adam.step(theta, {"a": whole})
         rates = (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9**t), 1 / (1 - 0.999**t), adam.clip_factor(square))
-        halves(kernels.adam, 50, ours, g, m1, m2, dtype(decay), tuple(map(dtype, rates)))
+        halves(kernels.adam, 50, ours, g, m1, m2, dtype(decay), AdamRates(*map(dtype, rates)))
     close(ours, theta["a"], dtype)
     close(m1, adam.m1["a"], dtype)
     close(m2, adam.m2["a"], dtype)
@@ -189,20 +199,9 @@ def test_decode_and_backprop(sparse, dtype):
     units, values, V, c, X, _, dU, dY = sparse
     ours, dy = np.empty((B, D), dtype), np.empty((B, K), dtype)
     dc, squares = np.zeros((2, D), dtype)
-    arguments = (
-        units,
-        values,
-        np.ascontiguousarray(V.T),
-        c,
-        X,
-        dtype(1 / B),
-        dtype(0.1),
-        ours,
-        dy,
-        dc,
-        squares,
-    )
-    halves(kernels.decode_and_backprop, B, *arguments)
+    code, factors = ActiveUnits(units, values), BatchFactors(dtype(1 / B), dtype(0.1))
+    grads, Vt = SampleGradients(ours, dy, dc, squares), np.ascontiguousarray(V.T)
+    halves(kernels.decode_and_backprop, B, code, Vt, c, X, factors, grads)
     close(ours, dU, dtype)
     close(dc, dU.sum(axis=0), dtype)
     close(squares, ((dU * B) ** 2).sum(axis=0), dtype)
@@ -213,7 +212,7 @@ def test_decode_and_backprop(sparse, dtype):
 def test_unit_lists(sparse, dtype):
     units, values = sparse[:2]
     start, entry = np.empty(H + 1, np.int64), np.empty(B * K, np.int64)
-    kernels.unit_lists(units, values, start, entry)
+    kernels.unit_lists(ActiveUnits(units, values), start, entry)
     for j in range(H):
         expected = np.flatnonzero((units.ravel() == j) & (values.ravel() > 0))
         np.testing.assert_array_equal(entry[start[j] : start[j + 1]], expected)
@@ -228,14 +227,13 @@ def test_update_units(rng, sparse, dtype, unit_norm, decay):
         normalise_columns(V)
     expected, adam = {"W": W.copy(), "V": V.copy(), "b": b.copy()}, Adam(0.01)
     (dW, db), (dV, _) = Dense(W, b, decay).param_grads(dY, X), Dense(V, b, decay).param_grads(dU, Z)
-    extra_row = np.full(H, -1)  # (21): two units have gradients beside those of the batch
-    extra_row[[4, 90]] = [1, 0]
+    aux_row = np.full(H, -1)  # (21): two units have gradients beside those of the batch
+    aux_row[[4, 90]] = [1, 0]
     more = (
         rng.normal(size=(2, D)).astype(dtype),
         rng.normal(size=2).astype(dtype),
         rng.normal(size=(2, D)).astype(dtype),
     )
-    extra = (extra_row, *more)
     for total, part in zip((dW, db, dV.T), more, strict=True):
         total[[90, 4]] += part
     adam.step(expected, {"W": dW, "V": tangent(dV, V) if unit_norm else dV, "b": db})
@@ -243,35 +241,20 @@ def test_update_units(rng, sparse, dtype, unit_norm, decay):
         normalise_columns(expected["V"])
 
     start, entry = np.empty(H + 1, np.int64), np.empty(B * K, np.int64)
-    kernels.unit_lists(units, values, start, entry)
+    kernels.unit_lists(ActiveUnits(units, values), start, entry)
     rows = np.arange(B)[:, None]
     dy = np.where(values > 0, dY[rows, units], 0).astype(dtype)
     Vt = np.ascontiguousarray(V.T)
-    moments = tuple(np.zeros(shape, dtype) for shape in ((H, D), (H, D), H, H, (H, D), (H, D)))
-    rates = tuple(map(dtype, (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9), 1 / (1 - 0.999), 1.0)))
+    moments = [np.zeros_like(array) for _ in range(2) for array in (W, b, Vt)]
+    arrays = UnitArrays(W, b, Vt, *moments)
+    rates = AdamRates(*map(dtype, (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9), 1 / (1 - 0.999), 1.0)))
     scratch = np.empty((3, D), dtype)
-    arguments = (
-        start,
-        entry,
-        values,
-        dy,
-        X,
-        dU,
-        extra,
-        W,
-        b,
-        Vt,
-        moments,
-        dtype(decay),
-        unit_norm,
-        rates,
-        scratch,
-    )
-    batch, weights = arguments[:7], (W, Vt, dtype(decay), unit_norm, scratch)
-    square = sum(kernels.unit_squares(*batch, *weights, *some) for some in ((0, 40), (40, H)))
+    batch = UnitBatch(start, entry, values, dy, X, dU, aux_row, *more)
+    options = (batch, arrays, dtype(decay), unit_norm)
+    square = sum(kernels.unit_squares(*options, scratch, *some) for some in ((0, 40), (40, H)))
     wanted = (dW, tangent(dV, V) if unit_norm else dV, db)
     close(square, sum(np.sum(g.astype(float) ** 2) for g in wanted), dtype)
-    halves(kernels.update_units, H, *arguments)
+    halves(kernels.update_units, H, *options, rates, scratch)
     # the step is α·sign(g) where g is not small: compare where the gradient is well above rounding
     close(W, expected["W"], dtype)
     close(b, expected["b"], dtype)
@@ -283,7 +266,7 @@ def test_everything_above_with_the_jit_off(dtype):
     """The kernels as plain Python: an index out of range, which compiled code reads past, raises here."""
     if os.environ.get("NUMBA_DISABLE_JIT") or dtype == np.float64:
         pytest.skip("once is enough")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", __file__]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", __file__, BESIDE]
     root = Path(__file__).parent.parent.parent
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)

@@ -9,7 +9,8 @@ from nsae.equations.optimizers import Adam
 from nsae.system.backends import resolve_backend
 from nsae.training.dense_step import DenseStep
 from nsae.training.ksparse_step import KSparseStep
-from nsae.training.step import PlainStep, make_step
+from nsae.training.loop import PlainStep, make_step
+from nsae.training.state import TrainingOptions, TrainingState
 
 COMBINATIONS = [
     {"activation": activation, "output": output, "loss": loss, **penalty}
@@ -87,7 +88,8 @@ def test_in_blocks_of_rows_and_units(monkeypatch, options):
 
 def test_which_step_is_made(build):
     def made(g, backend, **options):
-        with make_step(build(g, **options), Adam(), 4, unit_norm=False, backend=backend) as step:
+        state = TrainingState.start(build(g, **options), Adam())
+        with make_step(state, TrainingOptions(backend=backend), 4) as step:
             return type(step)
 
     assert made(ReLU(), "numpy") is PlainStep
@@ -100,7 +102,7 @@ def test_the_model_is_usable_between_steps(build, rng):
     """Parameters and moments are moved into flat arrays, and the model and the optimizer see them there."""
     model, adam, X = build(ReLU()), Adam(), rng.random((6, 5))
     J = model.loss_and_grads(X)[0]
-    with make_step(model, adam, 6, unit_norm=False) as step:
+    with make_step(TrainingState.start(model, adam), TrainingOptions(), 6) as step:
         assert step(X).loss.total == pytest.approx(J)
         first = model.loss_and_grads(X)[0]
         assert step(X).loss.total == pytest.approx(first)

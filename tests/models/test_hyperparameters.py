@@ -110,9 +110,6 @@ def test_a_failure_leaves_the_fitted_model_as_it_was(params, data, learn):
     fitted = {name: value for name, value in vars(model).items() if name.endswith("_") or name[0] == "_"}
     before = pickle.dumps(fitted)
     model.set_params(**params)
-    if learn == "partial_fit" and "learning_rate" in params:
-        model._optimizer.learning_rate = 1e39  # Adam keeps the rate that it began with
-        before = pickle.dumps(fitted)
     with np.errstate(all="ignore"), pytest.raises((ValueError, TypeError, FloatingPointError)):
         getattr(model, learn)(data)
     assert all(getattr(model, name) is value for name, value in fitted.items())

@@ -22,7 +22,7 @@ def fitted():
 def perfect(d):
     """An estimator whose reconstructions of data ≥ 0 are exact: W = V = I."""
     model = SparseAutoencoder(d, dtype="float64", epochs=1).fit(np.random.default_rng(0).random((9, d)))
-    model.autoencoder_ = Autoencoder(
+    model._state.model = Autoencoder(
         Dense(np.eye(d), np.zeros(d)), Dense(np.eye(d), np.zeros(d)), ReLU(), output="linear"
     )
     return model
@@ -90,7 +90,7 @@ def test_methods_before_fit():
 def test_fitted_attributes(dtype):
     model = SparseAutoencoder(8, epochs=3, dtype=dtype)
     assert model.fit(DATA, y="ignored") is model
-    assert {name for name in vars(model) if name.endswith("_")} == {
+    assert {name for name in dir(model) if name.endswith("_") and name[0] != "_"} == {
         "autoencoder_", "history_", "stopped_", "n_iter_", "n_features_in_", "preprocessing_"
     }  # fmt: skip
     assert (model.n_features_in_, model.n_iter_, model.stopped_) == (6, 3, "epochs")
@@ -216,7 +216,7 @@ def test_partial_fit_goes_on_with_what_set_params_has_said(rng):
     model = SparseAutoencoder(8, epochs=2, random_state=0).fit(X)
     model.set_params(l1=0.5, learning_rate=0.01).partial_fit(X)
     assert model.autoencoder_.l1 == 0.5
-    assert model._optimizer.learning_rate == 0.01
+    assert model._state.optimizer.learning_rate == 0.01
     assert model.history_["l1"][-1] > 0 == model.history_["l1"][0]
     before = model.transform(X)
     with pytest.raises(ValueError, match="n_units=9"):

@@ -106,12 +106,12 @@ def test_idle_counts_go_on_from_one_partial_fit_to_the_next(rng):
     )  # 100 samples win 100 units
     for _ in range(2):
         model.partial_fit(X)
-    idle = model._idle.copy()
+    idle = model._state.idle.copy()
     assert idle.max() == 200
     model.partial_fit(X)
-    started_anew = (idle == 200) & (model._idle < 200)
+    started_anew = (idle == 200) & (model._state.idle < 200)
     assert started_anew.any()
-    assert model._idle.max() == 300
+    assert model._state.idle.max() == 300
 
 
 @pytest.mark.parametrize("option", [{"aux_weight": 1.0}, {"resample": True}])

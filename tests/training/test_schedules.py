@@ -3,6 +3,7 @@ import pytest
 
 from nsae import SparseAutoencoder
 from nsae.training import loop
+from nsae.training.history import EpochMetrics
 from nsae.training.schedules import annealed_k, rate_factor
 
 
@@ -28,24 +29,23 @@ def test_k_falls_to_its_value_and_stays():
 
 @pytest.mark.parametrize("backend", ["numpy", "auto"])
 def test_training_follows_the_schedule(monkeypatch, rng, backend):
-    X, seen, real = rng.random((60, 6)), [], loop.Tally.add
+    X, seen, real = rng.random((60, 6)), [], EpochMetrics.add
 
     def add(self, report, B):
         real(self, report, B)
-        seen.append((model_g[0].k, optimizers[0].learning_rate, report.active / B))
+        seen.append((states[0].model.g.k, states[0].optimizer.learning_rate, report.active / B))
 
     model = SparseAutoencoder(
         20, k=2, k_start=10, epochs=10, batch_size=20, warmup_steps=3, lr_schedule="linear", backend=backend
     )
-    model_g, optimizers, make = [], [], loop.make_step
+    states, make = [], loop.make_step
 
-    def make_step(core, optimizer, *args, **kwargs):
-        model_g.append(core.g)
-        optimizers.append(optimizer)
-        return make(core, optimizer, *args, **kwargs)
+    def make_step(state, *args, **kwargs):
+        states.append(state)
+        return make(state, *args, **kwargs)
 
     monkeypatch.setattr(loop, "make_step", make_step)
-    monkeypatch.setattr(loop.Tally, "add", add)
+    monkeypatch.setattr(EpochMetrics, "add", add)
     model.fit(X)
     ks, rates, active = zip(*seen, strict=True)
     assert ks[0] == 10
@@ -54,7 +54,7 @@ def test_training_follows_the_schedule(monkeypatch, rng, backend):
     np.testing.assert_allclose(rates, [1e-3 * rate_factor(n, 30, 3, "linear") for n in range(30)])
     # afterwards all is as it was set
     assert model.autoencoder_.g.k == 2
-    assert model._optimizer.learning_rate == 1e-3
+    assert model._state.optimizer.learning_rate == 1e-3
     assert model.encode(X).counts.max() <= 2
 
 
@@ -62,7 +62,7 @@ def test_an_interrupted_annealing_leaves_k_as_asked_for(monkeypatch, rng):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Tally, "add", interrupted)
+    monkeypatch.setattr(EpochMetrics, "add", interrupted)
     model = SparseAutoencoder(20, k=2, k_start=10).fit(rng.random((60, 6)))
     assert model.stopped_ == "interrupted"
     assert model.autoencoder_.g.k == 2

@@ -1,0 +1,99 @@
+"""The records that training steps hand to the compiled loops, which read them by name.
+
+Numba knows a NamedTuple by its class, so each is defined at the top of a module: else a compiled loop
+would not be found again in the cache by the next process.  They are in this folder since compiled loops
+depend on the order of their fields: see compile.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class AdamRates(NamedTuple):
+    """The scalars of one step of Adam, Eqs. (16)–(19) and (34), each in the dtype of the parameters."""
+
+    learning_rate: np.floating  # α
+    one_minus_beta1: np.floating
+    one_minus_beta2: np.floating
+    eps: np.floating  # ε
+    correction1: np.floating  # 1/(1 − β₁ᵗ)
+    correction2: np.floating  # 1/(1 − β₂ᵗ)
+    clip_factor: np.floating  # min(1, G/‖∇J‖), or 1
+
+
+class FlatArrays(NamedTuple):
+    """Parameters and Adam's moments, each as one flat array: W (h, d), Vᵀ (h, d), b (h,), c (d,) in this order."""
+
+    theta: np.ndarray
+    m1: np.ndarray
+    m2: np.ndarray
+    h: int
+    d: int
+
+
+class UnitArrays(NamedTuple):
+    """What belongs to single units: a row of W, of Vᵀ and of b for each, and the two moments of each."""
+
+    W: np.ndarray  # (h, d)
+    b: np.ndarray  # (h,)
+    V: np.ndarray  # (h, d): Vᵀ, so that the pattern of a unit is one run of memory
+    W_m1: np.ndarray
+    b_m1: np.ndarray
+    V_m1: np.ndarray
+    W_m2: np.ndarray
+    b_m2: np.ndarray
+    V_m2: np.ndarray
+
+
+class OutputSums(NamedTuple):
+    """Sums over a batch that the output layer adds to, (d,) each."""
+
+    dc: np.ndarray  # Σ dU, Eq. (12)
+    squares: np.ndarray  # Σ (x̂ − x)², Eq. (5)
+    entropy: np.ndarray  # the terms of Eq. (6)
+
+
+class ActiveUnits(NamedTuple):
+    """The k-sparse codes of a batch.  Places that are not needed hold unit 0 with value 0."""
+
+    units: np.ndarray  # (B, k) int32, ascending in each row
+    values: np.ndarray  # (B, k)
+
+
+class BatchFactors(NamedTuple):
+    """Scalars of a batch of B samples, in the dtype of the parameters."""
+
+    scale: np.floating  # 1/B
+    l1: np.floating  # λ/B
+
+
+class SampleGradients(NamedTuple):
+    """The gradients of a batch with respect to U and to the active pre-activations, and two sums over it."""
+
+    dU: np.ndarray  # (B, d), Eq. (11)
+    dY: np.ndarray  # (B, k), Eq. (14)
+    dc: np.ndarray  # (d,), Σ dU, Eq. (12)
+    squares: np.ndarray  # (d,), Σ (x̂ − x)²
+
+
+class UnitBatch(NamedTuple):
+    """A k-sparse batch by units: what the gradients of each unit are summed from.
+
+    Unit j was active in the samples of the entries ``entry[start[j]:start[j + 1]]``; entry e is at row e // k,
+    column e % k of ``values`` and ``dY``.  A dead unit j with gradients of Eq. (21) has them in row
+    ``aux_row[j]`` of the last three arrays; for all others it is −1.
+    """
+
+    start: np.ndarray  # (h + 1,) int64
+    entry: np.ndarray  # (B·k,) int64
+    values: np.ndarray  # (B, k)
+    dY: np.ndarray  # (B, k)
+    X: np.ndarray  # (B, d)
+    dU: np.ndarray  # (B, d)
+    aux_row: np.ndarray  # (h,) int64
+    aux_dW: np.ndarray  # (m, d)
+    aux_db: np.ndarray  # (m,)
+    aux_dV: np.ndarray  # (m, d)

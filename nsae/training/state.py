@@ -1,0 +1,127 @@
+"""What training goes on from, and what it was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nsae.equations.autoencoder import Autoencoder
+from nsae.equations.optimizers import Adam
+
+History = dict[str, list[float]]
+PARAMS = ("W", "b", "V", "c")
+MOMENTS = tuple(f"{moment}_{name}" for moment in ("m1", "m2") for name in PARAMS)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What ``train`` is asked to do: the hyperparameters of SparseAutoencoder that it reads, checked.
+
+    Their meaning is in the docstring of :class:`nsae.SparseAutoencoder`.  ``epochs`` is here the length of the
+    schedule; how many are run is an argument of ``train``.
+    """
+
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    warmup_steps: int = 0
+    lr_schedule: str = "none"
+    schedule_steps: int | None = None
+    k_start: int | None = None
+    unit_norm: bool = False
+    aux_weight: float = 0.0
+    k_aux: int = 64
+    resample: bool = False
+    dead_after: int = 10_000
+    tol: float = 0.0
+    patience: int = 5
+    backend: str = "auto"
+    n_threads: int | None = None
+    verbose: bool = False
+
+
+@dataclass
+class TrainingState:
+    """All that a later call of ``partial_fit`` needs to go on as if there had been no pause.
+
+    It is copied, saved and restored as a whole.
+
+    Attributes
+    ----------
+    model : Autoencoder
+    optimizer : Adam
+        Its moments, and ``t``, the steps taken: the schedule of learning rate and k counts by it.
+    history : dict of lists
+        A number for each epoch; see ``nsae.training.history``.
+    idle : (h,) int64
+        Samples since each unit was last active.  Counted only if dead units are to be treated.
+    epoch_rows : int
+        Rows of the data that training began with, which tell how many steps the schedule has; 0 before.
+    resampling_rng : numpy.random.Generator, optional
+        It draws the dead units that start anew, and the samples that they start from.
+    """
+
+    model: Autoencoder
+    optimizer: Adam
+    history: History
+    idle: np.ndarray
+    epoch_rows: int = 0
+    resampling_rng: np.random.Generator | None = field(default=None)
+
+    @classmethod
+    def start(cls, model: Autoencoder, optimizer: Adam) -> TrainingState:
+        """Return the state before the first step of ``model`` by ``optimizer``."""
+        return cls(model, optimizer, {}, np.zeros(len(model.encoder_layer.b), np.int64))
+
+    def record(self, epochs: list[dict[str, float]]) -> None:
+        """Append the numbers of some ``epochs`` to the history."""
+        for numbers in epochs:
+            for name, value in numbers.items():
+                self.history.setdefault(name, []).append(value)
+
+    def header(self) -> dict[str, Any]:
+        """Return what a model file's header says about training; :meth:`arrays` has the rest."""
+        rng = self.resampling_rng
+        return {
+            "history": self.history,
+            "optimizer_steps": self.optimizer.t,
+            "epoch_rows": self.epoch_rows,
+            "resampling_rng": None if rng is None else rng.bit_generator.state,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return Adam's moments, named as in ``MOMENTS``, and the idle counts."""
+        adam = self.optimizer
+        named = {
+            f"{moment}_{name}": getattr(adam, moment)[name] for moment in ("m1", "m2") for name in adam.m1
+        }
+        return {**named, "idle": self.idle}
+
+    def restore(self, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Take over what :meth:`header` and :meth:`arrays` of another state gave, history aside.
+
+        Files of format 1 have neither ``idle`` nor the schedule: units then count as active, and the
+        schedule's length is that of the next call's data.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            Something is missing, or does not fit the model.
+        """
+        params = self.model.params
+        for name in MOMENTS:
+            if arrays[name].shape != params[name[3:]].shape:
+                raise ValueError(f"{name} does not fit its parameter")
+        adam = self.optimizer
+        adam.t = int(header["optimizer_steps"])
+        adam.m1, adam.m2 = ({name: arrays[f"{moment}_{name}"] for name in PARAMS} for moment in ("m1", "m2"))
+        if "idle" in arrays:
+            if arrays["idle"].shape != self.idle.shape:
+                raise ValueError("idle does not fit the units")
+            self.idle = arrays["idle"].astype(np.int64)
+        self.epoch_rows = int(header.get("epoch_rows", 0))
+        if header.get("resampling_rng") is not None:
+            self.resampling_rng = np.random.default_rng()
+            self.resampling_rng.bit_generator.state = header["resampling_rng"]
