@@ -35,7 +35,7 @@ import numpy as np
 from helpers import results
 from helpers import search_peers as peers
 from helpers.ranking import say
-from helpers.search_codes import ENCODERS, Coder, Images, fashion, pixels, variants
+from helpers.search_codes import ENCODERS, Coder, Images, fashion, pixels, variants, whole
 from helpers.search_race import (
     HITS,
     Contestant,
@@ -139,8 +139,8 @@ def fashion_60k(images: Images, options: argparse.Namespace) -> dict[str, Any]:
 def codes_in_the_race(name: str, task: Fashion, images: Images, options: argparse.Namespace) -> Racing:
     """Return nsae over the codes of one encoder, and the peers that search the same codes."""
     coder = Coder(name, images.database, options.codes, options.quick)
-    codes = coder.codes("database", lambda: iter([images.database]))
-    queries = coder.codes("queries", lambda: iter([images.queries]))
+    codes = coder.codes("database", whole(images.database))
+    queries = coder.codes("queries", whole(images.queries))
     racing: Racing = {}
     for k in sorted({fewest(task, codes, queries), K}):
         index, kept = indexed(codes.keep(k)), queries.keep(k)[task.report]
@@ -270,8 +270,8 @@ def crossover(images: Images, options: argparse.Namespace) -> dict[str, Any]:
     peers.one_thread()
     database = images.database[:DENSE]
     coder = Coder("image", database, options.codes, options.quick, most=512)
-    codes = coder.codes("crossover", lambda: iter([database]))
-    queries = coder.codes("crossover_queries", lambda: iter([images.queries[:2000]]))
+    codes = coder.codes("crossover", whole(database))
+    queries = coder.codes("crossover_queries", whole(images.queries[:2000]))
     result = {}
     print(f"\n{len(codes)} codes of {codes.n_units} units: queries/s by active units")
     for k in (8, 16, 32, 64, 128, 256, 512):
@@ -289,8 +289,8 @@ def crossover(images: Images, options: argparse.Namespace) -> dict[str, Any]:
 def exact(images: Images, options: argparse.Namespace) -> dict[str, Any]:
     """Compare hits and distances with the definition's, by metric, with ties and odd codes."""
     coder = Coder("pixel", images.database, options.codes, options.quick)
-    codes = coder.codes("database", lambda: iter([images.database])).keep(8)
-    queries = coder.codes("queries", lambda: iter([images.queries])).keep(8)
+    codes = coder.codes("database", whole(images.database)).keep(8)
+    queries = coder.codes("queries", whole(images.queries)).keep(8)
     zero, single = Codes.from_dense(np.zeros((2, codes.n_units), np.float32)), codes[:500].keep(1)
     rows = Codes.concatenate([codes[:20_000], zero, codes[:2000], single])  # with duplicates
     asked = Codes.concatenate([queries[:70], zero, single[:10], codes[:20]])
@@ -321,8 +321,8 @@ PARTS = {
 def large(name: str, n: int, images: Images, options: argparse.Namespace) -> tuple[Codes, Codes]:
     """Return n codes of k = 32 of variants of the training images, and those of test images as queries."""
     coder = Coder(name, images.database, options.codes, options.quick)
-    codes = coder.codes("million", lambda: variants(images.database, n))
-    queries = coder.codes("queries", lambda: iter([images.queries]))
+    codes = coder.codes("million", variants(images.database, n))
+    queries = coder.codes("queries", whole(images.queries))
     return codes.keep(K), queries.keep(K)
 
 

@@ -60,7 +60,7 @@ def test_variants_are_of_each_image_in_turn_and_near_it(speed):
     images = np.zeros((3, 28, 28), np.uint8)
     for i in range(3):
         images[i, 8:20, 8:20] = 80 * (i + 1)
-    blocks = list(speed.variants(images, 7, block=4))
+    blocks = [block() for block in speed.variants(images, 7, block=4)]
     assert [len(block) for block in blocks] == [4, 3]
     made = np.concatenate(blocks)
     assert made.max(axis=(1, 2)).tolist() == [80, 160, 240, 80, 160, 240, 80]
@@ -108,3 +108,22 @@ def test_enough_is_more_than_an_accident(speed):
     assert of.enough(rows)
     rows[: int(0.015 * q)] = 1  # exactly as many right as are asked for: no margin
     assert not of.enough(rows)
+
+
+def test_codes_that_were_kept_are_not_made_again(speed, rng, tmp_path):
+    images = rng.integers(0, 256, (60, 28, 28), dtype=np.uint8)
+    blocks = [lambda: images[:40], lambda: images[40:]]
+
+    def coder():
+        return speed.Coder("pixel", images, str(tmp_path), True)
+
+    made = coder().codes("some", blocks)
+    assert made.shape == (60, 1024)
+
+    def fail():
+        raise AssertionError("encoded again")
+
+    again = coder().codes("some", [fail, blocks[1]])
+    np.testing.assert_array_equal(made.to_dense(), again.to_dense())
+    next(tmp_path.glob("*some_001.npz")).unlink()
+    np.testing.assert_array_equal(made.to_dense(), coder().codes("some", [fail, blocks[1]]).to_dense())
