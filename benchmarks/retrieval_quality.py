@@ -146,8 +146,9 @@ def nsae(problem: Problem, seed: int, quick: bool, criterion: str) -> dict[str, 
         codes, queries = every.keep(k), all_queries.keep(k)
         more: dict[str, Any] = {"fit_s": seconds}
         if k == 32:
+            of_k = encoder.encoder().with_k(k)
             started = time.perf_counter()
-            encoder.encode(problem.database[:20_000])
+            of_k.encode(problem.database[:20_000])
             more["images_per_s"] = min(20_000, len(problem.database)) / (time.perf_counter() - started)
             index = CodeIndex(codes.n_units)
             index.add(codes)

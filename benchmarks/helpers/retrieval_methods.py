@@ -15,6 +15,7 @@ import numpy as np
 
 from nsae import ImageEncoder
 from nsae.images.defaults import resolve_hyperparameters
+from nsae.images.encoder import random_patches
 from nsae.images.features.patch_features import Geometry
 from nsae.images.features.patches import Whitening, fold
 from nsae.images.features.pca import PCA
@@ -141,7 +142,7 @@ def patches_of(X: np.ndarray, seed: int, patch: int) -> tuple[Geometry, Whitenin
     """Return ImageEncoder's geometry for these images, its whitening, and whitened patches (n, d)."""
     encoder = ImageEncoder(n_patches=N_PATCHES, patch_size=patch)
     geometry, settled = resolve_hyperparameters(encoder, X)
-    P = encoder._some_patches(some_of(X, seed), geometry, np.random.default_rng(seed), None)
+    P = random_patches(some_of(X, seed), geometry, N_PATCHES, np.random.default_rng(seed))
     whitening = Whitening.fit(P, settled["zca_eps"])
     return geometry, whitening, whitening(P)
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from nsae import Codes, ImageEncoder, SparseAutoencoder
 from nsae.equations.activations import KSparse
+from nsae.equations.layers import Dense
 from nsae.images.defaults import resolve_hyperparameters
-from nsae.images.features.patch_features import PatchFeatures
+from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import PCA
-from nsae.images.features.soft_threshold import shrink
+from nsae.images.features.soft_threshold import usual_threshold
 from nsae.system.threads import Threads
 
 Features = Callable[[np.ndarray], np.ndarray]  # images to rows
@@ -53,14 +54,15 @@ def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., Ima
 def without_root(encoder: ImageEncoder, images: np.ndarray) -> np.ndarray:
     """Return pooled vectors as they are before the root; colours beside them stay."""
     F = encoder.pooled(images)  # (n, f)
-    patches = F[:, : encoder._features._n_pooled]  # a view
+    patches = F[:, : encoder.pipeline_.features.n_pooled]  # a view
     patches[:] = at_norm_1(patches**2) * np.linalg.norm(patches, axis=1, keepdims=True)
     return F
 
 
 def pooled_by(encoder: ImageEncoder, images: np.ndarray, kind: type[PatchFeatures]) -> np.ndarray:
     """Return pooled vectors by another kind of features over the same patch layer."""
-    features = kind.of(encoder.geometry_, encoder.patch_model_, encoder.whitening_)
+    layer, k = encoder.patch_model_.encoder().encoder_layer, encoder.patch_model_.k
+    features = kind.of(encoder.geometry_, layer, k, encoder.whitening_)
     with Threads(encoder.n_threads) as threads:
         return np.concatenate(
             [
@@ -73,18 +75,22 @@ def pooled_by(encoder: ImageEncoder, images: np.ndarray, kind: type[PatchFeature
 class Maxima(PatchFeatures):
     """The largest value of a unit in a cell, in place of the sum."""
 
-    def _add(self, Y: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
-        Z = KSparse(self.k)(Y + self.b)  # (P, h)
-        for level in cells.T:
-            for cell in np.unique(level):
-                np.maximum(sums[cell], Z[level == cell].max(axis=0), out=sums[cell])
+    def _select_and_pool(self, backend: str) -> Callable[..., None]:
+        def largest(Y, b, k, cells, sums, scratch) -> None:
+            Z = KSparse(k)(Y + b)  # (P, h)
+            for of_grid in cells.T:
+                for cell in np.unique(of_grid):
+                    np.maximum(sums[cell], Z[of_grid == cell].max(axis=0), out=sums[cell])
+
+        return largest
 
 
 class TwoSided(PatchFeatures):
     """Each unit twice, for a pattern and for its opposite: W and −W."""
 
-    def __init__(self, geometry, W: np.ndarray, b: np.ndarray, k: int):
-        super().__init__(geometry, np.concatenate([W, -W]), np.concatenate([b, b]), k)
+    def __init__(self, geometry: Geometry, layer: Dense, k: int):
+        both = Dense(np.concatenate([layer.W, -layer.W]), np.concatenate([layer.b, layer.b]))
+        super().__init__(geometry, both, k)
 
 
 def opponent_colors(images: np.ndarray) -> np.ndarray:
@@ -109,8 +115,8 @@ def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int)
         lr_schedule="linear",
         random_state=seed,
     ).fit(T)
-    shrink(model, T, settled["shrink_threshold"])
-    model.set_params(k=encoder.k).autoencoder_.g = KSparse(encoder.k)
+    threshold = usual_threshold(model, T, settled["shrink_threshold"])
+    model = model.with_threshold(threshold).with_k(encoder.k)
     return model.encode(T), model.encode(U)
 
 

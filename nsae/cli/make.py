@@ -21,11 +21,9 @@ from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images import ImageEncoder, ImageLibrary
 from nsae.images.encode_photos import PhotoEncoder
-from nsae.images.encoder import BLOCK_BYTES
 from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.load_encoder import load_encoder
-from nsae.models.encoder import BLOCK_ROWS
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 
@@ -158,7 +156,7 @@ def _take_photos(
     args: Namespace, library: ImageLibrary, photos: Photos, decoded: dict[str, Photo]
 ) -> ImageLibrary:
     """Add all photos to a library, and report those that cannot be read."""
-    found = library.add(photos.ids, decoded=decoded, block=_block(library.encoder), verbose=not args.json)
+    found = library.add(photos.ids, decoded=decoded, block=library.encoder.block_size, verbose=not args.json)
     inputs.skipped(library.root, [one for one in found.failed if one[0] not in decoded])
     failed = len(photos.failed) + len(found.failed)
     inputs.check_failures(failed, len(photos.failed) + len(photos.ids), len(library), args.strict)
@@ -210,14 +208,6 @@ def _learn(args: Namespace, source: Source) -> Learned:
 
 
 # ---- small steps
-
-
-def _block(encoder: PhotoEncoder) -> int:
-    """How many photos are encoded at a time: as many as the encoder takes, so that codes are the same bits."""
-    if not isinstance(encoder, ImageEncoder):
-        return BLOCK_ROWS
-    width = max(encoder._features.n_features, int(np.prod(encoder.geometry_.shape)))
-    return max(1, BLOCK_BYTES // (4 * width))
 
 
 def _options(args: Namespace) -> dict[str, Any]:

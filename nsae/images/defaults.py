@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nsae.images.features.patch_features import Geometry, PatchFeatures
-from nsae.images.features.pca import PCA
+from nsae.images.features.patch_features import Geometry
 from nsae.images.image_blocks import Images
-from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.validation import at_least, check_n_threads
 
 SMALL = 48  # pixels a side: up to here, arrays are taken for small images such as MNIST's, else for photos
@@ -52,80 +50,86 @@ PHOTO_SIDE = 96
 
 
 def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
-    """What None stands for, with these images; checks all of it."""
-    is_array = isinstance(images, np.ndarray)
-    side, color = encoder.image_size, encoder.color
-    if color is None:
-        color = not is_array or images.ndim == 4
-    if side is None:
-        small = is_array and images.shape[1] == images.shape[2] <= SMALL
-        side = images.shape[1] if small else PHOTO_SIDE
-    kind = ("small color" if color else "small grey") if side <= SMALL else "photos"
+    """Replace each hyperparameter that is None by its default for images of this kind, and check all.
+
+    Parameters
+    ----------
+    encoder : ImageEncoder
+        Not necessarily fitted; stays as it is.
+    images : array or list of paths
+        As ``check_images`` returned them.
+
+    Returns
+    -------
+    Geometry
+    dict
+        "patch_units", "patch_k", "n_components", "zca_eps", "shrink_threshold", and what the geometry has.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A hyperparameter that cannot be used, by its name.
+    """
+    size, color = _size_and_color(encoder, images)
+    kind = ("small color" if color else "small grey") if size <= SMALL else "photos"
     defaults = {"patch_k": 4, "color_weight": 0.0, **DEFAULTS[kind]}
     settled = {n: v if getattr(encoder, n) is None else getattr(encoder, n) for n, v in defaults.items()}
-    if not color:
-        settled["color_weight"] = 0.0 if encoder.color_weight is None else settled["color_weight"]
-    for name, value in {
-        "image_size": side,
-        "n_patches": encoder.n_patches,
-        "max_images": encoder.max_images,
-    }.items():
-        at_least(name, value, 1, whole=True)
-    check_n_threads(encoder.n_threads)
-    for name in ("patch_size", "stride", "patch_units", "patch_k", "n_components"):
-        at_least(name, settled[name], 1, whole=True)
-    for name, value in {
-        "whitening_power": encoder.whitening_power,
-        "contrast_eps": encoder.contrast_eps,
-        "zca_eps": settled["zca_eps"],
-        "color_weight": settled["color_weight"],
-        "shrink_threshold": settled["shrink_threshold"],
-    }.items():
-        at_least(name, value, 0)
+    if not color and encoder.color_weight is None:
+        settled["color_weight"] = 0.0
+    _check_numbers(encoder, size, settled)
     if settled["color_weight"] and not color:
         raise ValueError(
             f"color_weight={settled['color_weight']} needs color images, and these are grey. Leave it out."
         )
-    if settled["patch_size"] > side:
+    if settled["patch_size"] > size:
         raise ValueError(
-            f"patch_size={settled['patch_size']} does not fit into images of image_size={side}. "
+            f"patch_size={settled['patch_size']} does not fit into images of image_size={size}. "
             "Use a smaller patch_size."
         )
-    grid = settled["grid"] if isinstance(settled["grid"], (tuple, list)) else (settled["grid"],)
-    along = (side - settled["patch_size"]) // settled["stride"] + 1
-    for g in grid:
-        at_least("grid", g, 1, whole=True)
-        if g > along:
-            raise ValueError(
-                f"grid={settled['grid']} was given, and there are {along} patches a side. Use fewer cells, "
-                "or a smaller stride."
-            )
     geometry = Geometry(
-        int(side),
-        bool(color),
-        *(int(settled[n]) for n in ("patch_size", "stride")),
-        tuple(map(int, grid)),
-        float(encoder.contrast_eps),
-        float(settled["color_weight"]),
+        image_size=int(size),
+        color=bool(color),
+        patch_size=int(settled["patch_size"]),
+        stride=int(settled["stride"]),
+        grid=_checked_grid(settled["grid"], (size - settled["patch_size"]) // settled["stride"] + 1),
+        contrast_eps=float(encoder.contrast_eps),
+        color_weight=float(settled["color_weight"]),
     )
     return geometry, settled
 
 
-def as_tuple(grid: Any) -> Any:
-    """A grid as it was given, after JSON has made a list of a tuple."""
-    return tuple(grid) if isinstance(grid, list) else grid
+def _size_and_color(encoder: Any, images: Images) -> tuple[Any, bool]:
+    """The side of the images that the encoder will read, and whether they have colour."""
+    size, color = encoder.image_size, encoder.color
+    if color is None:
+        color = not isinstance(images, np.ndarray) or images.ndim == 4
+    if size is None:
+        small = isinstance(images, np.ndarray) and images.shape[1] == images.shape[2] <= SMALL
+        size = images.shape[1] if isinstance(images, np.ndarray) and small else PHOTO_SIDE
+    return size, color
 
 
-def check_fit_together(
-    geometry: Geometry,
-    features: PatchFeatures,
-    pca: PCA,
-    first: SparseAutoencoder,
-    second: SparseAutoencoder,
-) -> None:
-    """ValueError if the parts of a model file are not of one model."""
-    m = second.n_features_in_
-    expected = (geometry.n_pixels, (m, features.n_features), (m,))
-    got = (first.n_features_in_, pca.A.shape, pca.a.shape)
-    if got != expected:
-        raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
+def _check_numbers(encoder: Any, size: Any, settled: dict[str, Any]) -> None:
+    """Raise TypeError or ValueError for a number that is none, or too small."""
+    whole = {"image_size": size, "n_patches": encoder.n_patches, "max_images": encoder.max_images}
+    whole |= {n: settled[n] for n in ("patch_size", "stride", "patch_units", "patch_k", "n_components")}
+    for name, value in whole.items():
+        at_least(name, value, 1, whole=True)
+    check_n_threads(encoder.n_threads)
+    others = {"whitening_power": encoder.whitening_power, "contrast_eps": encoder.contrast_eps}
+    others |= {n: settled[n] for n in ("zca_eps", "color_weight", "shrink_threshold")}
+    for name, value in others.items():
+        at_least(name, value, 0)
+
+
+def _checked_grid(grid: Any, along: int) -> tuple[int, ...]:
+    """The grid as a tuple, if each of its numbers is at most ``along``, the patches along a side."""
+    numbers = grid if isinstance(grid, (tuple, list)) else (grid,)
+    for g in numbers:
+        at_least("grid", g, 1, whole=True)
+        if g > along:
+            raise ValueError(
+                f"grid={grid} was given, and there are {along} patches a side. Use fewer cells, or a smaller "
+                "stride."
+            )
+    return tuple(map(int, numbers))

@@ -12,7 +12,7 @@ from nsae.codes import Codes
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, image_blocks
 
-BLOCK = 64  # photos that are read, and encoded, at once
+BLOCK = 64  # photos that a library reads, and encodes, at once, unless it is told another number
 
 
 class PhotoEncoder(Protocol):
@@ -26,6 +26,8 @@ class PhotoEncoder(Protocol):
     preprocessing : dict or None
         How photos become its input: {"side": pixels, "color": bool}, and {"dtype": "uint8"} if pixels are
         0 to 255.  None for an encoder of rows of numbers, which takes no photos.
+    block_size : int
+        Images that it encodes at once.
     """
 
     n_units: int
@@ -37,6 +39,10 @@ class PhotoEncoder(Protocol):
     @property
     def preprocessing(self) -> dict[str, Any] | None:
         """How photos become its input."""
+
+    @property
+    def block_size(self) -> int:
+        """Images that it encodes at once."""
 
     def encode_images(self, images: np.ndarray) -> Codes:
         """Return the codes of ``images`` (n, side, side[, 3]) of its own size, uint8 or floats in [0, 1]."""
@@ -91,16 +97,17 @@ def encode_photos(
             "Use an ImageEncoder, or set preprocessing_ before the model is saved."
         )
     codes = [Codes.from_dense(np.zeros((0, encoder.n_units), np.float32))]
-    for some in _of_a_kind(photos):
-        for block in image_blocks(check_images(some), how["side"], how["color"], BLOCK, on_error=on_error):
+    side, color, size = how["side"], how["color"], encoder.block_size
+    for some in _of_a_kind(photos, size):
+        for block in image_blocks(check_images(some), side, color, size, on_error=on_error):
             if how.get("dtype") == "uint8" and block.dtype != np.uint8:
                 block = np.rint(block * 255).astype(np.uint8)  # (rows, side, side[, 3])
             codes.append(encoder.encode_images(block))
     return Codes.concatenate(codes)
 
 
-def _of_a_kind(photos: np.ndarray | Sequence[str | os.PathLike | np.ndarray]) -> Iterator[Images]:
-    """Runs of photos that can be read together: up to a block of paths, or arrays of one shape."""
+def _of_a_kind(photos: np.ndarray | Sequence[str | os.PathLike | np.ndarray], size: int) -> Iterator[Images]:
+    """Runs of photos that can be read together: up to ``size`` paths, or arrays of one shape."""
     if isinstance(photos, np.ndarray):
         if len(photos):
             yield photos
@@ -108,7 +115,7 @@ def _of_a_kind(photos: np.ndarray | Sequence[str | os.PathLike | np.ndarray]) ->
     paths: list[str | os.PathLike] = []
     for photo in photos:
         is_array = isinstance(photo, np.ndarray)
-        if paths and (is_array or len(paths) == BLOCK):
+        if paths and (is_array or len(paths) == size):
             yield paths
             paths = []
         if is_array:

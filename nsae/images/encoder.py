@@ -1,8 +1,10 @@
-"""ImageEncoder: from images to sparse codes, by the same autoencoder twice.
+"""ImageEncoder: learns to turn images into sparse codes, by the same autoencoder twice.
 
 Codes of whole images in pixel space rank images no better than the pixels do.  Here a first k-sparse
-autoencoder learns patches (29) (30), its codes are pooled over a grid (31), and a second one learns the
-principal components of the pooled vectors: its k active units are the image's code.
+autoencoder learns patches (29) (30), and its codes are pooled over a grid (31).  A second one learns the
+principal components of the pooled vectors; its k active units are the code of the image.
+
+What was learned is an :class:`~nsae.images.pipeline.ImagePipeline`, which encodes.
 """
 
 from __future__ import annotations
@@ -10,35 +12,39 @@ from __future__ import annotations
 import io
 import numbers
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.equations.activations import KSparse
 from nsae.errors import ModelFormatError, NotFittedError
-from nsae.images.defaults import as_tuple, check_fit_together, resolve_hyperparameters
+from nsae.images.defaults import resolve_hyperparameters
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.patches import Whitening
 from nsae.images.features.pca import PCA
-from nsae.images.features.soft_threshold import shrink
+from nsae.images.features.soft_threshold import usual_threshold
+from nsae.images.features.unit_regions import Box
 from nsae.images.files import OnError
-from nsae.images.image_blocks import Images, check_images, choose, image_blocks, once
+from nsae.images.image_blocks import Images, check_images, choose, once
+from nsae.images.pipeline import ImagePipeline, blocks_of, geometry_from, pooled_blocks
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import model_bytes, read_model, write_model
 from nsae.models.sklearn_contract import Parameters
 from nsae.models.sparse_autoencoder import SparseAutoencoder
-from nsae.system.threads import Threads
 from nsae.validation import at_least, generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 KIND = "image_encoder"
-ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_P", "components_A", "components_a")
-# What files of before 0.1.0 call hyperparameters and the fields of a geometry.
+ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_S", "pca_A", "pca_a")
+# The names in files that were written before 0.1.0: of arrays, hyperparameters, and fields of a geometry.
 OLD_NAMES = {
+    "zca_P": "zca_S",
+    "components_A": "pca_A",
+    "components_a": "pca_a",
     "patch": "patch_size",
     "side": "image_size",
     "components": "n_components",
@@ -47,75 +53,77 @@ OLD_NAMES = {
     "whiten": "whitening_power",
     "eps": "contrast_eps",
 }
-BLOCK_BYTES = 1 << 25  # of images that are in memory at once: 32 MiB as floats
 IMAGES_FOR_PATCHES = 10_000  # that patches are taken from, at most
-POOLED_BYTES = 1 << 28  # of pooled vectors that the components are learned from, at most
+POOLED_BYTES = 1 << 28  # of pooled vectors that the principal components are learned from, at most
 
 
 class ImageEncoder(Parameters):
-    """Sparse codes of images: patches, a patch autoencoder, pooling, components, a second autoencoder.
+    """Sparse codes of images: patches, a patch autoencoder, pooling, principal components, a second autoencoder.
 
     It follows Coates, Ng and Lee (2011) up to the pooled vectors, takes the square root of Arandjelović and
-    Zisserman (2012), and puts a k-sparse autoencoder on top.  Nothing needs labels.
+    Zisserman (2012), and puts a k-sparse autoencoder on top.  It needs no labels.
 
     Parameters
     ----------
     n_units, k : int
-        Units of the second autoencoder, and how many are active in an image's code at most.
+        Units of the second autoencoder, and how many are active in the code of an image at most.
     k_fit : int
-        How many are active an image while the second one learns.  A unit that has to reconstruct images
-        alone comes to stand for one kind of image; one of 32 that add up stands for a part, and parts say
-        less about what an image shows.  So 1 ranks whole classes best: 32 instead cost 0.04 to 0.11 of
-        the figures in docs/what_was_tried.md.  The one nearest neighbour is right about as often with 2 or 4.
+        Active units an image while the second autoencoder learns.  With 1, a unit has to reconstruct images
+        alone, and comes to stand for one kind of image.  With 32, a unit comes to stand for a part, which
+        says less about what an image shows.  So 1 ranks whole classes best; 2 or 4 find the one nearest
+        neighbour about as well.
     image_size : int, optional
-        Images are resized to side × side pixels.  By default that of small square arrays, up to 48, and 96
-        for photos.
+        Images are resized to image_size × image_size pixels.  By default the size of small square arrays, up
+        to 48, and 96 for photos.
     color : bool, optional
         By default True for files and for arrays (n, H, W, 3).
     patch_size, stride : int, optional
-        Side of a patch, and from one patch to the next.
+        Side of a patch, and from one patch to the next, in pixels.
     patch_units, patch_k : int, optional
         Units of the first autoencoder, and how many are active in a patch.
     grid : int or tuple of int, optional
-        Cells a side over which patches are pooled; several numbers make a pyramid, Eq. (31).
+        Cells a side over which patches are pooled, Eq. (31).  Several numbers make a pyramid of grids.
     color_weight : float, optional
-        Weight ω of the image's histogram of colours beside its patches, Eq. (35).  By default 0.5 for
-        photos, and 0, for patches alone, else.
+        ω of Eq. (35), the weight of the colour histogram of an image beside its patches.  By default 0.5 for
+        photos, else 0, which leaves the colours out.
     n_components : int, optional
-        Principal components of the pooled vectors that the second autoencoder reads.
+        Principal components of the pooled vectors, which the second autoencoder reads.
     whitening_power : float
-        0 leaves the components as they are, 1 makes their variances equal; between them, a power.
+        Power of the standard deviation that each component is divided by: 0 leaves the components as they
+        are, 1 makes their variances equal.
     shrink_threshold : float, optional
-        φ of Eq. (36): what is taken off each activation, as a share of the usual largest one.  By default
-        0.2 for small images, and 0, nothing, for photos.  An image unlike all that were learned from may get
-        a code of zeros, which matches nothing.
+        φ of Eq. (36): what is subtracted from each activation, as a fraction of the usual largest one.  By
+        default 0.2 for small images, and 0 for photos.  An image unlike all that were learned from may get a
+        code of zeros, which matches nothing.
     contrast_eps : float
-        Of Eq. (29), for pixels in [0, 1].
+        ε of Eq. (29), for pixels in [0, 1].
     zca_eps : float, optional
-        Of Eq. (30).
+        ε of Eq. (30).
     epochs, patch_epochs : int
-        Passes of the second and of the first autoencoder.
+        Passes over the data of the second and of the first autoencoder.
     n_patches : int
-        The first one learns from so many patches, taken at random places of random images.
+        Patches that the first autoencoder learns from, at random places of random images.
     max_images : int
-        The second one learns from at most so many images, taken at random.
+        Images that the second autoencoder learns from, at most; they are chosen at random.
     random_state : int, numpy.random.Generator or None
-        The same number, the same model.
+        The same number gives the same model.
     backend : "auto", "numpy" or "numba"
         Codes are the same bits with each.
     n_threads : int, optional
         None and −1 are as many as there are processors, None no more than BLAS would use.
     verbose : bool
-        Progress on stderr.
+        Show progress on stderr.
 
     Attributes
     ----------
     geometry_ : Geometry
-        Size, patches and grid that were settled on.
+        Size, patches and grid.
     patch_model_, model_ : SparseAutoencoder
         The first and the second autoencoder; each has its ``history_``.
     whitening_ : Whitening
     pca_ : PCA
+    pipeline_ : ImagePipeline
+        All of these put together, for encoding.
 
     Examples
     --------
@@ -183,129 +191,114 @@ class ImageEncoder(Parameters):
     # ---- learning
 
     def fit(self, images: Images, y: object = None, *, on_error: OnError | None = None) -> ImageEncoder:
-        """Learn from images; ``y`` is ignored.
+        """Learn from images.
 
         Parameters
         ----------
         images : array (n, H, W) or (n, H, W, 3), or list of paths
-            uint8, or floats in [0, 1].  Of other than the model's size, they are stretched to it.
+            uint8, or floats in [0, 1].  If they are not of the model's size, they are stretched to it.
+        y : object
+            Is ignored.
         on_error : callable, optional
-            Is given an :class:`~nsae.errors.ImageReadError` for each file that cannot be read, and the
-            others go on; without it, the error is raised.
+            Is given an :class:`~nsae.errors.ImageReadError` for each file that cannot be read, which is left
+            out then.  Without it, the error is raised.
 
         Raises
         ------
         ValueError, TypeError
-            Images or hyperparameters that cannot be used; a model fitted before stays as it was.
+            Images or hyperparameters that cannot be used.  A model fitted before stays as it was.
         """
         images = check_images(images)
         geometry, settled = resolve_hyperparameters(self, images)
         rng = generator(self.random_state)
-        first = self._autoencoder(
-            settled["patch_units"], settled["patch_k"], self.patch_epochs, rng, batch_size=1024
-        )
-        second = self._autoencoder(self.n_units, self.k_fit, self.epochs, rng, batch_size=256)
-        at_least("k", self.k, 1, whole=True)
-        if not self.k_fit <= self.k <= self.n_units:
-            raise ValueError(
-                f"k={self.k} is expected from k_fit={self.k_fit} to n_units={self.n_units}, the number of units."
-            )
+        first, second = self._autoencoders(settled, rng)
         images, on_error = choose(images, self.max_images, rng), once(on_error)
 
-        X = self._some_patches(images, geometry, rng, on_error)  # (n_patches, d), (29)
+        X = random_patches(images, geometry, self.n_patches, rng, on_error, self.n_threads)  # (29)
         whitening = Whitening.fit(X, settled["zca_eps"])  # (30)
         first.fit(whitening(X))
         del X
-        features = PatchFeatures.of(geometry, first, whitening)
-
-        enough = max(4 * settled["n_components"], POOLED_BYTES // (4 * features.n_features))
-        some = choose(images, enough, rng)
-        F = np.concatenate(
-            list(self._pooled_blocks(some, on_error, geometry, features))
-        )  # (some, n_features)
-        pca = PCA.fit(F, settled["n_components"], self.whitening_power, rng)
-        if some is images:
-            T = pca(F)  # (n, components)
-        else:
-            blocks = self._pooled_blocks(images, on_error, geometry, features)
-            T = np.concatenate([pca(F) for F in blocks])
-        del F
+        layer = first.encoder().encoder_layer
+        features = PatchFeatures.of(geometry, layer, settled["patch_k"], whitening)
+        pca, T = self._components(images, features, settled["n_components"], rng, on_error)
         second.fit(T)
-        shrink(second, T, settled["shrink_threshold"])
-        second.set_params(k=self.k).autoencoder_.g = KSparse(self.k)  # from now on
-
-        self.geometry_, self.whitening_, self.pca_ = geometry, whitening, pca
-        self.patch_model_, self.model_, self._features = first, second, features
+        threshold = usual_threshold(second, T, settled["shrink_threshold"])  # (36)
+        self._adopt(geometry, whitening, pca, first, second.with_threshold(threshold).with_k(self.k))
         return self
 
     # ---- using what was learned
 
     def encode(self, images: Images, *, on_error: OnError | None = None) -> Codes:
-        """The codes of images, k active units each at most; memory is bounded by a block and the result.
+        """Return the codes of images, with at most k active units each.
 
-        Arguments and errors are those of :meth:`fit`.  Of files, those that cannot be read have no row.
+        Memory is bounded by a block of images and the result.
+
+        Parameters
+        ----------
+        images, on_error
+            As of :meth:`fit`.  A file that cannot be read has no row.
 
         Raises
         ------
         NotFittedError
         ValueError, TypeError
-            As :meth:`fit`; also where not a single file could be read.
+            As :meth:`fit`; also if not a single file could be read.
         """
-        self._check_fitted()
-        encoder = self.model_.encoder()
-        codes = [
-            encoder.encode(self.pca_(F), backend=self.backend)
-            for F in self._pooled_blocks(check_images(images), on_error)
-        ]
-        if not codes:
-            raise ValueError("None of the files could be read, so there are no codes. See what on_error got.")
-        return Codes.concatenate(codes)
+        how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
+        return self._fitted().encode(images, on_error=on_error, **how)
 
     def pooled(self, images: Images, *, on_error: OnError | None = None) -> np.ndarray:
-        """The pooled vectors (n, n_features) float32 of images, at norm 1: Eqs. (31) and (35)."""
-        self._check_fitted()
-        blocks = list(self._pooled_blocks(check_images(images), on_error))
-        return np.concatenate(blocks) if blocks else np.empty((0, self._features.n_features), np.float32)
+        """Return the pooled vectors (n, n_features) float32 of images, of norm 1: Eqs. (31) and (35).
+
+        ``images`` and ``on_error`` are those of :meth:`fit`.
+        """
+        how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
+        return self._fitted().pooled(images, on_error=on_error, **how)
 
     def encode_images(self, images: np.ndarray) -> Codes:
         """Return the codes of ``images`` (n, side, side[, 3]) of the model's size, uint8 or floats in [0, 1]."""
-        shape = self._fitted_geometry().shape
-        if images.shape[1:] != shape:
-            raise ValueError(
-                f"Images of shape {shape} were expected, one a row, and came as {images.shape}. Use "
-                "encode(images), or nsae.encode_photos(encoder, photos), which resize them."
-            )
-        return self.encode(images)
+        return self._fitted().encode_images(images)
 
     def unit_patterns(self, units: Sequence[int]) -> None:
-        """Return None: what ``units`` add to an image is lost in pooling; see :meth:`unit_regions`."""
+        """Return None: what ``units`` add to an image is lost in pooling; :meth:`unit_regions` finds them."""
 
-    def unit_regions(
-        self, image: np.ndarray, units: Sequence[int]
-    ) -> list[tuple[float, float, float, float]]:
-        """Return the square of an image that excites each unit most.
+    def unit_regions(self, image: np.ndarray, units: Sequence[int]) -> list[Box]:
+        """Return the square of an ``image`` that excites each of the ``units`` most; see ``ImagePipeline``."""
+        return self._fitted().unit_regions(image, units)
 
-        Parameters
-        ----------
-        image : (side, side) or (side, side, 3) array
-            Of the model's size, uint8 or floats in [0, 1].
-        units : sequence of int
+    def encoder(self) -> ImagePipeline:
+        """Return the pipeline that was learned, which encodes and knows its file's header."""
+        learned = self._fitted()
+        return ImagePipeline(learned.features, learned.pca, learned.code_layer, learned.k, self.header)
 
-        Returns
-        -------
-        list of (left, top, right, bottom)
-            As fractions of the image's width and height.
-        """
-        from nsae.images.pictures.unit_regions import Regions
+    @property
+    def header(self) -> dict[str, Any]:
+        """What the file says about the model, beside its arrays."""
+        geometry = self._fitted().geometry
+        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
+        if not isinstance(params["random_state"], (numbers.Integral, type(None))):
+            params["random_state"] = None  # the state of a generator is not kept
+        return {"kind": KIND, "params": params, "geometry": asdict(geometry), "history": self.model_.history_}
 
-        return Regions(self).strongest(image, list(units))
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """How files become images for :meth:`encode`: {"side": pixels, "color": bool, "dtype": "uint8"}."""
+        return self._fitted().preprocessing
 
-    def encoder(self) -> ImageEncoder:
-        """Return the model as it stands, for use."""
-        return self
+    @property
+    def block_size(self) -> int:
+        """Images that are encoded at once."""
+        return self._fitted().block_size
+
+    # ---- files
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Write the model to one ``.npz`` file, atomically.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        overwrite : bool
 
         Raises
         ------
@@ -316,133 +309,166 @@ class ImageEncoder(Parameters):
         write_model(path, self.header, self._arrays(), overwrite=overwrite)
 
     def to_bytes(self) -> bytes:
-        """What ``save`` would write, for storing it inside something else."""
+        """Return what ``save`` would write, for storing it inside something else."""
         return model_bytes(self.header, self._arrays())
-
-    @property
-    def header(self) -> dict[str, Any]:
-        """What the file says about the model, beside its arrays."""
-        params = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
-        if not isinstance(params["random_state"], (numbers.Integral, type(None))):
-            params["random_state"] = None  # a generator's state is spent
-        geometry, history = vars(self._fitted_geometry()), self.model_.history_
-        return {"kind": KIND, "params": params, "geometry": geometry, "history": history}
-
-    @property
-    def preprocessing(self) -> dict[str, Any]:
-        """How files become images for :meth:`encode`: {"side": pixels, "color": bool, "dtype": "uint8"}."""
-        geometry = self._fitted_geometry()
-        return {"side": geometry.image_size, "color": geometry.color, "dtype": "uint8"}
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {
-            "patch_model": np.frombuffer(self.patch_model_.to_bytes(), np.uint8),
-            "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
-            "zca_mean": self.whitening_.mean,
-            "zca_P": self.whitening_.S,
-            "components_A": self.pca_.A,
-            "components_a": self.pca_.a,
-        }
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """Read a model that :meth:`save` wrote; ``nsae.load_encoder`` reads it for use alone.
+        """Read a model that :meth:`save` wrote to ``path``; ``nsae.load_encoder`` reads what encodes.
 
         Raises
         ------
         ModelFormatError
             The file is missing, truncated, foreign, or from a newer nsae.
         """
-        header, arrays = read_model(path, KIND, ARRAYS)
+        header, stored = read_model(path, KIND, (*ARRAYS, *OLD_NAMES))
         try:
-            params, fields = (
-                {OLD_NAMES.get(name, name): as_tuple(value) for name, value in header[part].items()}
-                for part in ("params", "geometry")
+            params, fields, arrays = (
+                {OLD_NAMES.get(name, name): value for name, value in part.items()}
+                for part in (header["params"], header["geometry"], stored)
             )
-            model, geometry = cls(**params), Geometry(**fields)
+            grid = params["grid"]
+            model = cls(**{**params, "grid": tuple(grid) if isinstance(grid, list) else grid})
             first, second = (
                 SparseAutoencoder.load(io.BytesIO(arrays[name].tobytes()))
                 for name in ("patch_model", "code_model")
             )
-            whitening = Whitening(arrays["zca_mean"], arrays["zca_P"])
-            pca = PCA(arrays["components_A"], arrays["components_a"])
-            features = PatchFeatures.of(geometry, first, whitening)
-            check_fit_together(geometry, features, pca, first, second)
+            whitening, pca = (
+                Whitening(arrays["zca_mean"], arrays["zca_S"]),
+                PCA(arrays["pca_A"], arrays["pca_a"]),
+            )
+            model._adopt(geometry_from(fields), whitening, pca, first, second)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None
-        model.geometry_, model.whitening_, model.pca_ = geometry, whitening, pca
-        model.patch_model_, model.model_, model._features = first, second, features
         return model
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "model_")
+        return hasattr(self, "pipeline_")
 
     # ---- inside
 
-    def _fitted_geometry(self) -> Geometry:
-        self._check_fitted()
-        return self.geometry_
-
-    def _check_fitted(self) -> None:
+    def _fitted(self) -> ImagePipeline:
         if not self.__sklearn_is_fitted__():
             raise NotFittedError("This ImageEncoder is not fitted yet. Call fit(images) or load(path) first.")
+        return self.pipeline_
 
-    def _autoencoder(self, h: int, k: int, epochs: int, rng: np.random.Generator, **options: Any):
-        """A k-sparse autoencoder whose units start from samples: hardly any of them then die."""
-        model = SparseAutoencoder(
-            h,
-            k=k,
-            init="scaled samples",
-            epochs=epochs,
-            lr_schedule="linear",
-            random_state=int(rng.integers(2**31)),
-            backend=self.backend,
-            n_threads=self.n_threads,
-            verbose=self.verbose,
-            **options,
-        )
-        check_hyperparameters(model)
-        return model
+    def _adopt(
+        self,
+        geometry: Geometry,
+        whitening: Whitening,
+        pca: PCA,
+        first: SparseAutoencoder,
+        second: SparseAutoencoder,
+    ) -> None:
+        """Take over what was learned, or raise ValueError if its parts do not fit each other."""
+        if first.k is None or second.k is None:
+            raise ValueError("its autoencoders are expected to be k-sparse")
+        layers = [model.encoder().encoder_layer for model in (first, second)]
+        features = PatchFeatures.of(geometry, layers[0], first.k, whitening)
+        self.pipeline_ = ImagePipeline(features, pca, layers[1], second.k, {})
+        self.geometry_, self.whitening_, self.pca_ = geometry, whitening, pca
+        self.patch_model_, self.model_ = first, second
 
-    def _blocks(
-        self, images: Images, geometry: Geometry, width: int, on_error: OnError | None
-    ) -> Iterator[np.ndarray]:
-        """Blocks (≤ some, side, side[, 3]) of images that come with ``width`` numbers each to hold."""
-        block = max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
-        return image_blocks(
-            images, geometry.image_size, geometry.color, block, on_error=on_error, n_threads=self.n_threads
-        )
+    def _autoencoders(
+        self, settled: dict[str, Any], rng: np.random.Generator
+    ) -> tuple[SparseAutoencoder, SparseAutoencoder]:
+        """The first and the second autoencoder, not fitted.  Units start from samples: hardly any then die."""
+        models = []
+        for h, k, epochs, batch_size in (
+            (settled["patch_units"], settled["patch_k"], self.patch_epochs, 1024),
+            (self.n_units, self.k_fit, self.epochs, 256),
+        ):
+            model = SparseAutoencoder(
+                h,
+                k=k,
+                init="scaled samples",
+                epochs=epochs,
+                batch_size=batch_size,
+                lr_schedule="linear",
+                random_state=int(rng.integers(2**31)),
+                backend=self.backend,
+                n_threads=self.n_threads,
+                verbose=self.verbose,
+            )
+            check_hyperparameters(model)
+            models.append(model)
+        at_least("k", self.k, 1, whole=True)
+        if not self.k_fit <= self.k <= self.n_units:
+            raise ValueError(
+                f"k={self.k} is expected from k_fit={self.k_fit} to n_units={self.n_units}, the number of units."
+            )
+        return models[0], models[1]
 
-    def _pooled_blocks(
+    def _components(
         self,
         images: Images,
+        features: PatchFeatures,
+        m: int,
+        rng: np.random.Generator,
         on_error: OnError | None,
-        geometry: Geometry | None = None,
-        features: PatchFeatures | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Pooled vectors (rows, n_features) of images, a block at a time."""
-        geometry, features = geometry or self.geometry_, features or self._features
-        with Threads(self.n_threads) as threads:
-            for block in self._blocks(images, geometry, features.n_features, on_error):
-                yield features(block, backend=self.backend, threads=threads)
+    ) -> tuple[PCA, np.ndarray]:
+        """The first m principal components of pooled vectors, and those of all images, (n, m) float32."""
+        how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
+        some = choose(images, max(4 * m, POOLED_BYTES // (4 * features.n_features)), rng)
+        F = np.concatenate(list(pooled_blocks(features, some, on_error, **how)))  # (some, n_features)
+        pca = PCA.fit(F, m, self.whitening_power, rng)
+        if some is images:
+            return pca, pca(F)
+        del F
+        return pca, np.concatenate([pca(F) for F in pooled_blocks(features, images, on_error, **how)])
 
-    def _some_patches(
-        self, images: Images, geometry: Geometry, rng: np.random.Generator, on_error: OnError | None
-    ) -> np.ndarray:
-        """Normalised patches (n_patches, d), of random places in random images, equally many of each."""
-        some = choose(images, IMAGES_FOR_PATCHES, rng)
-        P = len(geometry.places) ** 2
-        each = min(P, -(-self.n_patches // len(some)))
-        all_of_one = np.empty((P, geometry.n_pixels), np.float32)  # (P, d)
-        X = np.empty((len(some) * each, geometry.n_pixels), np.float32)  # (images · each, d)
-        n = 0
-        for block in self._blocks(some, geometry, 1, on_error):
-            for image in block:
-                geometry.patches(image[None], all_of_one[None])
-                X[n : n + each] = all_of_one[rng.choice(P, each, replace=False)]
-                n += each
-        if n == 0:
-            raise ValueError("None of the files could be read, so there is nothing to learn from.")
-        return X[:n]
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {
+            "patch_model": np.frombuffer(self.patch_model_.to_bytes(), np.uint8),
+            "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
+            "zca_mean": self.whitening_.mean,
+            "zca_S": self.whitening_.S,
+            "pca_A": self.pca_.A,
+            "pca_a": self.pca_.a,
+        }
+
+
+def random_patches(
+    images: Images,
+    geometry: Geometry,
+    n_patches: int,
+    rng: np.random.Generator,
+    on_error: OnError | None = None,
+    n_threads: int | None = None,
+) -> np.ndarray:
+    """Return normalised patches (29) of random places in random images, as many of each image, (n_patches, d).
+
+    Parameters
+    ----------
+    images : array or list of paths
+        As ``check_images`` returned them.
+    geometry : Geometry
+    n_patches : int
+        Is rounded up to a multiple of the number of images, unless these have fewer patches.
+    rng : numpy.random.Generator
+    on_error : callable, optional
+        Is given the error of each file that cannot be read.
+    n_threads : int, optional
+        That decode files.
+
+    Raises
+    ------
+    ValueError
+        None of the files could be read.
+    """
+    some = choose(images, IMAGES_FOR_PATCHES, rng)
+    P = len(geometry.places) ** 2
+    each = min(P, -(-n_patches // len(some)))
+    all_of_one = np.empty((P, geometry.n_pixels), np.float32)  # (P, d)
+    X = np.empty((len(some) * each, geometry.n_pixels), np.float32)  # (images · each, d)
+    n = 0
+    for block in blocks_of(geometry, some, 1, on_error, n_threads):
+        for image in block:
+            geometry.patches(image[None], all_of_one[None])
+            X[n : n + each] = all_of_one[rng.choice(P, each, replace=False)]
+            n += each
+    if n == 0:
+        raise ValueError("None of the files could be read, so there is nothing to learn from.")
+    return X[:n]

@@ -1,4 +1,4 @@
-"""Images as ``ImageEncoder`` takes them, in blocks of one size: from an array, or decoded from files."""
+"""Images in blocks of one size: from an array, or decoded from files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nsae.errors import require
+from nsae.errors import ImageReadError, require
 from nsae.images.files import OnError, load_images
 
 Images = np.ndarray | Sequence[str | os.PathLike]
@@ -17,7 +17,7 @@ ROUNDING = 1e-6  # a resized image may end at 1 + 1e-7
 
 
 def check_images(images: Images) -> Images:
-    """``images`` as an array (n, H, W[, 3]) of uint8 or floats, or as a list of paths.
+    """Return ``images`` as an array (n, H, W[, 3]) of uint8 or floats, or as a list of paths.
 
     Raises
     ------
@@ -65,13 +65,34 @@ def image_blocks(
     on_error: OnError | None = None,
     n_threads: int | None = None,
 ) -> Iterator[np.ndarray]:
-    """Blocks (≤ block, side, side[, 3]) of what :func:`check_images` returned, in its order.
+    """Yield images of one size in blocks, in their order.
 
-    uint8 stays uint8 where nothing needs to be resized; all else is float32 in [0, 1].  Files that cannot
-    be read are given to ``on_error`` and left out, as ``load_images`` does.
+    Parameters
+    ----------
+    images : array or list of paths
+        As :func:`check_images` returned them.
+    side : int
+        Pixels, in both directions.
+    color : bool
+    block : int
+        Images that are yielded at once, at most.
+    on_error : callable, optional
+        Is given an :class:`~nsae.errors.ImageReadError` for each file that cannot be read, which is left
+        out then.  Without it, the error is raised.
+    n_threads : int, optional
+        That decode files; by default one a processor.
 
-    Raises ValueError for floats that are not finite or lie outside of [0, 1], and MissingExtraError where
-    Pillow is needed, for files and for resizing, and not installed.
+    Yields
+    ------
+    (≤ block, side, side[, 3]) array
+        uint8 if an array of uint8 needed no resizing, else float32 in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Floats are not finite, or lie outside of [0, 1].
+    MissingExtraError
+        Files are to be read, or images resized, and Pillow is not installed.
     """
     for start in range(0, len(images), block):
         some = images[start : start + block]
@@ -98,7 +119,7 @@ def _in_unit_interval(images: np.ndarray, start: int) -> np.ndarray:
 
 
 def _fitted(images: np.ndarray, side: int, color: bool) -> np.ndarray:
-    """``images`` (n, H, W[, 3]) as (n, side, side[, 3])."""
+    """The images (n, H, W[, 3]) as (n, side, side[, 3])."""
     if images.shape[1:3] == (side, side) and (images.ndim == 4) == color:
         return images
     as_bytes = images if images.dtype == np.uint8 else np.rint(images * 255).astype(np.uint8)
@@ -113,7 +134,7 @@ def _fitted(images: np.ndarray, side: int, color: bool) -> np.ndarray:
 
 
 def choose(images: Images, most: int, rng: np.random.Generator) -> Images:
-    """At most so many of the images, at random and in their order."""
+    """Return at most ``most`` of the ``images``, chosen by ``rng`` and in their order."""
     if len(images) <= most:
         return images
     chosen = np.sort(rng.choice(len(images), most, replace=False))
@@ -121,12 +142,14 @@ def choose(images: Images, most: int, rng: np.random.Generator) -> Images:
 
 
 def once(on_error: OnError | None) -> OnError | None:
-    """``on_error`` for several passes over the same files: each error is reported once."""
+    """Return ``on_error`` for several passes over the same files: each error is reported once."""
+    if on_error is None:
+        return None
     seen = set()
 
-    def report(error):
+    def report(error: ImageReadError) -> None:
         if error.path not in seen:
             seen.add(error.path)
             on_error(error)
 
-    return None if on_error is None else report
+    return report

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 
-from nsae.images.encode_photos import PhotoEncoder
-from nsae.images.encoder import KIND, ImageEncoder
+from nsae.images.encoder import KIND as IMAGE_ENCODER
+from nsae.images.encoder import ImageEncoder
+from nsae.images.pipeline import KIND as IMAGE_PIPELINE
+from nsae.images.pipeline import ImagePipeline
 from nsae.models.encoder import Encoder
 from nsae.models.model_file import kind_of
 
 
-def load_encoder(path: str | os.PathLike) -> PhotoEncoder:
-    """Read the encoder in a file that ``save`` of a SparseAutoencoder or of an ImageEncoder wrote.
+def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
+    """Read the encoder in a file that ``save`` of a SparseAutoencoder, an ImageEncoder or a pipeline wrote.
 
-    Both kinds encode images in the same way: ``encode_photos(encoder, photos)`` takes photos of any size.
+    Of images, an ``Encoder`` reads all pixels, an ``ImagePipeline`` patches; both take photos of any size
+    by ``nsae.encode_photos(encoder, photos)``.
 
     Parameters
     ----------
@@ -24,6 +27,9 @@ def load_encoder(path: str | os.PathLike) -> PhotoEncoder:
     ModelFormatError
         The file is missing, truncated, foreign, or from a newer nsae.
     """
-    if kind_of(path) == KIND:
-        return ImageEncoder.load(path).set_params(backend="auto", n_threads=None)  # as suits this machine
+    kind = kind_of(path)
+    if kind == IMAGE_PIPELINE:
+        return ImagePipeline.load(path)
+    if kind == IMAGE_ENCODER:
+        return ImageEncoder.load(path).encoder()
     return Encoder.load(path)

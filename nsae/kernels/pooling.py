@@ -3,12 +3,12 @@
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
-ROUNDS = 10  # of halving: closer than 1/1000 of the largest, another costs more than it saves
+ROUNDS = 10  # of halving: to 1/1000 of the largest value; another round costs more than it saves
 
 
 @njit(**KERNEL)
 def _largest(values):
-    """The largest of some numbers ≥ 0, at least one."""
+    """Return the largest of some numbers ≥ 0, at least one."""
     largest = values[0]
     for l in range(1, len(values)):
         largest = values[l] if values[l] > largest else largest
@@ -16,29 +16,46 @@ def _largest(values):
 
 
 @njit(**KERNEL)
-def _count_above(values, level):
-    """How many of the values are above ``level``."""
+def _count_above(values, threshold):
+    """Return how many of the ``values`` are above ``threshold``."""
     count = 0
     for l in range(len(values)):
-        count += values[l] > level
+        count += values[l] > threshold
     return count
 
 
 @njit(**KERNEL)
-def select_and_pool(Y, b, k, cells, sums, maxima, candidates):
-    """Twin of k-sparse selection (4) and ``nsae.images.features.pooling.pool`` (31), at once.
+def _threshold_of(maxima, k):
+    """Return a value ≥ 0 that at least k of the lanes' ``maxima`` are above, hardly more; 0 if there are fewer."""
+    low, high, half = maxima.dtype.type(0), _largest(maxima), maxima.dtype.type(0.5)
+    if _count_above(maxima, low) >= k:
+        for _ in range(ROUNDS):
+            middle = (low + high) * half
+            count = _count_above(maxima, middle)
+            if count >= k:
+                low = middle
+                if count <= k + 1:
+                    break
+            else:
+                high = middle
+    return low
 
-    ``Y`` (P, h) comes without the bias ``b`` (h,), and is overwritten; ``cells`` (P, levels) int64 says where
-    each patch goes in ``sums`` (cells, h) float64.  ``maxima`` (lanes,), k to h of them, and ``candidates``
-    (h,) int64 are scratch.
 
-    Unit j is in lane j mod lanes.  A level that k lanes' maxima are above, k units are above: only those
-    lanes are looked at again, and what they have above it is hardly more than k units.  The level is found
-    by halving, since counts vectorise and, unlike a heap, branch only a few times.
+@njit(**KERNEL)
+def select_and_pool(Y, b, k, cells, sums, scratch):
+    """Add the k-sparse codes of patches to the sums of their cells: Eq. (4), and the sum in Eq. (31).
+
+    Twin of ``nsae.images.features.pooling.select_and_pool``, which has the arguments;
+    ``tests/kernels/test_pooling.py`` holds the two together, to the same bits.  ``Y`` is overwritten.
+
+    Unit j is in lane j mod lanes.  If the maxima of k lanes are above a threshold, so are at least k units.
+    Only those lanes are searched again, and they hardly have more than k units above the threshold.  It is
+    found by halving: counting is vectorised, and, unlike a heap, hardly branches.
     """
-    h, lanes, zero, half = len(b), len(maxima), Y.dtype.type(0), Y.dtype.type(0.5)
+    maxima, candidates = scratch.maxima, scratch.candidates
+    h, lanes = len(b), len(maxima)
     for p in range(Y.shape[0]):
-        y = Y[p]
+        y = Y[p]  # (h,)
         maxima[:] = 0  # what is not positive does not count
         for start in range(0, h - h % lanes, lanes):
             run, bias = y[start : start + lanes], b[start : start + lanes]
@@ -50,25 +67,15 @@ def select_and_pool(Y, b, k, cells, sums, maxima, candidates):
             if y[j] > maxima[j % lanes]:
                 maxima[j % lanes] = y[j]
 
-        low, high = zero, _largest(maxima)
-        if _count_above(maxima, low) >= k:
-            for _ in range(ROUNDS):
-                middle = (low + high) * half
-                count = _count_above(maxima, middle)
-                if count >= k:
-                    low = middle
-                    if count <= k + 1:
-                        break
-                else:
-                    high = middle
+        threshold = _threshold_of(maxima, k)
         n = 0
         for l in range(lanes):
-            if maxima[l] > low:
+            if maxima[l] > threshold:
                 for j in range(l, h, lanes):
-                    if y[j] > low:
+                    if y[j] > threshold:
                         candidates[n] = j
                         n += 1
-        while n > k:  # the smallest goes; of equals, the highest unit
+        while n > k:  # the smallest goes; among equals, the highest unit
             out = 0
             for c in range(1, n):
                 this, worst = candidates[c], candidates[out]
@@ -76,7 +83,7 @@ def select_and_pool(Y, b, k, cells, sums, maxima, candidates):
                     out = c
             n -= 1
             candidates[out] = candidates[n]
-        for at in range(cells.shape[1]):
-            total = sums[cells[p, at]]
+        for grid in range(cells.shape[1]):
+            total = sums[cells[p, grid]]  # (h,)
             for c in range(n):
                 total[candidates[c]] += y[candidates[c]]  # (31)

@@ -204,6 +204,11 @@ class Encoder:
         X = check_data(X, owner="Encoder", n_features=self.n_features)
         return layer_codes(self.encoder_layer, self.g, X, backend=backend)
 
+    @property
+    def block_size(self) -> int:
+        """Rows, or images, that are encoded at once."""
+        return BLOCK_ROWS
+
     def encode_images(self, images: np.ndarray) -> Codes:
         """Return the codes of images of the model's own size; ``encode_photos`` takes those of any size.
 

@@ -12,7 +12,7 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
-from nsae import CodeIndex, Encoder, SparseAutoencoder, load_encoder
+from nsae import CodeIndex, Encoder, SparseAutoencoder
 from nsae.cli import main
 from nsae.cli.evaluate import label_of
 
@@ -626,8 +626,7 @@ def test_photos_are_indexed_by_patches(stripes, tmp_path, capsys):
     answer = capsys.readouterr()
     assert json.loads(answer.out)["rows"] == 24
     assert "broken.png" in answer.err
-    encoder = load_encoder(target / "model.npz")
-    assert isinstance(encoder, ImageEncoder)
+    encoder = ImageEncoder.load(target / "model.npz")
     assert (encoder.n_units, encoder.k, encoder.geometry_.image_size) == (24, 4, 32)
     assert (
         main(["similar", str(stripes / "lying" / "lying_03.png"), "-i", str(target), "-k", "4", "--json"])

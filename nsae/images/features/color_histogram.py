@@ -1,15 +1,15 @@
-"""The colours of an image beside its patches, which contrast normalisation has taken them from: Eq. (35)."""
+"""The colours of an image, which contrast normalisation removes from its patches: Eq. (35)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-BINS = 8  # a channel
+BINS = 8  # ranges of each channel
 N_COLORS = BINS**3
 
 
 def color_histogram(image: np.ndarray) -> np.ndarray:
-    """The square root of the share of each colour, (512,) float32 at norm 1: χ of Eq. (35).
+    """Return χ of Eq. (35): the square root of the fraction of pixels that have each colour.
 
     Parameters
     ----------
@@ -19,15 +19,15 @@ def color_histogram(image: np.ndarray) -> np.ndarray:
     Returns
     -------
     (512,) float32
-        Red, green and blue are cut into 8 ranges each.
+        Of norm 1.  Red, green and blue are cut into 8 ranges each.
     """
     bins = color_bins(image)  # (H, W)
-    counts = np.bincount(bins.ravel(), minlength=N_COLORS)
+    counts = np.bincount(bins.ravel(), minlength=N_COLORS)  # (512,)
     return np.sqrt(counts / bins.size).astype(np.float32)
 
 
 def color_bins(image: np.ndarray) -> np.ndarray:
-    """Which of the 512 colours each pixel of an image (H, W, 3) has, (H, W) int64."""
+    """Return which of the 512 colours each pixel of an ``image`` (H, W, 3) has, as (H, W) int64."""
     if image.dtype == np.uint8:
         levels = image >> 5
     else:
@@ -36,11 +36,22 @@ def color_bins(image: np.ndarray) -> np.ndarray:
     return (red * BINS + green) * BINS + blue
 
 
-def beside(f: np.ndarray, h: np.ndarray, weight: float, out: np.ndarray) -> None:
-    """(f, ω χ) / √(1 + ω²) of f (cells·h,) and χ (512,), both at norm 1, into ``out``: Eq. (35).
+def append_histogram(f: np.ndarray, chi: np.ndarray, weight: float, out: np.ndarray) -> None:
+    """Write (f, ω χ) / √(1 + ω²) into ``out``: Eq. (35).
 
     The similarity of two images is then (⟨f, f′⟩ + ω² ⟨χ, χ′⟩) / (1 + ω²).
+
+    Parameters
+    ----------
+    f : (cells · h,) array
+        The pooled codes of an image, of norm 1.
+    chi : (512,) array
+        χ, from :func:`color_histogram`.
+    weight : float
+        ω.
+    out : (cells · h + 512,) array
+        Is written to.
     """
     norm = np.sqrt(1 + weight**2)
     out[: len(f)] = f / norm  # (35)
-    out[len(f) :] = h * (weight / norm)  # (35)
+    out[len(f) :] = chi * (weight / norm)  # (35)

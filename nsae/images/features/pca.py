@@ -1,4 +1,4 @@
-"""Principal components of pooled vectors: few enough numbers for the second layer to learn from."""
+"""Principal components of pooled vectors: few enough numbers for the second autoencoder to learn from."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDS = 4  # of subspace iteration: enough for components whose variances fall slowly
-EXTRA = 16  # directions beyond those asked for, which the last of them need to be found well
-BLOCK_ROWS = 128  # rows that are projected at once, always: a row's bits do not depend on its neighbours
+ROUNDS = 4  # of subspace iteration: enough even if the variances of the components fall slowly
+EXTRA = 16  # directions beyond those asked for, without which the last of these are found badly
+# Rows that are projected at once, always: what a BLAS sums in what order depends on the shape of a product.
+BLOCK_ROWS = 128
 
 
 @dataclass(frozen=True, eq=False)
 class PCA:
-    """x ↦ A x + a: centred, projected, scaled.
+    """x ↦ A x + a: centred, projected on principal components, and scaled.
 
     Attributes
     ----------
@@ -26,20 +27,31 @@ class PCA:
 
     @classmethod
     def fit(cls, F: np.ndarray, m: int, whitening_power: float, rng: np.random.Generator) -> PCA:
-        """The m first principal components of F (n, f), by randomised subspace iteration.
+        """Learn the first m principal components by randomised subspace iteration.
 
-        (Halko, Martinsson and Tropp 2011.)  Each component is divided by its standard deviation to the
-        power ``whitening_power``: 0 leaves distances as they are, 1 makes all variances equal.  Then all are
-        scaled together, to a mean variance of 1.
+        (Halko, Martinsson and Tropp 2011.)
 
-        There are fewer than m where F has no more: at most n − 1 or f, and none without variance.
+        Parameters
+        ----------
+        F : (n, f) float32 array
+        m : int
+            Components.  There are fewer if F has no more: at most n − 1 or f, and none without variance.
+        whitening_power : float
+            Each component is divided by its standard deviation to this power: 0 leaves distances as they
+            are, 1 makes all variances equal.  Then all are scaled together, to a mean variance of 1.
+        rng : numpy.random.Generator
+
+        Raises
+        ------
+        ValueError
+            All rows of F are equal.
         """
         n, f = F.shape
         mean = F.mean(axis=0, dtype=np.float64).astype(np.float32)  # (f,)
         m = min(m, n - 1, f)
         Q = rng.standard_normal((f, min(m + EXTRA, n, f))).astype(np.float32)  # (f, m + EXTRA)
         for _ in range(ROUNDS):
-            T = F @ Q - mean @ Q  # (n, m + EXTRA), of the centred rows
+            T = F @ Q - mean @ Q  # (n, m + EXTRA), the product with the centred rows
             Q = np.linalg.qr(F.T @ T - np.outer(mean, T.sum(axis=0)))[0]  # (f, m + EXTRA)
         T = F @ Q - mean @ Q  # (n, m + EXTRA)
         variances, R = np.linalg.eigh((T.T @ T).astype(np.float64) / n)  # ascending
@@ -57,7 +69,7 @@ class PCA:
         return cls(np.ascontiguousarray(A, np.float32), (-(A @ mean)).astype(np.float32))
 
     def __call__(self, F: np.ndarray) -> np.ndarray:
-        """The components (n, m) float32 of F (n, f)."""
+        """Return the components (n, m) float32 of ``F`` (n, f)."""
         T = np.empty((len(F), len(self.a)), np.float32)  # (n, m)
         block = np.zeros((BLOCK_ROWS, F.shape[1]), np.float32)  # (BLOCK_ROWS, f)
         for start in range(0, len(F), BLOCK_ROWS):

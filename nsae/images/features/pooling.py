@@ -2,65 +2,104 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+
+from nsae.equations.activations import KSparse
+
+LANES = 64  # of the compiled selection, at least; see kernels.select_and_pool
+
+
+class PoolingScratch(NamedTuple):
+    """What the compiled ``select_and_pool`` works in: nothing is allocated inside its loop.
+
+    Attributes
+    ----------
+    maxima : (lanes,) array, with k ≤ lanes ≤ h
+    candidates : (h,) int64
+    """
+
+    maxima: np.ndarray
+    candidates: np.ndarray
+
+    @classmethod
+    def of(cls, b: np.ndarray, k: int) -> PoolingScratch:
+        """Return scratch for h units with biases ``b`` (h,), of which ``k`` are active."""
+        lanes = min(max(LANES, k), len(b))
+        return cls(np.empty(lanes, b.dtype), np.empty(len(b), np.int64))
 
 
 def cells_of(m: int, grid: tuple[int, ...]) -> tuple[np.ndarray, int]:
-    """The cells of the grids that each patch of a square image lies in.
+    """Return the cells of the grids that each patch of a square image lies in, and how many there are.
+
+    A grid is laid over the patches, not over the pixels, so that its cells hold equally many patches, as
+    nearly as possible.
 
     Parameters
     ----------
     m : int
         Patches along a side.
     grid : tuple of int
-        Cells a side of each level; (3,) is one grid of 3 × 3, (1, 2, 4) a spatial pyramid
+        Cells along a side, of each grid: (3,) is one grid of 3 × 3, (1, 2, 4) a spatial pyramid
         (Lazebnik, Schmid and Ponce 2006).
 
     Returns
     -------
-    (m², len(grid)) int64
-        Patches row by row; the numbering of cells goes on from level to level.
+    (m², grids) int64
+        A row for each patch, row by row of the image.  Cells are numbered on from grid to grid.
     int
         The number of cells, Σ g².
-
-    A grid is laid over the patches and not over the pixels, so that its cells hold equally many patches,
-    as nearly as can be.
     """
-    levels, first = [], 0
+    grids, first = [], 0
     for g in grid:
-        along = np.arange(m) * g // m  # (m,): which row, or column, of cells
-        levels.append(first + (along[:, None] * g + along[None, :]).ravel())  # (m²,)
+        along = np.arange(m) * g // m  # (m,): the row, or column, of cells
+        grids.append(first + (along[:, None] * g + along[None, :]).ravel())  # (m²,)
         first += g * g
-    return np.stack(levels, axis=1), first
+    return np.stack(grids, axis=1), first
 
 
-def pool(Z: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
-    """Add the codes of patches to the sums of their cells: the sum in Eq. (31).
+def select_and_pool(
+    Y: np.ndarray, b: np.ndarray, k: int, cells: np.ndarray, sums: np.ndarray, scratch: PoolingScratch
+) -> None:
+    """Add the k-sparse codes of patches to the sums of their cells: Eq. (4), and the sum in Eq. (31).
+
+    This is the definition.  ``nsae.kernels.select_and_pool`` computes the same bits in one loop.
 
     Parameters
     ----------
-    Z : (P, h) array
-        Codes, mostly zeros.
-    cells : (P, levels) int array
+    Y : (P, h) array
+        X Wᵀ, the pre-activations (1) of patches without the bias.  The kernel overwrites it.
+    b : (h,) array
+        The bias.
+    k : int
+        Active units a patch.
+    cells : (P, grids) int64 array
         From :func:`cells_of`.
     sums : (cells, h) float64 array
         Is added to.
+    scratch : PoolingScratch
+        For the kernel; not used here.
     """
-    patches, units = np.nonzero(Z)  # patch by patch
+    add_codes(KSparse(k)(Y + b), cells, sums)  # (1) (4) (31)
+
+
+def add_codes(Z: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
+    """Add the codes ``Z`` (P, h) of patches to the ``sums`` (cells, h) of their ``cells`` (P, grids): Eq. (31)."""
+    patches, units = np.nonzero(Z)  # in the order of patches
     h, z = Z.shape[1], Z[patches, units]
-    for level in cells.T:  # (P,)
-        np.add.at(sums.reshape(-1), level[patches] * h + units, z)  # (31), in the order of patches
+    for cells_of_grid in cells.T:  # (P,)
+        np.add.at(sums.reshape(-1), cells_of_grid[patches] * h + units, z)  # (31)
 
 
 def root_and_norm(sums: np.ndarray) -> np.ndarray:
-    """The square root of sums (n, cells·h) ≥ 0, each row at norm 1, as float32: Eq. (31).
+    """Return the square roots of ``sums`` (n, cells · h) ≥ 0, each row at norm 1, as float32: Eq. (31).
 
-    The root makes the dot product of two images the Bhattacharyya coefficient of their histograms: a
-    pattern that covers half of an image no longer drowns the others (Arandjelović and Zisserman 2012).
+    With the root, the dot product of two images is the Bhattacharyya coefficient of their histograms: a
+    pattern that covers half of an image no longer hides the others (Arandjelović and Zisserman 2012).
     A row of zeros stays zero.
     """
-    F = np.sqrt(sums)  # (31) (n, cells·h)
-    norms = np.sqrt(
-        np.square(F).sum(axis=1, keepdims=True)
-    )  # (n, 1); not by einsum, which sums one row otherwise
+    F = np.sqrt(sums)  # (31) (n, cells · h)
+    # Not by einsum, which sums a single row in another order than a row among others.
+    norms = np.sqrt(np.square(F).sum(axis=1, keepdims=True))  # (n, 1)
     return np.divide(F, norms, out=np.zeros_like(F), where=norms > 0).astype(np.float32)

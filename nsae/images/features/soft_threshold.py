@@ -1,4 +1,4 @@
-"""Shrunk activations (36): weak units weigh less in a code."""
+"""The soft threshold (36): weak units weigh less in a code."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import numpy as np
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 
 
-def shrink(model: SparseAutoencoder, T: np.ndarray, share: float) -> None:
-    """Lower all activations of a fitted k-sparse model, in place, by a share of the usual largest one: Eq. (36).
+def usual_threshold(model: SparseAutoencoder, T: np.ndarray, fraction: float) -> float:
+    """Return τ of Eq. (36): a fraction of the usual largest activation; ``with_threshold`` subtracts it.
 
     Parameters
     ----------
     model : SparseAutoencoder
-        Its reconstructions are of shrunk codes from then on, and so too small.
+        Fitted.
     T : (n, d) array
-        What it learned from; the median of their largest activations is the usual one.
-    share : float
-        φ, at least 0.  An image whose largest activation is below φ times the usual one gets a code of zeros.
+        What it learned from.  The median of the rows' largest activations is the usual one.
+    fraction : float
+        φ, at least 0.  An image whose largest activation is below τ will get a code of zeros.
     """
-    if share == 0:
-        return
+    if fraction == 0:
+        return 0.0
     largest = model.encode(T).keep(1).values  # one for each row that a unit is active in
-    if len(largest):
-        model.autoencoder_.encoder_layer.b -= np.float32(share * np.median(largest))  # (36)
+    return float(fraction * np.median(largest)) if len(largest) else 0.0  # (36)

@@ -14,22 +14,19 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nsae.codes import Codes
 from nsae.errors import ImageReadError, require
 from nsae.images.decoding import load_thumbnail
+from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.files import id_of
 from nsae.images.pictures.unit_pictures import unit_pictures
-from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, Hits, unit_catalogue
 from nsae.retrieval.explain.contributions import explain
 from nsae.system.storage import atomic_file, refuse_existing
-
-if TYPE_CHECKING:
-    from nsae.images.encoder import ImageEncoder
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 THUMBNAIL = 160  # pixels, the longer side; the page shows them no larger on an ordinary screen
@@ -51,7 +48,7 @@ def write_gallery(
     *,
     index: CodeIndex,
     codes: Codes,
-    encoder: Encoder | ImageEncoder | None = None,
+    encoder: PhotoEncoder | None = None,
     root: Path | None = None,
     names: Sequence[str | None] | None = None,
     keep: int | None = None,
@@ -72,7 +69,7 @@ def write_gallery(
         That was searched.
     codes : Codes
         Of the queries, q rows.
-    encoder : Encoder or ImageEncoder, optional
+    encoder : PhotoEncoder, optional
         That made the codes; shows what units stand for.
     root : Path, optional
         The folder that the index's ids are paths in.  Without it there are no pictures of hits.
@@ -113,13 +110,14 @@ def write_gallery(
         photo = photos.of_query(query, q, None if names is None else names[q])
         shown.append({"photo": photo, "hits": _hits(hits, q, index, codes[q], keep, photos)})
     units = sorted({unit for query in shown for hit in query["hits"] for unit, _ in hit["shares"]})
+    described = _units(units, index, encoder, root)
     data = {
         "metric": index.metric,
         "rows": len(index),
         "heading": heading,
-        "framed": encoder is not None and not isinstance(encoder, Encoder),
+        "framed": any(unit.pop("framed", False) for unit in described.values()),
         "photos": photos.shown,
-        "units": _units(units, index, encoder, root),
+        "units": described,
         "queries": shown,
     }
     if title is None:
@@ -188,7 +186,7 @@ def _hits(hits: Hits, q: int, index: CodeIndex, code: Codes, keep: int | None, p
 
 
 def _units(
-    units: Iterable[int], index: CodeIndex, encoder: Encoder | ImageEncoder | None, root: Path | None
+    units: Iterable[int], index: CodeIndex, encoder: PhotoEncoder | None, root: Path | None
 ) -> dict[int, dict[str, Any]]:
     pictures = unit_pictures(units, index=index, encoder=encoder, root=root)
     described = {}
@@ -196,7 +194,11 @@ def _units(
         described[use.unit] = {"rows": use.rows}
         if use.unit in pictures:
             picture = pictures[use.unit]
-            described[use.unit] |= {"src": data_uri(picture.image), "text": picture.text}
+            described[use.unit] |= {
+                "src": data_uri(picture.image),
+                "text": picture.text,
+                "framed": picture.framed,
+            }
     return described
 
 

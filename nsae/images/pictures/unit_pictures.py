@@ -1,7 +1,7 @@
 """What a unit of an index stands for, as a picture: its pattern, and the photos that have most of it.
 
-Of an autoencoder on whole images, a unit has a pattern, which is what it adds to a reconstruction.  Of an
-ImageEncoder it has none; there, the part of each photo that excites it most is framed.
+A unit of an autoencoder on whole images has a pattern: what it adds to a reconstruction.  A unit of an image
+pipeline has none; there, the part of each photo that excites it most is framed.
 """
 
 from __future__ import annotations
@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsae.errors import ImageReadError, require
 from nsae.images.decoding import load_image, load_thumbnail
+from nsae.images.encode_photos import PhotoEncoder
+from nsae.images.features.unit_regions import Box
 from nsae.images.pictures.montage import at_height, in_a_row
-from nsae.images.pictures.unit_regions import Regions
-from nsae.models.encoder import Encoder
 from nsae.retrieval import CodeIndex, unit_catalogue
+from nsae.retrieval.explain.units import UnitUse
 from nsae.system.progress import Progress
-
-if TYPE_CHECKING:
-    from nsae.images.encoder import ImageEncoder
 
 HEIGHT = 72  # pixels
 PHOTOS = 3
@@ -39,30 +36,33 @@ class UnitPicture:
     image : (H, W, 3) uint8
     text : str
         What it shows, in words.
+    framed : bool
+        Whether the part of a photo that excites the unit most is framed.
     """
 
     image: np.ndarray
     text: str
+    framed: bool = False
 
 
 def unit_pictures(
     units: Iterable[int],
     *,
     index: CodeIndex,
-    encoder: Encoder | ImageEncoder | None = None,
+    encoder: PhotoEncoder | None = None,
     root: Path | None = None,
     photos: int = PHOTOS,
     height: int = HEIGHT,
 ) -> dict[int, UnitPicture]:
-    """A picture of each unit: its pattern, if it has one, and the photos of the index that have most of it.
+    """Return a picture of each unit: its pattern, if it has one, and the photos that have most of it.
 
     Parameters
     ----------
     units : iterable of int
     index : CodeIndex
         Its ids are paths below ``root``.
-    encoder : Encoder or ImageEncoder, optional
-        That made the codes.
+    encoder : PhotoEncoder, optional
+        What made the codes.
     root : Path, optional
         The folder that was indexed; None if there are no files.
     photos, height : int
@@ -79,74 +79,79 @@ def unit_pictures(
         If a unit is not one of the index.
     """
     described = unit_catalogue(index, units, top=photos + SPARE if root is not None else 0)
-    tiles: dict[int, list[np.ndarray]] = {use.unit: [] for use in described}
-    texts: dict[int, list[str]] = {use.unit: [] for use in described}
-    for unit, pattern in _patterns(encoder, list(tiles)):
-        tiles[unit].append(at_height(pattern, height))
-        texts[unit].append("its pattern")
     shown = _readable(described, root, photos, 2 * height)
-    frames = _frames(shown, encoder, root)
-    for unit, chosen in shown.items():
-        for id, photo in chosen:
-            tile = at_height(photo, height)
-            tiles[unit].append(_framed(tile, frames[unit, id]) if (unit, id) in frames else tile)
-        if chosen:
-            texts[unit].append("the photos that have most of it: " + ", ".join(str(id) for id, _ in chosen))
-    return {
-        unit: UnitPicture(in_a_row(tiles[unit]), f"Unit {unit}: {'; '.join(texts[unit])}")
-        for unit in tiles
-        if tiles[unit]
-    }
+    patterns = _patterns(encoder, [use.unit for use in described])
+    frames = {} if patterns else _frames(shown, encoder, root)
+    pictures = {}
+    for use in described:
+        tiles, texts = [], []
+        if use.unit in patterns:
+            tiles.append(at_height(patterns[use.unit], height))
+            texts.append("its pattern")
+        for id, photo in shown[use.unit]:
+            tile, box = at_height(photo, height), frames.get((use.unit, id))
+            tiles.append(tile if box is None else _framed(tile, box))
+        if shown[use.unit]:
+            texts.append("the photos that have most of it: " + ", ".join(id for id, _ in shown[use.unit]))
+        if tiles:
+            text = f"Unit {use.unit}: {'; '.join(texts)}"
+            pictures[use.unit] = UnitPicture(in_a_row(tiles), text, bool(frames))
+    return pictures
 
 
-def _patterns(encoder: Encoder | ImageEncoder | None, units: list[int]) -> list[tuple[int, np.ndarray]]:
-    """(unit, uint8 image) of an autoencoder on whole images; grey is 0, scaled to the largest value."""
-    if not isinstance(encoder, Encoder) or encoder.preprocessing is None:
-        return []
-    side, color = encoder.preprocessing["side"], encoder.preprocessing["color"]
-    P = encoder.patterns()[units].reshape(-1, side, side, 3 if color else 1)  # (m, side, side, channels)
-    limits = np.abs(P).max(axis=(1, 2, 3), keepdims=True)
-    P = 127.5 + 127.5 * P / np.where(limits > 0, limits, 1)
-    P = np.broadcast_to(np.rint(P).astype(np.uint8), (*P.shape[:3], 3))
-    return list(zip(units, P, strict=True))
+def _patterns(encoder: PhotoEncoder | None, units: list[int]) -> dict[int, np.ndarray]:
+    """The patterns of units, if they have any, as uint8 images; grey is 0, scaled to the largest value."""
+    patterns = None if encoder is None else encoder.unit_patterns(units)  # (m, side, side[, 3])
+    if patterns is None:
+        return {}
+    V = patterns.reshape(*patterns.shape[:3], -1)  # (m, side, side, channels)
+    limits = np.abs(V).max(axis=(1, 2, 3), keepdims=True)
+    V = 127.5 + 127.5 * V / np.where(limits > 0, limits, 1)
+    V = np.broadcast_to(np.rint(V).astype(np.uint8), (*V.shape[:3], 3))
+    return dict(zip(units, V, strict=True))
 
 
-def _readable(described, root, photos, longest) -> dict[int, list[tuple[str, np.ndarray]]]:
+def _readable(
+    described: list[UnitUse], root: Path | None, photos: int, longest: int
+) -> dict[int, list[tuple[str, np.ndarray]]]:
     """For each unit, the first few of its top photos that can be read, with their ids."""
     read: dict[str, np.ndarray | None] = {}
 
     def photo(id: str) -> np.ndarray | None:
         if id not in read:
             try:
-                read[id] = load_thumbnail(root / str(id), longest)
+                read[id] = None if root is None else load_thumbnail(root / id, longest)
             except ImageReadError:  # moved or deleted since it was indexed
                 read[id] = None
         return read[id]
 
     shown = {}
     for use in described:
-        chosen = shown[use.unit] = []
+        chosen: list[tuple[str, np.ndarray]] = []
         for id, _ in use.top:
-            if len(chosen) < photos and photo(id) is not None:
-                chosen.append((id, photo(id)))
+            image = photo(str(id)) if len(chosen) < photos else None
+            if image is not None:
+                chosen.append((str(id), image))
+        shown[use.unit] = chosen
     return shown
 
 
-def _frames(shown, encoder, root) -> dict[tuple[int, str], tuple[float, float, float, float]]:
-    """For (unit, id), the part that excites the unit most; each photo is taken to patches once."""
-    if encoder is None or isinstance(encoder, Encoder):
+def _frames(
+    shown: dict[int, list[tuple[str, np.ndarray]]], encoder: PhotoEncoder | None, root: Path | None
+) -> dict[tuple[int, str], Box]:
+    """For (unit, id), the part that excites the unit most, if that is not the whole photo."""
+    if encoder is None or encoder.preprocessing is None or root is None:
         return {}
-    regions, geometry = Regions(encoder), encoder.geometry_
     units_of: dict[str, list[int]] = {}
     for unit, chosen in shown.items():
         for id, _ in chosen:
             units_of.setdefault(id, []).append(unit)
+    side, color = encoder.preprocessing["side"], encoder.preprocessing["color"]
     frames = {}
     with Progress("pictures of units", len(units_of), enabled=len(units_of) > 100) as progress:
         for id, units in units_of.items():
-            image = load_image(root / str(id), side=geometry.image_size, color=geometry.color)
-            for unit, box in zip(units, regions.strongest(image, units), strict=True):
-                frames[unit, id] = box
+            boxes = encoder.unit_regions(load_image(root / id, side=side, color=color), units)
+            frames.update(zip([(unit, id) for unit in units], boxes or [], strict=False))
             progress.update()
     return frames
 
@@ -156,7 +161,7 @@ def _framed(tile: np.ndarray, box: tuple[float, float, float, float]) -> np.ndar
     Image = require("PIL.Image", "images", "pictures of units")
     ImageDraw = require("PIL.ImageDraw", "images", "pictures of units")
     h, w = tile.shape[:2]
-    left, top, right, bottom = (round(share * size) for share, size in zip(box, (w, h, w, h), strict=True))
+    left, top, right, bottom = (round(part * size) for part, size in zip(box, (w, h, w, h), strict=True))
     picture = Image.fromarray(tile)
     draw = ImageDraw.Draw(picture)
     draw.rectangle((left, top, right - 1, bottom - 1), outline=EDGE, width=4)

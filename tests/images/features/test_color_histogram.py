@@ -6,7 +6,7 @@ from small_images import SMALL, bars
 
 from nsae import load_encoder
 from nsae.images import ImageEncoder
-from nsae.images.features.color_histogram import N_COLORS, beside, color_histogram
+from nsae.images.features.color_histogram import N_COLORS, append_histogram, color_histogram
 
 
 def test_eq35_colors_beside_patches(rng):
@@ -20,7 +20,7 @@ def test_eq35_colors_beside_patches(rng):
     h = np.sqrt(h.reshape(2, -1) / 30)
     out = np.empty((2, 7 + N_COLORS), np.float32)
     for i in range(2):
-        beside(f[i], color_histogram(images[i]), 0.5, out[i])
+        append_histogram(f[i], color_histogram(images[i]), 0.5, out[i])
     np.testing.assert_allclose(out, np.hstack([f, 0.5 * h]) / np.sqrt(1.25), rtol=1e-6)
     assert out[0] @ out[1] == pytest.approx((f[0] @ f[1] + 0.25 * h[0] @ h[1]) / 1.25)
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from nsae.images.features.pooling import cells_of, pool, root_and_norm
+from nsae.images.features.pooling import add_codes, cells_of, root_and_norm
 
 
 def test_eq31_pooling(rng):
     Z = rng.random((9, 4)) * (rng.random((9, 4)) > 0.5)  # 3 × 3 patches
     cells, n = cells_of(3, (1, 3))
     sums = np.zeros((n, 4))
-    pool(Z, cells, sums)
+    add_codes(Z, cells, sums)
     f = root_and_norm(sums.reshape(1, -1))[0]
     expected = np.sqrt(np.concatenate([Z.sum(axis=0), Z.ravel()]))  # one cell; nine cells of a patch each
     np.testing.assert_allclose(f, expected / np.linalg.norm(expected), rtol=1e-6)

@@ -311,7 +311,7 @@ def test_save_and_open(library, root, tmp_path):
     assert ImageLibrary.open(folder).index.ids == again.index.ids
     assert (folder / "manifest.json").stat().st_ino != before
     CodeIndex.verify(folder)
-    assert isinstance(load_encoder(folder / "model.npz"), ImageEncoder)
+    assert load_encoder(folder / "model.npz").header == again.encoder.header
 
 
 def test_nothing_changed_writes_nothing(library, tmp_path):

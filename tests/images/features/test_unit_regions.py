@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from nsae.images import ImageEncoder
-from nsae.images.pictures.unit_regions import Regions
+from nsae.images.features.unit_regions import unit_parts
+
+
+def parts(encoder, image, units):
+    pipeline = encoder.pipeline_
+    return unit_parts(image, units, pipeline.features, pipeline.pca, pipeline.code_layer)
 
 
 @pytest.fixture(
@@ -22,7 +27,7 @@ def test_the_parts_add_up_to_the_pre_activation(encoder, rng, dtype):
     image = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
     image = image if dtype == np.uint8 else image / np.float32(255)
     units = [3, 0, 11]
-    patches, pixels = Regions(encoder).parts(image, units)
+    patches, pixels = parts(encoder, image, units)
     assert patches.shape == (3, 10, 10)
     assert pixels.shape == (3, 24, 24)
     assert pixels.any() == (encoder.color_weight > 0)
@@ -35,11 +40,11 @@ def test_the_parts_add_up_to_the_pre_activation(encoder, rng, dtype):
 def test_no_other_box_holds_more(encoder, rng):
     image = np.zeros((24, 24, 3), np.uint8)
     image[12:, 12:] = rng.integers(0, 256, (12, 12, 3))
-    regions, places = Regions(encoder), encoder.geometry_.places
+    places = encoder.geometry_.places
     units = list(range(16))
-    boxes = regions.strongest(image, units)
-    for patches, pixels, box in zip(*regions.parts(image, units), boxes, strict=True):
-        left, top, right, bottom = (round(24 * share) for share in box)
+    boxes = encoder.unit_regions(image, units)
+    for patches, pixels, box in zip(*parts(encoder, image, units), boxes, strict=True):
+        left, top, right, bottom = (round(24 * part) for part in box)
         size = right - left
         assert size == bottom - top == 10  # 0.4 of 24, in steps of the stride
 
@@ -52,7 +57,7 @@ def test_no_other_box_holds_more(encoder, rng):
 
 
 def test_an_image_without_contrast_has_regions_too(encoder):
-    (box,) = Regions(encoder).strongest(np.zeros((24, 24, 3), np.uint8), [5])
+    (box,) = encoder.unit_regions(np.zeros((24, 24, 3), np.uint8), [5])
     assert np.isfinite(box).all()
 
 
@@ -60,7 +65,7 @@ def test_a_grey_encoder(rng):
     images = rng.integers(0, 256, (30, 16, 16), dtype=np.uint8)
     model = ImageEncoder(8, k=2, patch_size=4, patch_units=12, grid=2, n_components=4, stride=2, epochs=2)
     model.set_params(patch_epochs=1, n_patches=2000, random_state=0).fit(images)
-    patches, pixels = Regions(model).parts(images[0], [1])
+    patches, pixels = parts(model, images[0], [1])
     f = model.pooled(images[:1])[0]
     expected = model.model_.autoencoder_.encoder_layer.W[1] @ (model.pca_.A @ f)
     assert patches.sum() + pixels.sum() == pytest.approx(expected, rel=1e-4, abs=1e-5)

@@ -1,0 +1,292 @@
+"""ImagePipeline: from images to codes, with weights that are fixed.  It is what gets shipped.
+
+    image → patches (29) → k-sparse codes of patches (30) (2) → pooled over a grid (31), with colours (35)
+          → principal components → k-sparse code (2) of the image
+
+:class:`~nsae.images.encoder.ImageEncoder` learns one.  Arrays of the pipeline's own size need NumPy alone;
+files, and images of another size, need Pillow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from nsae.codes import Codes
+from nsae.equations.activations import KSparse
+from nsae.equations.layers import Dense
+from nsae.errors import ModelFormatError
+from nsae.images.features.patch_features import Geometry, PatchFeatures
+from nsae.images.features.pca import PCA
+from nsae.images.features.unit_regions import Box, strongest_boxes, unit_parts
+from nsae.images.files import OnError
+from nsae.images.image_blocks import Images, check_images, image_blocks
+from nsae.models.encoder import layer_codes
+from nsae.models.model_file import model_bytes, read_model, write_model
+from nsae.system.threads import Threads
+
+KIND = "image_pipeline"
+ARRAYS = ("patch_W", "patch_b", "pca_A", "pca_a", "code_W", "code_b")
+BLOCK_BYTES = 1 << 25  # of images, and of their pooled vectors, that are in memory at once
+
+
+class ImagePipeline:
+    """Codes of images with fixed weights: patches, pooling, principal components, a k-sparse layer.
+
+    Get one from a file, ``nsae.load_encoder("model.npz")``, or from a model, ``image_encoder.encoder()``.
+
+    Parameters
+    ----------
+    features : PatchFeatures
+        From images to pooled vectors.
+    pca : PCA
+        From pooled vectors to m components.
+    code_layer : Dense
+        W (n_units, m) and b (n_units,).
+    k : int
+        Active units an image, at most.
+    header : dict
+        What the model's file says about it.
+
+    Attributes
+    ----------
+    features, pca, code_layer, k, header
+        As they were given.
+    n_units : int
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit each other.
+    """
+
+    def __init__(self, features: PatchFeatures, pca: PCA, code_layer: Dense, k: int, header: dict[str, Any]):
+        self.features = features
+        self.pca = pca
+        self.code_layer = code_layer
+        self.k = k
+        self.header = header
+        self.n_units, m = code_layer.W.shape
+        h, d = features.layer.W.shape
+        expected = ((h,), features.geometry.n_pixels, (m, features.n_features), (m,), (self.n_units,))
+        got = (features.layer.b.shape, d, pca.A.shape, pca.a.shape, code_layer.b.shape)
+        if got != expected:
+            raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
+        if not 1 <= k <= self.n_units:
+            raise ValueError(f"k={k} is expected from 1 to {self.n_units}, the number of units.")
+
+    @property
+    def geometry(self) -> Geometry:
+        """How images are cut and pooled."""
+        return self.features.geometry
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """How files become images: {"side": pixels, "color": bool, "dtype": "uint8"}."""
+        return {"side": self.geometry.image_size, "color": self.geometry.color, "dtype": "uint8"}
+
+    @property
+    def block_size(self) -> int:
+        """Images that are encoded at once: as many as fit into ``BLOCK_BYTES`` with their pooled vectors."""
+        return block_size(self.geometry, self.features.n_features)
+
+    def encode(
+        self,
+        images: Images,
+        *,
+        on_error: OnError | None = None,
+        backend: str = "auto",
+        n_threads: int | None = None,
+    ) -> Codes:
+        """Return the codes of images, with at most k active units each.
+
+        Memory is bounded by a block of images and the result.
+
+        Parameters
+        ----------
+        images : array (n, H, W) or (n, H, W, 3), or list of paths
+            uint8, or floats in [0, 1].  If they are not of the pipeline's size, they are stretched to it.
+        on_error : callable, optional
+            Is given an :class:`~nsae.errors.ImageReadError` for each file that cannot be read, which has no
+            row then.  Without it, the error is raised.
+        backend : "auto", "numpy" or "numba"
+            Codes are the same bits with each.
+        n_threads : int, optional
+            By default one a processor.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Images that cannot be used; also if not a single file could be read.
+        """
+        checked = check_images(images)
+        codes = [
+            layer_codes(self.code_layer, KSparse(self.k), self.pca(F), backend=backend)  # (2)
+            for F in pooled_blocks(self.features, checked, on_error, backend=backend, n_threads=n_threads)
+        ]
+        if not codes:
+            raise ValueError("None of the files could be read, so there are no codes. See what on_error got.")
+        return Codes.concatenate(codes)
+
+    def encode_images(self, images: np.ndarray) -> Codes:
+        """Return the codes of ``images`` (n, side, side[, 3]) of the pipeline's size, uint8 or floats in [0, 1]."""
+        if images.shape[1:] != self.geometry.shape:
+            raise ValueError(
+                f"Images of shape {self.geometry.shape} were expected, one a row, and came as {images.shape}. "
+                "Use encode(images), or nsae.encode_photos(encoder, photos), which resize them."
+            )
+        return self.encode(images)
+
+    def pooled(
+        self,
+        images: Images,
+        *,
+        on_error: OnError | None = None,
+        backend: str = "auto",
+        n_threads: int | None = None,
+    ) -> np.ndarray:
+        """Return the pooled vectors (n, n_features) float32 of images, of norm 1: Eqs. (31) and (35).
+
+        ``images``, ``on_error``, ``backend`` and ``n_threads`` are those of :meth:`encode`.
+        """
+        checked = check_images(images)
+        blocks = list(pooled_blocks(self.features, checked, on_error, backend=backend, n_threads=n_threads))
+        return np.concatenate(blocks) if blocks else np.empty((0, self.features.n_features), np.float32)
+
+    def unit_patterns(self, units: Sequence[int]) -> None:
+        """Return None: what ``units`` add to an image is lost in pooling; :meth:`unit_regions` finds them."""
+
+    def unit_regions(self, image: np.ndarray, units: Sequence[int]) -> list[Box]:
+        """Return the square of an image that excites each unit most.
+
+        Parameters
+        ----------
+        image : (side, side) or (side, side, 3) array
+            Of the pipeline's size, uint8 or floats in [0, 1].
+        units : sequence of int
+
+        Returns
+        -------
+        list of (left, top, right, bottom)
+            As fractions of the image's width and height.
+        """
+        patches, pixels = unit_parts(image, units, self.features, self.pca, self.code_layer)
+        return strongest_boxes(patches, pixels, self.geometry)
+
+    def with_k(self, k: int) -> ImagePipeline:
+        """Return this pipeline with at most ``k`` active units an image; it shares the weights."""
+        return ImagePipeline(self.features, self.pca, self.code_layer, k, self.header)
+
+    def encoder(self) -> ImagePipeline:
+        """Return this pipeline itself, as an estimator returns what it has learned."""
+        return self
+
+    # ---- files
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Write the pipeline to one ``.npz`` file, atomically; ``nsae.load_encoder`` reads it.
+
+        It is smaller than the file of the :class:`~nsae.images.encoder.ImageEncoder`, which also holds what
+        reconstructs.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        overwrite : bool
+
+        Raises
+        ------
+        FileExistsError
+            The file is there and ``overwrite`` is False.
+        """
+        write_model(path, *self._content(), overwrite=overwrite)
+
+    def to_bytes(self) -> bytes:
+        """Return what ``save`` would write, for storing it inside something else."""
+        return model_bytes(*self._content())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> ImagePipeline:
+        """Read a pipeline that :meth:`save` wrote to ``path``.
+
+        Raises
+        ------
+        ModelFormatError
+            The file is missing, truncated, foreign, or from a newer nsae.
+        """
+        header, arrays = read_model(path, KIND, ARRAYS)
+        try:
+            patch_W, patch_b, A, a, code_W, code_b = (arrays[name] for name in ARRAYS)
+            geometry = geometry_from(header["geometry"])
+            features = PatchFeatures(geometry, Dense(patch_W, patch_b), header["patch_k"])
+            return cls(features, PCA(A, a), Dense(code_W, code_b), header["k"], header)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFormatError(
+                f"{path} is not a whole nsae model file: {error!r}. Save it again."
+            ) from None
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        header = {name: value for name, value in self.header.items() if name not in ("format", "version")}
+        header |= {"kind": KIND, "geometry": asdict(self.geometry), "patch_k": self.features.k, "k": self.k}
+        layers = self.features.layer, self.pca, self.code_layer
+        arrays = (layers[0].W, layers[0].b, layers[1].A, layers[1].a, layers[2].W, layers[2].b)
+        return header, dict(zip(ARRAYS, arrays, strict=True))
+
+
+def pooled_blocks(
+    features: PatchFeatures,
+    images: Images,
+    on_error: OnError | None,
+    *,
+    backend: str,
+    n_threads: int | None,
+) -> Iterator[np.ndarray]:
+    """Yield the pooled vectors (rows, n_features) of images, a block at a time.
+
+    Parameters
+    ----------
+    features : PatchFeatures
+    images : array or list of paths
+        As ``check_images`` returned them.
+    on_error, backend, n_threads
+        As of :meth:`ImagePipeline.encode`.
+    """
+    with Threads(n_threads) as threads:
+        for block in blocks_of(features.geometry, images, features.n_features, on_error, n_threads):
+            yield features(block, backend=backend, threads=threads)
+
+
+def blocks_of(
+    geometry: Geometry, images: Images, width: int, on_error: OnError | None, n_threads: int | None
+) -> Iterator[np.ndarray]:
+    """Yield images of the geometry's size, in blocks that fit into ``BLOCK_BYTES``.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    images : array or list of paths
+        As ``check_images`` returned them.
+    width : int
+        Numbers that are held for each image beside its pixels.
+    on_error : callable, optional
+        Is given the error of each file that cannot be read.
+    n_threads : int, optional
+        That decode files.
+    """
+    size, color = geometry.image_size, geometry.color
+    block = block_size(geometry, width)
+    return image_blocks(images, size, color, block, on_error=on_error, n_threads=n_threads)
+
+
+def block_size(geometry: Geometry, width: int) -> int:
+    """Return how many images of this ``geometry``, or as many times ``width`` floats, fit into ``BLOCK_BYTES``."""
+    return max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
+
+
+def geometry_from(fields: dict[str, Any]) -> Geometry:
+    """Return the geometry with the ``fields`` of a file's header, where JSON has made a list of its grid."""
+    return Geometry(**{**fields, "grid": tuple(fields["grid"])})

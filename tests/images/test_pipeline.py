@@ -1,0 +1,80 @@
+"""ImagePipeline: what an ImageEncoder has learned, frozen, and its file."""
+
+import numpy as np
+import pytest
+from small_images import SMALL, bars
+
+from nsae import ImageEncoder, ModelFormatError, load_encoder
+from nsae.equations.layers import Dense
+from nsae.images.pipeline import ARRAYS, ImagePipeline
+
+IMAGES, _ = bars(30, color=True)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return ImageEncoder(20, k=6, color_weight=0.5, random_state=0, **SMALL).fit(IMAGES)
+
+
+def same(a, b):
+    return all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ("indptr", "units", "values"))
+
+
+def test_the_pipeline_is_what_the_encoder_encodes_with(learned):
+    pipeline = learned.encoder()
+    assert same(pipeline.encode(IMAGES), learned.encode(IMAGES))
+    assert same(pipeline.encode_images(IMAGES), learned.encode(IMAGES))
+    assert pipeline.pooled(IMAGES).tobytes() == learned.pooled(IMAGES).tobytes()
+    assert (pipeline.n_units, pipeline.header) == (20, learned.header)
+    assert pipeline.preprocessing == {"side": 12, "color": True, "dtype": "uint8"}
+    assert pipeline.unit_patterns([0]) is None
+    assert pipeline.unit_regions(IMAGES[0], [3, 4]) == learned.unit_regions(IMAGES[0], [3, 4])
+    assert pipeline.encoder() is pipeline
+
+
+def test_one_file_smaller_than_the_encoder_s(learned, tmp_path):
+    pipeline = learned.encoder()
+    pipeline.save(tmp_path / "pipeline.npz")
+    learned.save(tmp_path / "encoder.npz")
+    assert (tmp_path / "pipeline.npz").stat().st_size < 0.7 * (tmp_path / "encoder.npz").stat().st_size
+    for load in (load_encoder, ImagePipeline.load):
+        again = load(tmp_path / "pipeline.npz")
+        assert same(again.encode(IMAGES), learned.encode(IMAGES))
+        assert again.header["params"] == learned.get_params()
+        assert (again.geometry, again.k) == (learned.geometry_, 6)
+    (tmp_path / "again.npz").write_bytes(again.to_bytes())
+    assert same(load_encoder(tmp_path / "again.npz").encode(IMAGES), learned.encode(IMAGES))
+    with pytest.raises(FileExistsError):
+        pipeline.save(tmp_path / "pipeline.npz")
+    pipeline.save(tmp_path / "pipeline.npz", overwrite=True)
+    with pytest.raises(ModelFormatError, match="kind 'image_pipeline'"):
+        ImageEncoder.load(tmp_path / "pipeline.npz")
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_a_file_with_a_damaged_part(learned, tmp_path, name):
+    path = tmp_path / "pipeline.npz"
+    learned.encoder().save(path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    for damaged in (arrays[name][:-1], None):
+        changed = {**arrays, name: damaged}
+        np.savez(path, **{n: a for n, a in changed.items() if a is not None})
+        with pytest.raises(ModelFormatError, match="not a whole nsae model file"):
+            load_encoder(path)
+
+
+def test_fewer_units_of_the_same_pipeline(learned):
+    codes = learned.encode(IMAGES)
+    few = learned.encoder().with_k(2)
+    assert same(few.encode(IMAGES), codes.keep(2))
+    for k in (0, 21):
+        with pytest.raises(ValueError, match=f"k={k} is expected from 1 to 20"):
+            few.with_k(k)
+
+
+def test_parts_that_do_not_fit_are_refused(learned):
+    pipeline = learned.encoder()
+    wrong = Dense(pipeline.code_layer.W[:, 1:], pipeline.code_layer.b)
+    with pytest.raises(ValueError, match="do not fit each other"):
+        ImagePipeline(pipeline.features, pipeline.pca, wrong, 6, {})
