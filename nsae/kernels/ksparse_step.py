@@ -260,7 +260,8 @@ def update_units(batch, arrays, decay, unit_norm, rates, scratch, lo, hi):
     The gradients of one unit are summed in ``scratch`` (3, d) and used while they are in cache: dW and dV are
     never written as a whole.  A unit that was not active moves too, since Adam's moments fade.
 
-    ``batch`` is a ``UnitBatch``, ``arrays`` a ``UnitArrays``, ``decay`` is γ, ``rates`` an ``AdamRates``.
+    ``batch`` is a ``UnitBatch``, ``arrays`` a ``UnitArrays``, ``decay`` is γ, ``unit_norm`` asks for (20), and
+    ``rates`` is an ``AdamRates``.
     """
     # Records are unpacked before the loop: to read an array from one counts a reference each time.
     start, entry, values, dY, X, dU = batch.start, batch.entry, batch.values, batch.dY, batch.X, batch.dU
@@ -288,7 +289,7 @@ def update_units(batch, arrays, decay, unit_norm, rates, scratch, lo, hi):
 def unit_squares(batch, arrays, decay, unit_norm, scratch, lo, hi):
     """Do what ``definitions.unit_squares`` does: return ‖∇J‖² over W, V and b of the units lo:hi, for (34).
 
-    The arguments are those of :func:`update_units`.
+    ``batch``, ``arrays``, ``decay``, ``unit_norm`` and ``scratch`` are as in :func:`update_units`.
     """
     start, entry, values, dY, X, dU = batch.start, batch.entry, batch.values, batch.dY, batch.X, batch.dU
     aux_row, aux_dW, aux_db, aux_dV = batch.aux_row, batch.aux_dW, batch.aux_db, batch.aux_dV

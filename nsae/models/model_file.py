@@ -31,13 +31,19 @@ Arrays = dict[str, np.ndarray]
 
 
 def write_model(path: str | os.PathLike, header: Header, arrays: Arrays, *, overwrite: bool = False) -> None:
-    """Write header and arrays to ``path``; FileExistsError if it is there and ``overwrite`` is False."""
+    """Write ``header`` and ``arrays`` to ``path``, atomically.
+
+    Raises
+    ------
+    FileExistsError
+        The file is there and ``overwrite`` is False.
+    """
     with atomic_file(path, overwrite=overwrite) as file:
         file.write(model_bytes(header, arrays))
 
 
 def model_bytes(header: Header, arrays: Arrays) -> bytes:
-    """The content of a model file."""
+    """Return the content of a model file of ``header`` and ``arrays``."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **header})
     buffer = io.BytesIO()
     np.savez(buffer, header=np.frombuffer(text.encode(), np.uint8), **arrays)
@@ -45,7 +51,7 @@ def model_bytes(header: Header, arrays: Arrays) -> bytes:
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
-    """The kind of model that a file holds; None if that cannot be read, which ``read_model`` explains."""
+    """Return the kind of model in the file ``path``, or None if it cannot be read: ``read_model`` says why."""
     try:
         kind = json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())["kind"]
         return kind if isinstance(kind, str) else None
@@ -56,7 +62,20 @@ def kind_of(path: str | os.PathLike) -> str | None:
 def read_model(
     path: str | os.PathLike | io.BytesIO, kind: str, names: tuple[str, ...]
 ) -> tuple[Header, Arrays]:
-    """Header and the named arrays of a model file, or of one in memory (``io.BytesIO``).
+    """Read a model file.
+
+    Parameters
+    ----------
+    path : path, or io.BytesIO with the content of a file
+    kind : str
+        The kind of model that is expected, as :func:`kind_of` gives it.
+    names : tuple of str
+        The arrays to read; those that the file does not have are left out.
+
+    Returns
+    -------
+    header, arrays : dict, dict of arrays
+        Hyperparameters have the names of today, in files of version 1 too.
 
     Raises
     ------
@@ -76,7 +95,7 @@ def read_model(
             raise ModelFormatError(f"{path} holds a model of kind {header['kind']!r}, not {kind!r}.")
         if kind == KIND and header["version"] == 1:
             header["params"] = {RENAMED.get(n, n): v for n, v in header["params"].items()}
-        # members that a newer writer of the same version added are left alone
+        # Members that a newer writer of the same version added are ignored.
         return header, arrays_from_npz(path, names)
     except ModelFormatError:
         raise
@@ -90,17 +109,17 @@ def read_model(
 
 
 def header_of(model: Any) -> dict[str, Any]:
-    """The header of a fitted SparseAutoencoder: hyperparameters, shapes, preprocessing, history."""
+    """Return the header of a fitted SparseAutoencoder ``model``: hyperparameters, shapes, preprocessing, training."""
     core = model.autoencoder_
     h, d = core.encoder_layer.W.shape
     params = model.get_params()
-    # what was fitted, whatever set_params has said since
+    # What was fitted counts, whatever set_params has said since.
     params.update(n_units=h, dtype=core.encoder_layer.W.dtype.name, output=core.output, loss=core.loss)
     params.update(activation="sigmoid" if isinstance(core.g, Sigmoid) else "relu")
     params.update(k=getattr(core.g, "k", None), weight_decay=core.encoder_layer.weight_decay)
     params.update(l1=core.l1, kl=core.kl, rho=core.rho)
     if not isinstance(params["random_state"], (numbers.Integral, type(None))):
-        params["random_state"] = None  # a generator's state is spent; it cannot be given again
+        params["random_state"] = None  # A generator has moved on: it would not give the same model again.
     params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
     return {
         "kind": KIND,

@@ -1,4 +1,4 @@
-"""What scikit-learn asks of an estimator's constructor arguments, without importing scikit-learn."""
+"""What scikit-learn expects of an estimator's constructor arguments, without importing scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ if TYPE_CHECKING:
 
 
 class Parameters:
-    """Gets, sets and shows the arguments of ``__init__``, which stores each under its own name."""
+    """Gets, sets and shows the arguments of ``__init__``, which stores each one under its own name."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
+        """Return the constructor's arguments by name; ``deep`` makes no difference, since none is an estimator."""
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         return {name: getattr(self, name) for name in names}
 
     def set_params(self, **params: Any) -> Self:
-        """Change constructor arguments by name; ValueError, and nothing changed, if one is unknown."""
+        """Change constructor arguments, given as ``params`` by name, and return self.
+
+        Raises
+        ------
+        ValueError
+            A name is unknown; then nothing is changed.
+        """
         known = self.get_params()
         for name in params:
             if name not in known:
@@ -28,7 +34,7 @@ class Parameters:
         return self
 
     def __sklearn_tags__(self) -> object:
-        """Called by scikit-learn alone, which is therefore there to import."""
+        """Return scikit-learn's tags: it alone calls this, so that it can be imported here."""
         from sklearn.utils import Tags, TargetTags, TransformerTags
 
         return Tags(

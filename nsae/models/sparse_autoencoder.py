@@ -410,8 +410,9 @@ class SparseAutoencoder(Parameters):
                 f"n_units={self.n_units} and dtype={self.dtype!r} are set, but the fitted model has {h} units "
                 f"in {dtype}. Call fit to start anew."
             )
-        if self.unit_norm:
-            normalise_columns(decoder_layer.W)  # (20), if it was not on before
+        norms = np.linalg.norm(decoder_layer.W, axis=0)  # (h,)
+        if self.unit_norm and (np.abs(norms[norms > 0] - 1) > 1e-3).any():  # it was not on before
+            normalise_columns(decoder_layer.W)  # (20)
         state.model = assemble(self, encoder_layer, decoder_layer)
         state.optimizer.max_grad_norm = new_optimizer(self).max_grad_norm
         return state

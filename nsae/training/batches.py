@@ -1,4 +1,4 @@
-"""Minibatches over any 2-D array, one batch copied at a time; from a file larger than memory, in blocks."""
+"""Minibatches over any 2-D array, one batch copied at a time; a file larger than memory is read in blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from nsae.validation import drop_pages
 
-POOL_BYTES = 1 << 26  # a memory-mapped array larger than this is shuffled through a pool of this size
+POOL_BYTES = 1 << 26  # A memory-mapped array larger than this is shuffled through a pool of this size.
 
 
 def minibatches(
@@ -18,10 +18,20 @@ def minibatches(
     rng: np.random.Generator | None,
     buffer: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
-    """Batches (B, d) that hold every row of X once: in random order, or as they stand if ``rng`` is None.
+    """Yield batches (B, d) that together hold every row of X once.  The last one may be smaller.
 
-    Each is copied into ``buffer`` (batch_size, d) if that is given: then a batch is gone when the next one
-    comes.  The last one holds what is left.
+    Parameters
+    ----------
+    X : (n, d) array
+        It may be memory-mapped.
+    batch_size : int
+        B.
+    dtype : dtype
+        Of the batches.
+    rng : numpy.random.Generator or None
+        It shuffles the rows; with None they come in the order given.
+    buffer : (batch_size, d) array, optional
+        Each batch is copied into it, so that a batch is overwritten by the next one.
     """
     if rng is not None and isinstance(X, np.memmap) and X.nbytes > POOL_BYTES:
         batches = _through_a_pool(X, batch_size, rng)
@@ -55,10 +65,10 @@ def _rows_in_order(
 def _through_a_pool(
     X: np.memmap, batch_size: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Read runs of ``batch_size`` rows in random order into a pool, and deal the shuffled pool out in batches.
+    """Read runs of ``batch_size`` rows in random order into a pool, shuffle the pool, and cut it into batches.
 
-    A disk reads a run as fast as it can; a batch holds rows of every run in the pool, and each epoch
-    makes up other pools.
+    A disk reads a run of rows much faster than single rows.  A batch has rows of all runs in the pool, and
+    each epoch has other pools.
     """
     n, d = X.shape
     runs = rng.permutation(n // batch_size) * batch_size  # first rows; a short run is left over at the end

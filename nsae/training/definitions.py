@@ -166,7 +166,7 @@ def top_k(
 
     ``Y`` (B, m) and ``b`` (m,) belong to the units first, first + 1, …; runs of units come in ascending order.
     ``found`` (B,) is how many places of each row are in use.  Ties go to the lowest unit.  The order of the
-    places is left open; :func:`by_unit` settles it.
+    places is left open; :func:`by_unit` sorts them.  For the rows lo:hi.
     """
     k = units.shape[1]
     for i in range(lo, hi):
@@ -215,8 +215,8 @@ def decode_and_backprop(
 ) -> None:
     """Compute (3), (11), (13) and (14) of the rows lo:hi: k-sparse units, linear output, squared error.
 
-    ``V`` is Vᵀ (h, d), ``c`` (d,), ``X`` (B, d) the batch; ``factors`` are 1/B and λ/B.  In ``grads``, dU and dY
-    are set for these rows; dc and squares are added to.
+    ``code`` is of the batch ``X`` (B, d), ``V`` is Vᵀ (h, d), ``c`` (d,); ``factors`` are 1/B and λ/B.  In
+    ``grads``, dU and dY are set for these rows; dc and squares are added to.
     """
     units, values = code.units[lo:hi], code.values[lo:hi]  # (hi − lo, k) each
     U = np.einsum("ik,ikl->il", values, V[units]) + c  # (3) (hi − lo, d)

@@ -97,6 +97,46 @@ class EpochMetrics:
         return self.numbers
 
 
+class EpochLog:
+    """The numbers of each epoch of a call of ``train``, gathered batch by batch.
+
+    Parameters
+    ----------
+    h : int
+        Hidden units.
+    n_rows : int
+        Rows of the data.
+
+    Attributes
+    ----------
+    epochs : list of dict
+        The numbers of each epoch that has ended.
+    """
+
+    def __init__(self, h: int, n_rows: int):
+        self.h, self.n_rows = h, n_rows
+        self.variance = RunningVariance()
+        self.metrics = EpochMetrics(h)
+        self.epochs: list[dict[str, float]] = []
+
+    def start_epoch(self) -> None:
+        """Begin to count anew; the variance of the data is kept."""
+        self.metrics = EpochMetrics(self.h)
+
+    def add(self, X: np.ndarray, report: StepReport) -> None:
+        """Add the batch ``X`` (B, d) and its ``report``."""
+        if self.variance.n < self.n_rows:  # the first epoch sees all the data
+            self.variance.add(X)
+        self.metrics.add(report, len(X))
+
+    def end_epoch(self) -> dict[str, float]:
+        """Append the numbers of the epoch and return them; if called again, as after Ctrl-C, it appends nothing."""
+        numbers = self.metrics.summary(self.variance)
+        if not self.epochs or self.epochs[-1] is not numbers:
+            self.epochs.append(numbers)
+        return numbers
+
+
 class Convergence:
     """Tells when the loss has fallen by less than the fraction ``tol`` in ``patience`` epochs running.
 

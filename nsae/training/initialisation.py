@@ -8,12 +8,15 @@ from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense, normalise_columns
 from nsae.validation import drop_pages
 
-MEAN_RUNS, RUN_ROWS = 40, 256  # some 10,000 rows are enough to start the biases from
-SCALE_ROWS = 1024  # and so many for one number
+MEAN_RUNS, RUN_ROWS = 40, 256  # About 10,000 rows are enough for the mean that the biases start from.
+SCALE_ROWS = 1024  # For one number, the scale of the encoder, fewer are enough.
 
 
 def random_layers(d: int, h: int, rng: np.random.Generator, dtype: np.dtype | str) -> tuple[Dense, Dense]:
-    """Encoder and decoder with independent weights (Glorot and Bengio 2010) and zero biases."""
+    """Return encoder and decoder layer with independent weights (Glorot and Bengio 2010) and zero biases.
+
+    ``d`` and ``h`` are the numbers of features and units; the weights are drawn from ``rng``, in ``dtype``.
+    """
     return Dense.random(d, h, rng, dtype), Dense.random(h, d, rng, dtype)
 
 
@@ -26,22 +29,36 @@ def tied_layers(
     centred_output: bool,
     from_samples: bool = False,
 ) -> tuple[Dense, Dense]:
-    """Encoder and decoder that start as each other's transpose, centred on the data; free afterwards.
+    """Return encoder and decoder layer that start as each other's transpose, and are free afterwards.
 
-    V = Wᵀ with columns of norm 1: a unit that is switched on writes what it reads, from the first step
-    on.  With independent V, many units of a k-sparse code never win (Gao et al. 2024).
+    V = Wᵀ with columns of norm 1: an active unit adds to x̂ what it detects in x, from the first step on.
+    With independent V, many units of a k-sparse code are never among the k largest (Gao et al. 2024).
 
-    b = −W·mean, so that y = W(x − mean): else the mean, which all samples share, decides which units win,
-    and the others die.  With ``centred_output``, c = mean likewise.
+    b = −W·mean, so that y = W(x − mean).  Without it the mean, which all samples share, would decide which
+    units are active, and the others would die.
 
-    With ``from_samples``, each unit reads in the direction of a sample (less the mean) instead of any
-    direction: it then has one sample at least for which it is the largest.
+    Parameters
+    ----------
+    X : (n, d) array
+        The data.
+    h : int
+        Hidden units.
+    rng : numpy.random.Generator
+    dtype : dtype
+        Of the weights.
+    centred_output : bool
+        Whether c starts at the mean of the data, or at 0.
+    from_samples : bool
+        Start each unit in the direction of a sample, less the mean, and not in a random direction.  It is then
+        the largest unit of one sample at least.
     """
     W = rng.standard_normal((h, X.shape[1])).astype(dtype)  # (h, d)
     mean = sample_mean(X)  # (d,)
     if from_samples:
-        rows = np.sort(rng.choice(len(X), h, replace=len(X) < h))  # in order: of a file, that is faster
-        again = np.concatenate([[False], rows[1:] == rows[:-1]])  # a sample's second unit must differ
+        rows = np.sort(rng.choice(len(X), h, replace=len(X) < h))  # ascending: a file is read faster so
+        again = np.concatenate(
+            [[False], rows[1:] == rows[:-1]]
+        )  # a second unit of the same sample must differ
         W = np.where(again[:, None], W, (X[rows] - mean).astype(dtype))  # (h, d)
     V = np.ascontiguousarray(W.T)  # (d, h)
     normalise_columns(V)
@@ -51,14 +68,14 @@ def tied_layers(
 
 
 def scale_encoder(core: Autoencoder, X: np.ndarray) -> None:
-    """Scale W and b so that reconstructions of X start at the right length, by least squares.
+    """Scale W and b of ``core`` so that reconstructions of X (n, d) start at the right length: least squares.
 
-    For units that start from samples.  The k of them that look most like x point all the same way, and
-    with W and V at norm 1 their sum is many times as long as x: training would spend its first epochs on
-    that.  (For many units and few of them active, that overshoot keeps more units alive, which is why it
-    is not done unasked.)
+    This is for units that start from samples.  The k units that are most like x have nearly the same
+    direction, and with W and V at norm 1 their sum is many times as long as x.  Training would spend its first
+    epochs on that.  With many units of which few are active, the longer start keeps more units alive; so this
+    is an option.
     """
-    some = X[:: max(1, len(X) // SCALE_ROWS)][:SCALE_ROWS]  # from all over: X may be sorted
+    some = X[:: max(1, len(X) // SCALE_ROWS)][:SCALE_ROWS]  # spread over all rows: X may be sorted
     rows = np.asarray(some, core.encoder_layer.W.dtype)  # (rows, d)
     Z = core.g(core.encoder_layer.forward(rows))  # (1) (2) (rows, h)
     U = Z @ core.decoder_layer.W.T  # (rows, d), (3) less c
@@ -71,9 +88,9 @@ def scale_encoder(core: Autoencoder, X: np.ndarray) -> None:
 
 
 def sample_mean(X: np.ndarray) -> np.ndarray:
-    """The mean (d,) of all rows of X, or of evenly spaced runs of rows if they are many.
+    """Return the mean (d,) of all rows of X (n, d), or of evenly spaced runs of rows if they are many.
 
-    Runs and not single rows: of a file, a row costs as much to read as the run around it.
+    Runs and not single rows, since from a file a row costs as much to read as the run around it.
     """
     if len(X) <= MEAN_RUNS * RUN_ROWS:
         return X.mean(axis=0, dtype=np.float64)

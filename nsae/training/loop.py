@@ -17,7 +17,7 @@ from nsae.system.backends import resolve_backend
 from nsae.system.progress import Progress
 from nsae.training.batches import minibatches
 from nsae.training.dead_units import DeadUnits, treatment
-from nsae.training.history import Convergence, EpochMetrics, RunningVariance
+from nsae.training.history import Convergence, EpochLog
 from nsae.training.schedules import Schedule
 from nsae.training.state import TrainingOptions, TrainingState
 from nsae.training.step import Step, StepReport
@@ -26,13 +26,8 @@ from nsae.training.step import Step, StepReport
 class PlainStep:
     """One training step in NumPy: the definition, which the compiled steps must equal.
 
-    Parameters
-    ----------
-    model : Autoencoder
-    optimizer : Adam
-    unit_norm : bool
-        Keep each column of V at norm 1, Eq. (20).
-    dead_units : DeadUnits, optional
+    It trains ``model`` by ``optimizer``.  ``unit_norm`` keeps each column of V at norm 1, Eq. (20);
+    ``dead_units`` are treated as :class:`DeadUnits` says.
     """
 
     def __init__(
@@ -107,43 +102,38 @@ def train(
     FloatingPointError
         The loss or a weight became NaN or infinite.
     """
-    model, h = state.model, len(state.idle)
-    buffer = np.empty((min(options.batch_size, len(X)), X.shape[1]), model.encoder_layer.W.dtype)  # (B, d)
+    dtype = state.model.encoder_layer.W.dtype
+    buffer = np.empty((min(options.batch_size, len(X)), X.shape[1]), dtype)  # (B, d)
     schedule = Schedule.of(state, options, len(X))
     convergence = Convergence(options.tol, options.patience)
-    variance = RunningVariance()
-    metrics: EpochMetrics | None = None
-    numbers: list[dict[str, float]] = []  # of each epoch
+    log = EpochLog(len(state.idle), len(X))
     try:
         schedule.prepare()  # a compiled step makes buffers for the k that it finds
         with (
-            make_step(state, options, len(buffer), work=epochs * X.size * h) as step,
+            make_step(state, options, len(buffer), work=epochs * X.size * len(state.idle)) as step,
             Progress("training", epochs, enabled=options.verbose) as progress,
         ):
             for _ in range(epochs):
-                metrics = EpochMetrics(h)
-                for batch in minibatches(X, options.batch_size, buffer.dtype, rng, buffer):  # (B, d)
-                    if variance.n < len(X):  # the first epoch sees all the data
-                        variance.add(batch)
+                log.start_epoch()
+                for batch in minibatches(X, options.batch_size, dtype, rng, buffer):  # (B, d)
                     schedule.prepare()  # the learning rate and k of this step
                     report = step(batch)  # forward, loss, backward, Adam: as in PlainStep above
-                    metrics.add(report, len(batch))
-                _append(numbers, metrics, variance)
-                loss = numbers[-1]["loss"]
-                _check_finite(state, loss, len(numbers))
-                progress.update(loss=loss, l0=numbers[-1]["l0"], dead=numbers[-1]["dead"])
-                if schedule.k_has_arrived and convergence.reached(loss):
+                    log.add(batch, report)
+                numbers = log.end_epoch()
+                state.check_finite(numbers["loss"], len(log.epochs))
+                progress.update(**{name: numbers[name] for name in ("loss", "l0", "dead")})
+                if schedule.k_has_arrived and convergence.reached(numbers["loss"]):
                     return "converged"
         return "epochs"
     except KeyboardInterrupt:  # wherever it came, model and history are left whole
-        if metrics is not None and metrics.n:
-            _append(numbers, metrics, variance)
+        if log.metrics.n:
+            log.end_epoch()
         if options.unit_norm:
-            normalise_columns(model.decoder_layer.W)  # (20)
+            normalise_columns(state.model.decoder_layer.W)  # (20)
         return "interrupted"
     finally:
         schedule.reset()
-        state.record(numbers)
+        state.record(log.epochs)
 
 
 def make_step(
@@ -151,16 +141,9 @@ def make_step(
 ) -> Step:
     """Return the fastest step that computes what ``PlainStep`` does, on the backend asked for.
 
-    Parameters
-    ----------
-    state : TrainingState
-        A compiled step moves its parameters and moments to other arrays; see ``FlatState``.
-    options : TrainingOptions
-    batch_size : int
-        The largest batch that will come.
-    work : float
-        Multiplications of one product with W in all steps together: for little work, the backend "auto" is
-        NumPy.
+    A compiled step moves the parameters and moments of ``state`` to other arrays; see ``FlatState``.
+    ``batch_size`` is the largest batch that will come, ``work`` the number of multiplications of one product
+    with W in all steps together: for little of it, the backend "auto" of ``options`` is NumPy.
     """
     model = state.model
     k_sparse, linear = isinstance(model.g, KSparse), model.output == "linear"
@@ -174,20 +157,3 @@ def make_step(
     from nsae.training.dense_step import DenseStep
 
     return DenseStep(state, options, batch_size)
-
-
-def _append(numbers: list[dict[str, float]], metrics: EpochMetrics, variance: RunningVariance) -> None:
-    """Append the numbers of an epoch, unless that has been done: Ctrl-C may have come right after it."""
-    summary = metrics.summary(variance)
-    if not numbers or numbers[-1] is not summary:
-        numbers.append(summary)
-
-
-def _check_finite(state: TrainingState, loss: float, epoch: int) -> None:
-    if math.isfinite(loss) and all(np.isfinite(theta).all() for theta in state.model.params.values()):
-        return
-    epoch += len(state.history.get("loss", ()))
-    raise FloatingPointError(
-        f"The loss or a weight became NaN or infinite in epoch {epoch} (loss {loss}) with "
-        f"learning_rate={state.optimizer.learning_rate}. Lower it, or scale the data to about [0, 1]."
-    )

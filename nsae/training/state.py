@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +81,16 @@ class TrainingState:
         for numbers in epochs:
             for name, value in numbers.items():
                 self.history.setdefault(name, []).append(value)
+
+    def check_finite(self, loss: float, epoch: int) -> None:
+        """Raise FloatingPointError if the ``loss`` of the call's ``epoch`` (from 1), or a weight, is not finite."""
+        if math.isfinite(loss) and all(np.isfinite(theta).all() for theta in self.model.params.values()):
+            return
+        epoch += len(self.history.get("loss", ()))
+        raise FloatingPointError(
+            f"The loss or a weight became NaN or infinite in epoch {epoch} (loss {loss}) with "
+            f"learning_rate={self.optimizer.learning_rate}. Lower it, or scale the data to about [0, 1]."
+        )
 
     def header(self) -> dict[str, Any]:
         """Return what a model file's header says about training; :meth:`arrays` has the rest."""

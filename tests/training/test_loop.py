@@ -12,7 +12,7 @@ import pytest
 
 from nsae import SparseAutoencoder
 from nsae.equations.optimizers import Adam
-from nsae.training import loop
+from nsae.training import history, loop
 from nsae.training.batches import minibatches
 from nsae.training.history import EpochMetrics
 
@@ -263,16 +263,25 @@ def test_ctrl_c_returns_the_model(monkeypatch, moment, at):
     assert model.stopped_ == "epochs"
 
 
-@pytest.mark.parametrize("place", ["EpochMetrics", "_append", "Progress.update"])
+PLACES = {
+    "EpochMetrics": (history, "EpochMetrics"),
+    "end_epoch": (history.EpochLog, "end_epoch"),
+    "Progress.update": (loop.Progress, "update"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_ctrl_c_between_two_steps(monkeypatch, place, epoch):
-    owner, name = (loop.Progress, "update") if "." in place else (loop, place)
+    owner, name = PLACES[place]
+    if place == "EpochMetrics":
+        epoch += 1  # the log makes one before the first epoch
     calls, real = [], getattr(owner, name)
 
     def interrupted(*args, **kwargs):
         calls.append(1)
         if len(calls) == epoch:
-            if place == "_append":
+            if place == "end_epoch":
                 real(*args, **kwargs)  # it is appended again, and must not count twice
             raise KeyboardInterrupt
         return real(*args, **kwargs)
@@ -281,7 +290,7 @@ def test_ctrl_c_between_two_steps(monkeypatch, place, epoch):
     model = SparseAutoencoder(8, epochs=9, batch_size=20).fit(DATA)
     assert model.stopped_ == "interrupted"
     assert {len(values) for values in model.history_.values()} <= {model.n_iter_}
-    assert model.n_iter_ == epoch - (place == "EpochMetrics")
+    assert model.n_iter_ == epoch - 2 * (place == "EpochMetrics")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")

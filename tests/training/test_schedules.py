@@ -68,6 +68,30 @@ def test_an_interrupted_annealing_leaves_k_as_asked_for(monkeypatch, rng):
     assert model.autoencoder_.g.k == 2
 
 
+def test_the_length_of_the_schedule_is_that_of_epochs_over_the_first_data(rng):
+    X = rng.random((60, 6))
+    model = SparseAutoencoder(8, epochs=10, batch_size=20, lr_schedule="linear").partial_fit(X[:40])
+    assert model._state.epoch_rows == 40  # two steps an epoch, 20 in all
+    rates = []
+    for _ in range(5):
+        model.partial_fit(X)
+        rates.append(model._state.optimizer.t / 20)
+    np.testing.assert_allclose(rates, [0.25, 0.4, 0.55, 0.7, 0.85])
+    with pytest.warns(UserWarning, match="come to its end after 20 steps.*schedule_steps"):
+        model.partial_fit(X).partial_fit(X)
+    before = model.transform(X)
+    with pytest.warns(UserWarning, match="the learning rate is 0"):
+        np.testing.assert_array_equal(model.partial_fit(X).transform(X), before)
+    model.set_params(schedule_steps=100).partial_fit(X)
+    assert not np.array_equal(model.transform(X), before)
+
+
+def test_after_its_end_the_learning_rate_stays_zero():
+    for schedule in ("linear", "cosine"):
+        assert [rate_factor(n, 100, 0, schedule) for n in (100, 101, 1000)] == [0, 0, 0]
+    assert rate_factor(1000, 100, 10, "none") == 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -76,6 +100,7 @@ def test_an_interrupted_annealing_leaves_k_as_asked_for(monkeypatch, rng):
         ({"k": 4, "k_start": 500}, "n_units"),
         ({"warmup_steps": -1}, "warmup_steps"),
         ({"lr_schedule": "steep"}, "'linear'"),
+        ({"schedule_steps": 0}, "schedule_steps"),
     ],
 )
 def test_nonsense_is_refused(rng, options, words):
