@@ -73,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     pdoc.render.configure(docformat="numpy", search=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings(
+            "ignore", "Cannot determine where .* assuming current file"
+        )  # keys of TypedDicts
         pages = build()
     wrong = [f"{warning.filename}: {warning.message}" for warning in caught] + dead_links(pages)
     for name, page in pages.items():
