@@ -13,7 +13,6 @@ even so; there, codes agree to rounding.
 from __future__ import annotations
 
 import io
-import numbers
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,7 +36,7 @@ def activation_for(activation: str, k: int | None) -> Activation:
     """Return g of Eq. (4): k-sparse if ``k`` is given, else the ``activation`` "relu" or "sigmoid"."""
     if k is not None:
         return KSparse(k)
-    return {"relu": ReLU, "sigmoid": Sigmoid}[one_of("activation", activation, ("relu", "sigmoid"))]()
+    return ReLU() if one_of("activation", activation, ("relu", "sigmoid")) == "relu" else Sigmoid()
 
 
 def layer_codes(layer: Dense, g: Activation, X: np.ndarray, *, backend: str = "auto") -> Codes:
@@ -185,7 +184,7 @@ class Encoder:
             if {W.dtype, b.dtype, V.dtype, c.dtype} not in ({np.dtype("f4")}, {np.dtype("f8")}):
                 raise ValueError(f"its weights are {W.dtype}, {b.dtype}, {V.dtype}, {c.dtype}")
             k = params["k"]
-            if k is not None and not (isinstance(k, numbers.Integral) and 1 <= k <= h):
+            if k is not None and not (isinstance(k, int) and 1 <= k <= h):
                 raise ValueError(f"its k={k!r} is no number of its {h} units")
             g = activation_for(params["activation"], k)
             output = one_of("output", params["output"], ("linear", "sigmoid"))

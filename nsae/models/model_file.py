@@ -46,11 +46,11 @@ def model_bytes(header: Header, arrays: Arrays) -> bytes:
     """Return the content of a model file of ``header`` and ``arrays``."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **header})
     buffer = io.BytesIO()
-    np.savez(buffer, header=np.frombuffer(text.encode(), np.uint8), **arrays)
+    np.savez(buffer, header=np.frombuffer(text.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
-def kind_of(path: str | os.PathLike) -> str | None:
+def kind_of(path: str | os.PathLike | io.BytesIO) -> str | None:
     """Return the kind of model in the file ``path``, or None if it cannot be read: ``read_model`` says why."""
     try:
         kind = json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())["kind"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import io
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -355,8 +356,8 @@ class SparseAutoencoder(Parameters):
         return model_bytes(*self._content(False))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Self:
-        """Read a model that :meth:`save` wrote to ``path``.
+    def load(cls, path: str | os.PathLike | io.BytesIO) -> Self:
+        """Read a model that :meth:`save` wrote to the file ``path``, or :meth:`to_bytes` to an ``io.BytesIO``.
 
         Raises
         ------

@@ -33,6 +33,7 @@ def minibatches(
     buffer : (batch_size, d) array, optional
         Each batch is copied into it, so that a batch is overwritten by the next one.
     """
+    batches: Iterator[tuple[np.ndarray, Rows]]
     if rng is not None and isinstance(X, np.memmap) and X.nbytes > POOL_BYTES:
         batches = _through_a_pool(X, batch_size, rng)
     else:
@@ -64,7 +65,7 @@ def _rows_in_order(
 
 def _through_a_pool(
     X: np.memmap, batch_size: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, Rows]]:
     """Read runs of ``batch_size`` rows in random order into a pool, shuffle the pool, and cut it into batches.
 
     A disk reads a run of rows much faster than single rows.  A batch has rows of all runs in the pool, and

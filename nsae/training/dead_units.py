@@ -166,7 +166,7 @@ class Resampling:
         total = squares.sum()
         if not (np.isfinite(total) and total > 0):
             return dead[:0]
-        n = min(len(dead), max(1, int(RESAMPLED * len(X))), np.count_nonzero(squares))
+        n = min(len(dead), max(1, int(RESAMPLED * len(X))), int(np.count_nonzero(squares)))
         units = self.rng.choice(dead, n, replace=False)  # (n,)
         samples = X[self.rng.choice(len(X), n, replace=False, p=squares / total)]  # (n, d)
 

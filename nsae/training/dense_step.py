@@ -70,7 +70,8 @@ class DenseStep(CompiledStep):
         active = self.unit_sums[1].sum(axis=0)  # (h,)
         squares = float(self.feature_sums[1].sum(dtype=np.float64))
         report = StepReport(self._loss(B, squares, total, rho_hat), active, float(active.sum()), squares)
-        error, aux = None, None
+        error: np.ndarray | None = None
+        aux: AuxiliaryGradients | None = None
         if self.dead_units is not None:
             error = self._error(X)  # (B, d)
             aux = self.dead_units.gradients(X, error, report.on)  # (21)
@@ -81,7 +82,7 @@ class DenseStep(CompiledStep):
             parallel_for(h, self._gradients, X, aux, work=work)  # (12) (15)
             rates = self.flat.next_rates(self._square())  # (34) needs all of them
             parallel_for(h, self._move, rates, work=work)  # (16)–(20)
-        if self.dead_units is not None:
+        if self.dead_units is not None and error is not None:
             self.dead_units.renew(X, error)
         return report if aux is None else report.with_auxiliary(aux.value)
 

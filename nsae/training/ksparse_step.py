@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from nsae import kernels
+from nsae.equations.activations import KSparse
 from nsae.equations.autoencoder import Loss
 from nsae.kernels.records import ActiveUnits, AdamRates, BatchFactors, SampleGradients, UnitBatch
 from nsae.training.compiled_step import CompiledStep
@@ -35,10 +36,13 @@ class KSparseStep(CompiledStep):
     def __init__(self, state: TrainingState, options: TrainingOptions, batch_size: int):
         super().__init__(state, options, batch_size)
         h, d = self.flat.shape
-        k, dtype, n = self.model.g.k, self.flat.dtype, self.threads.n
+        dtype, n = self.flat.dtype, self.threads.n
+        assert isinstance(self.model.g, KSparse)
+        self.g = self.model.g
+        k = self.g.k  # the largest: it may come down on the way
 
         self.Y = np.empty((n, min(batch_size, ROWS) * min(h, UNITS)), dtype)  # a block for each thread
-        self.units = np.empty(batch_size * k, np.int32)  # (B, k) when used: k may come down on the way
+        self.units = np.empty(batch_size * k, np.int32)  # (B, k) when used
         self.values, self.dY = np.empty((2, batch_size * k), dtype)
         self.found = np.empty(batch_size, np.int64)
         self.dU = np.empty((batch_size, d), dtype)
@@ -52,7 +56,7 @@ class KSparseStep(CompiledStep):
         self.unit_arrays = self.flat.units()
 
     def _step(self, X: np.ndarray) -> StepReport:
-        B, h, k = len(X), len(self.b), self.model.g.k
+        B, h, k = len(X), len(self.b), self.g.k
         units, values, dY = (a[: B * k].reshape(B, k) for a in (self.units, self.values, self.dY))
         code, dU = ActiveUnits(units, values), self.dU[:B]
         self.sums[:] = 0
@@ -60,7 +64,8 @@ class KSparseStep(CompiledStep):
         kernels.unit_lists(code, self.start, self.entry)
 
         report = self._report(B, values)
-        aux, error = None, None
+        error: np.ndarray | None = None
+        aux: AuxiliaryGradients | None = None
         if self.dead_units is not None:
             error = dU * -B  # e = x − x̂ (B, d), (11)
             aux = self.dead_units.gradients(X, error, report.on)  # (21)
@@ -69,7 +74,7 @@ class KSparseStep(CompiledStep):
         rates = self.flat.next_rates(self._square(batch, dc) if self.clips else 0.0)  # (34)
         self.threads.parallel_for(h, self._update, batch, rates, work=self.W.size)  # (12) (15) (16)–(20)
         self._update_c(dc, rates)
-        if self.dead_units is not None:
+        if self.dead_units is not None and error is not None:
             self.dead_units.renew(X, error)
         return report if aux is None else report.with_auxiliary(aux.value)
 

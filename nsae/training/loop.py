@@ -43,7 +43,7 @@ class PlainStep:
         loss = model.losses(X, Z, U)  # (5)–(10)
         grads = model.backward(X, Z, U)  # (11)–(15)
 
-        on = model.g.active_above < Z  # (B, h)
+        on = np.greater(Z, model.g.active_above)  # (B, h)
         error = X - model.reconstruct(U)  # e (B, d)
         squares = float(np.square(error).sum(dtype=np.float64))
         report = StepReport(loss, on.any(axis=0), int(on.sum()), squares)

@@ -87,8 +87,9 @@ class Schedule:
         t = state.optimizer.t
         factor = rate_factor(t, self.steps, options.warmup_steps, options.lr_schedule)
         state.optimizer.learning_rate = float(options.learning_rate) * factor
-        if options.k_start is not None and self.k is not None:
-            state.model.g.k = annealed_k(t, self.steps, int(options.k_start), self.k)
+        g = state.model.g
+        if isinstance(g, KSparse) and options.k_start is not None and self.k is not None:
+            g.k = annealed_k(t, self.steps, int(options.k_start), self.k)
 
     @property
     def k_has_arrived(self) -> bool:
@@ -98,5 +99,6 @@ class Schedule:
     def reset(self) -> None:
         """Set the learning rate and k as they were asked for."""
         self.state.optimizer.learning_rate = float(self.options.learning_rate)
-        if self.k is not None:
-            self.state.model.g.k = self.k
+        g = self.state.model.g
+        if isinstance(g, KSparse) and self.k is not None:
+            g.k = self.k
