@@ -15,7 +15,7 @@ from nsae.codes import Codes
 from nsae.errors import ImageReadError
 from nsae.images import load_image
 from nsae.images.library.library_folder import LibraryFolder
-from nsae.images.pictures.gallery import THUMBNAIL, write_gallery
+from nsae.images.pictures.gallery import GalleryOptions, GalleryQuery, write_gallery
 from nsae.images.pictures.montage import in_a_row
 from nsae.images.pictures.unit_pictures import unit_pictures
 from nsae.retrieval import Hits, unit_catalogue
@@ -34,6 +34,8 @@ def write_page(
     codes: Codes,
     hits: Hits,
     opened: LibraryFolder,
+    *,
+    overwrite: bool = False,
     **options: Any,
 ) -> None:
     """Write a gallery of queries and their hits.
@@ -48,20 +50,24 @@ def write_page(
     hits : Hits
     opened : LibraryFolder
         The index that was searched.
+    overwrite : bool
+        Replace a file that exists.
     options
-        Of ``write_gallery``.
+        Of ``GalleryOptions``.
     """
-    single = [len(query.photos) == 1 for query in queries]
+    shown = [
+        GalleryQuery(query.plus, codes[q], query.minus, None if len(query.photos) == 1 else query.name)
+        for q, query in enumerate(queries)
+    ]
     write_gallery(
         page,
-        [q.plus[0] if one else picture_of(q, THUMBNAIL) for q, one in zip(queries, single, strict=True)],
+        shown,
         hits,
         index=opened.index,
-        codes=codes,
         encoder=opened.encoder,
         root=opened.root,
-        names=[None if one else q.name for q, one in zip(queries, single, strict=True)],
-        **options,
+        options=GalleryOptions(**options),
+        overwrite=overwrite,
     )
 
 

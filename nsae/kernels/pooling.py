@@ -25,23 +25,6 @@ def _count_above(values, threshold):
 
 
 @njit(**KERNEL)
-def _threshold_of(maxima, k):
-    """Return a value ≥ 0 that at least k of the lanes' ``maxima`` are above, hardly more; 0 if there are fewer."""
-    low, high, half = maxima.dtype.type(0), _largest(maxima), maxima.dtype.type(0.5)
-    if _count_above(maxima, low) >= k:
-        for _ in range(ROUNDS):
-            middle = (low + high) * half
-            count = _count_above(maxima, middle)
-            if count >= k:
-                low = middle
-                if count <= k + 1:
-                    break
-            else:
-                high = middle
-    return low
-
-
-@njit(**KERNEL)
 def select_and_pool(Y, b, k, cells, sums, scratch):
     """Add the k-sparse codes of patches to the sums of their cells: Eq. (4), and the sum in Eq. (31).
 
@@ -53,7 +36,7 @@ def select_and_pool(Y, b, k, cells, sums, scratch):
     found by halving: counting is vectorised, and, unlike a heap, hardly branches.
     """
     maxima, candidates = scratch.maxima, scratch.candidates
-    h, lanes = len(b), len(maxima)
+    h, lanes, zero, half = len(b), len(maxima), Y.dtype.type(0), Y.dtype.type(0.5)
     for p in range(Y.shape[0]):
         y = Y[p]  # (h,)
         maxima[:] = 0  # what is not positive does not count
@@ -67,12 +50,22 @@ def select_and_pool(Y, b, k, cells, sums, scratch):
             if y[j] > maxima[j % lanes]:
                 maxima[j % lanes] = y[j]
 
-        threshold = _threshold_of(maxima, k)
+        low, high = zero, _largest(maxima)
+        if _count_above(maxima, low) >= k:
+            for _ in range(ROUNDS):
+                middle = (low + high) * half
+                count = _count_above(maxima, middle)
+                if count >= k:
+                    low = middle
+                    if count <= k + 1:
+                        break
+                else:
+                    high = middle
         n = 0
         for l in range(lanes):
-            if maxima[l] > threshold:
+            if maxima[l] > low:
                 for j in range(l, h, lanes):
-                    if y[j] > threshold:
+                    if y[j] > low:
                         candidates[n] = j
                         n += 1
         while n > k:  # the smallest goes; among equals, the highest unit

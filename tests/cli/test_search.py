@@ -175,7 +175,7 @@ def test_a_gallery(ask, tmp_path, capsys):
     ask("similar", *words, "-k", "3", "--html", str(page))
     text = page.read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
-    names = [data["photos"][query["photo"]]["name"] for query in data["queries"]]
+    names = [query["name"] for query in data["queries"]]
     assert names == ["red/red_0.png + blue/blue_0.png", "red/red_1.png"]
     assert all(photo["src"] for photo in data["photos"])
     assert "--force" in ask("similar", *words, "--html", str(page), expect=1)

@@ -344,20 +344,19 @@ class ImageLibrary:
         Path
             The file, which :func:`nsae.images.pictures.gallery.write_gallery` has written.
         """
-        from nsae.images.pictures.gallery import write_gallery  # here: most libraries are never drawn
+        # Here, since most libraries are never drawn.
+        from nsae.images.pictures.gallery import GalleryOptions, GalleryQuery, write_gallery
 
         codes = self.encode(queries)
         hits = self._search(queries, codes, k, options)
         return write_gallery(
             target,
-            queries,
+            [GalleryQuery([query], codes[q]) for q, query in enumerate(queries)],
             hits,
             index=self.index,
-            codes=codes,
             encoder=self.encoder,
             root=self.root,
-            keep=options.get("keep"),
-            title=title,
+            options=GalleryOptions(title=title, keep=options.get("keep")),
             overwrite=overwrite,
         )
 

@@ -12,22 +12,22 @@ pytest.importorskip("PIL.Image")
 from browser import Browser, find_chromium
 
 from nsae.images import ImageEncoder
-from nsae.images.pictures.gallery import write_gallery
+from nsae.images.pictures.gallery import GalleryOptions, GalleryQuery, write_gallery
 from nsae.retrieval import CodeIndex
 
 K = 5
 
 
-def make(library, target, rows, **options):
-    codes = library.index.codes[rows]
-    hits = library.index.search(codes, K, exclude=[library.index.ids[row] for row in rows])
-    options = {
-        "index": library.index,
-        "codes": codes,
-        "encoder": library.encoder,
-        "root": library.root,
-    } | options
-    return write_gallery(target, [library.paths[row] for row in rows], hits, **options)
+def make(library, target, rows, names=None, **options):
+    index = options.get("index", library.index)
+    codes = index.codes[rows]
+    hits = index.search(codes, K, exclude=[index.ids[row] for row in rows])
+    queries = [
+        GalleryQuery([library.paths[row]], codes[q], name=None if names is None else names[q])
+        for q, row in enumerate(rows)
+    ]
+    options = {"index": library.index, "encoder": library.encoder, "root": library.root} | options
+    return write_gallery(target, queries, hits, **options)
 
 
 def data_of(page):
@@ -39,7 +39,8 @@ def data_of(page):
 
 def test_what_the_page_knows(library, tmp_path):
     rows = [0, 1, 4]
-    page = make(library, tmp_path / "g.html", rows, title="My <photos>").read_text(encoding="utf-8")
+    page = make(library, tmp_path / "g.html", rows, options=GalleryOptions(title="My <photos>"))
+    page = page.read_text(encoding="utf-8")
     assert "<title>My &lt;photos&gt;</title>" in page
     assert "<h1>My &lt;photos&gt;</h1>" in page
     data = data_of(page)
@@ -47,14 +48,16 @@ def test_what_the_page_knows(library, tmp_path):
         library.index.codes[rows], K, exclude=[library.index.ids[row] for row in rows]
     )
     for q, query in enumerate(data["queries"]):
-        assert data["photos"][query["photo"]]["name"] == library.paths[rows[q]].name
+        assert (
+            data["photos"][query["parts"][0]["photo"]]["name"] == query["name"] == library.paths[rows[q]].name
+        )
         assert [data["photos"][hit["photo"]]["name"] for hit in query["hits"]] == hits.ids[q].tolist()
         for hit, distance, id in zip(query["hits"], hits.distances[q], hits.ids[q], strict=True):
             assert hit["distance"] == pytest.approx(float(distance))
             assert hit["similarity"] == pytest.approx(1 - hit["distance"], abs=1e-6)
             expected = library.index.explain(library.index.codes[rows[q]], id, top=5)
-            assert [tuple(share) for share in hit["shares"]] == expected
-            assert {str(unit) for unit, _ in hit["shares"]} <= set(data["units"])
+            assert [tuple(pair) for pair in hit["contributions"]] == expected
+            assert {str(unit) for unit, _ in hit["contributions"]} <= set(data["units"])
     names = [photo["name"] for photo in data["photos"]]
     assert len(names) == len(set(names))  # each photo is in the file once
     for source in [photo["src"] for photo in data["photos"]] + [
@@ -71,17 +74,17 @@ def test_the_page_refers_to_nothing_outside(library, tmp_path):
 
 def test_names_cannot_end_the_script(library, tmp_path):
     name = "</script><script>alert(1)</script><!--{{data}}"
-    page = make(library, tmp_path / "g.html", [0], names=[name], title="{{distance}}").read_text(
-        encoding="utf-8"
-    )
+    page = make(
+        library, tmp_path / "g.html", [0], names=[name], options=GalleryOptions(title="{{distance}}")
+    ).read_text(encoding="utf-8")
     assert page.count("</script>") == 2
     assert data_of(page)["photos"][0]["name"] == name
 
 
 def test_a_name_that_is_no_text(library, tmp_path):
-    page = make(library, tmp_path / "g.html", [0], names=["r\udcf6d"], title="r\udcf6d").read_text(
-        encoding="utf-8"
-    )
+    page = make(
+        library, tmp_path / "g.html", [0], names=["r\udcf6d"], options=GalleryOptions(title="r\udcf6d")
+    ).read_text(encoding="utf-8")
     assert data_of(page)["photos"][0]["name"] == "r\udcf6d"
 
 
@@ -89,12 +92,13 @@ def test_only_ids_tell_where_photos_are(library, tmp_path):
     elsewhere = tmp_path / "elsewhere.png"
     elsewhere.write_bytes(library.paths[0].read_bytes())
     hits = library.index.search(library.index.codes[[0, 0]], 2)
-    target, queries = tmp_path / "g.html", [elsewhere, library.paths[0]]
-    write_gallery(
-        target, queries, hits, index=library.index, codes=library.index.codes[[0, 0]], root=library.root
-    )
+    target, code = tmp_path / "g.html", library.index.codes[[0]]
+    queries = [GalleryQuery([elsewhere], code), GalleryQuery([library.paths[0]], code)]
+    write_gallery(target, queries, hits, index=library.index, root=library.root)
     page = target.read_text(encoding="utf-8")
-    names = [data_of(page)["photos"][query["photo"]]["name"] for query in data_of(page)["queries"]]
+    names = [
+        data_of(page)["photos"][query["parts"][0]["photo"]]["name"] for query in data_of(page)["queries"]
+    ]
     assert names == ["elsewhere.png", library.paths[0].name]
     assert str(tmp_path) not in page
     assert str(library.root) not in page
@@ -104,24 +108,24 @@ def test_photos_that_are_gone_and_arrays(library, tmp_path):
     codes = library.index.codes[[0, 5]]
     hits = library.index.search(codes, 3)
     grey, colour = np.zeros((30, 20)), np.zeros((8, 8, 3), np.uint8)
-    page = write_gallery(tmp_path / "g.html", [grey, colour], hits, index=library.index, codes=codes)
+    queries = [GalleryQuery([image], codes[i]) for i, image in enumerate((grey, colour))]
+    page = write_gallery(tmp_path / "g.html", queries, hits, index=library.index)
     data = data_of(page.read_text(encoding="utf-8"))
     sources = [photo["src"] for photo in data["photos"]]
-    of_queries = [query["photo"] for query in data["queries"]]
+    of_queries = [query["parts"][0]["photo"] for query in data["queries"]]
     assert [photo["name"] for photo in (data["photos"][p] for p in of_queries)] == ["query 1", "query 2"]
     assert all((source is not None) == (p in of_queries) for p, source in enumerate(sources))
 
 
-def test_with_keep_the_shares_are_of_what_was_kept(library, tmp_path):
+def test_with_keep_the_contributions_are_of_what_was_kept(library, tmp_path):
     codes = library.index.codes[[0]]
     hits = library.index.search(codes, K, keep=2)
     page = write_gallery(
         tmp_path / "g.html",
-        [library.paths[0]],
+        [GalleryQuery([library.paths[0]], codes)],
         hits,
         index=library.index,
-        codes=codes,
-        keep=2,
+        options=GalleryOptions(keep=2),
         root=library.root,
     )
     for hit in data_of(page.read_text(encoding="utf-8"))["queries"][0]["hits"]:
@@ -133,9 +137,7 @@ def test_with_keep_the_shares_are_of_what_was_kept(library, tmp_path):
 def test_each_metric_is_explained(library, tmp_path, metric):
     index = CodeIndex(24, metric=metric)
     index.add(library.index.codes, library.index.ids)
-    page = make(library, tmp_path / "g.html", [0], index=index, codes=index.codes[[0]]).read_text(
-        encoding="utf-8"
-    )
+    page = make(library, tmp_path / "g.html", [0], index=index).read_text(encoding="utf-8")
     assert "{{" not in page
     assert data_of(page)["metric"] == metric
 
@@ -148,9 +150,16 @@ def test_refusals(library, tmp_path):
     assert target.read_bytes() == before
     make(library, target, [1], overwrite=True)
     assert target.read_bytes() != before
-    for options in ({"names": ["a", "b"]}, {"codes": library.index.codes[[0, 1]]}):
-        with pytest.raises(ValueError, match="one of each"):
-            make(library, tmp_path / "h.html", [0], **options)
+    code = library.index.codes[[0]]
+    hits, path = library.index.search(code, 2), library.paths[0]
+    for queries, said in (
+        ([], "0 queries came with 1 rows"),
+        ([GalleryQuery([path], code)] * 2, "2 queries came with 1 rows"),
+        ([GalleryQuery([], code)], "0 photos and 1 codes"),
+        ([GalleryQuery([path], library.index.codes[[0, 1]])], "1 photos and 2 codes"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            write_gallery(tmp_path / "h.html", queries, hits, index=library.index)
 
 
 # ---- the page
@@ -306,7 +315,8 @@ def test_the_browsers_own_back_goes_back(browser, gallery):
 def test_a_page_with_photos_missing_and_hits_that_lead_nowhere(browser, library, tmp_path):
     codes = library.index.codes[[0]]
     hits = library.index.search(codes, 3)
-    page = write_gallery(tmp_path / "g.html", [np.zeros((9, 9))], hits, index=library.index, codes=codes)
+    queries = [GalleryQuery([np.zeros((9, 9))], codes)]
+    page = write_gallery(tmp_path / "g.html", queries, hits, index=library.index)
     browser.open(page.as_uri(), width=390)
     assert browser.run("document.querySelectorAll('.hit .missing').length") == 3
     assert browser.run("document.getElementById('pictured').hidden")
@@ -319,9 +329,8 @@ def test_a_page_with_photos_missing_and_hits_that_lead_nowhere(browser, library,
 def test_a_query_without_hits(browser, library, tmp_path):
     empty = CodeIndex(24)
     codes = library.index.codes[[0]]
-    page = write_gallery(
-        tmp_path / "g.html", [library.paths[0]], empty.search(codes, 3), index=empty, codes=codes
-    )
+    queries = [GalleryQuery([library.paths[0]], codes)]
+    page = write_gallery(tmp_path / "g.html", queries, empty.search(codes, 3), index=empty)
     browser.open(page.as_uri())
     assert browser.run("document.getElementById('hits-heading').textContent") == "Nothing was found"
     browser.press("ArrowRight", "Escape", "ArrowDown")
@@ -335,7 +344,56 @@ def test_units_of_an_image_encoder_are_framed(browser, library, tmp_path):
     encoder.set_params(patch_epochs=1, n_patches=2000, random_state=0).fit(library.paths)
     index = CodeIndex(8)
     index.add(encoder.encode(library.paths), library.index.ids)
-    page = make(library, tmp_path / "g.html", [0], index=index, codes=index.codes[[0]], encoder=encoder)
+    page = make(library, tmp_path / "g.html", [0], index=index, encoder=encoder)
     browser.open(page.as_uri())
     assert not browser.run("document.getElementById('framed').hidden")
     assert browser.run("document.querySelectorAll('#why .strip').length") > 0
+
+
+# ---- queries of several photos
+
+
+@pytest.fixture(scope="module")
+def composed(library, tmp_path_factory):
+    """A photo, and one query that adds up two photos and subtracts a third."""
+    codes = library.index.codes[[0, 4]]
+    queries = [
+        GalleryQuery([library.paths[0]], codes[0]),
+        GalleryQuery(library.paths[4:6], codes[1], library.paths[8:9]),
+    ]
+    hits = library.index.search(codes, K)
+    target = tmp_path_factory.mktemp("composed") / "g.html"
+    return write_gallery(target, queries, hits, index=library.index, root=library.root)
+
+
+def test_photos_of_a_composed_query_are_marked_with_their_signs(library, composed):
+    data = data_of(composed.read_text(encoding="utf-8"))
+    names = [path.name for path in library.paths]
+    assert [query["name"] for query in data["queries"]] == [names[0], f"{names[4]} + {names[5]} - {names[8]}"]
+    parts = data["queries"][1]["parts"]
+    assert [data["photos"][part["photo"]]["name"] for part in parts] == [names[4], names[5], names[8]]
+    assert [part["minus"] for part in parts] == [False, False, True]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_each_photo_of_a_composed_query_is_whole(browser, composed, width):
+    browser.open(composed.as_uri() + "#q=2", width=width, height=800)
+    signs = "[...document.querySelectorAll('#query-picture .sign')].map(e => e.textContent)"
+    assert browser.run(signs) == ["+", "+", "−"]
+    shown = browser.run(
+        "[...document.querySelectorAll('#query-picture img')].map(i =>"
+        " [i.getBoundingClientRect().width / i.getBoundingClientRect().height, i.naturalWidth / i.naturalHeight,"
+        "  getComputedStyle(i).objectFit])"
+    )
+    assert len(shown) == 3
+    assert all(fit == "contain" and box == pytest.approx(image, rel=0.05) for box, image, fit in shown)
+    assert browser.run("document.querySelectorAll('#queries .sign').length") == 3
+    assert browser.run("document.querySelectorAll('.pair .sign').length") == 3
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert not browser.run("document.getElementById('composed').hidden")
+
+
+def test_a_page_of_single_photos_says_nothing_of_signs(browser, gallery):
+    browser.open(gallery)
+    assert browser.run("document.getElementById('composed').hidden")
+    assert browser.run("document.querySelectorAll('.sign').length") == 0
