@@ -23,16 +23,20 @@ class ImageReadError(ValueError):
         The file.
     reason : str
         Why, in one line.
+    lasting : bool
+        Whether the reason is in the file, so that it stays until the file changes.  Otherwise a setting, or a
+        package, makes it readable.
     """
 
-    def __init__(self, path: object, reason: str):
+    def __init__(self, path: object, reason: str, lasting: bool = True):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+        self.lasting = lasting
 
-    def __reduce__(self) -> tuple[type, tuple[object, str]]:
+    def __reduce__(self) -> tuple[type, tuple[object, str, bool]]:
         """Return what pickle needs, so that the error can come back from another process."""
-        return type(self), (self.path, self.reason)
+        return type(self), (self.path, self.reason, self.lasting)
 
 
 class NotFittedError(ValueError, AttributeError):

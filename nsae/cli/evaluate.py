@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nsae.cli.inputs import NothingWorked, read_images
+from nsae.cli.inputs import NothingWorked, open_folder, read_images
 from nsae.cli.outputs import as_json
-from nsae.images.library.library_folder import LibraryFolder, read_library_folder
+from nsae.images.library.library_folder import LibraryFolder
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.metrics import evaluate_blocks
 
@@ -24,7 +24,7 @@ SHORT = 1000  # depth of the second mAP
 
 def evaluate_index(args: Namespace) -> int:
     """``nsae evaluate``: every photo of an index is a query against all the others."""
-    opened = read_library_folder(args.index, mmap=True)
+    opened = open_folder(args)
     index = opened.index
     labels = [label_of(str(id), args.labels) for id in index.ids]
     if len(set(labels)) < 2:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -12,10 +14,12 @@ import numpy as np
 
 from nsae.cli.outputs import printable
 from nsae.codes import Codes
-from nsae.errors import ImageReadError
+from nsae.errors import ImageReadError, require
 from nsae.images import iter_images
 from nsae.images.encode_photos import PhotoEncoder, encode_photos
+from nsae.images.kinds import left_out
 from nsae.images.library.intake import Photo, read_photos
+from nsae.images.library.library_folder import LibraryFolder, read_library_folder
 from nsae.images.library.scan import look
 from nsae.models.encoder import Encoder
 from nsae.system.progress import Progress
@@ -54,8 +58,16 @@ def is_photos(source: str) -> bool:
     return not source.endswith(".npy") and source not in DATASETS
 
 
-def find_photos(source: str) -> Photos:
-    """Find the image files that ``source`` names, a folder or a file; report folders that cannot be listed.
+def limit_pixels(most: int) -> None:
+    """Let images of at most ``most`` pixels be read in this process."""
+    Image = require("PIL.Image", "images", "reading images")
+    Image.MAX_IMAGE_PIXELS = most / 2  # Pillow refuses what has twice as many.
+
+
+def find_photos(source: str, exclude: Sequence[str] = ()) -> Photos:
+    """Find the image files that ``source`` names, a folder or a file, but those that match ``exclude``.
+
+    Folders that cannot be listed, and kinds of images that cannot be read here, are reported on stderr.
 
     Raises
     ------
@@ -65,9 +77,10 @@ def find_photos(source: str) -> Photos:
     path = Path(os.path.realpath(source))
     if not os.path.isdir(source):  # A link to a photo is a photo of its own.
         path = Path(os.path.realpath(Path(source).parent), Path(source).name)
-    found = look(path)
+    found = look(path, exclude=exclude)
     root = path if path.is_dir() else path.parent
     skipped(root, found.failed)
+    report_left_out(found.left_out)
     if not found.files:
         raise ValueError(f"No images were found in {source}. Expected files such as .jpg, .png or .webp.")
     return Photos(root, list(found.files), found.failed)
@@ -77,6 +90,27 @@ def skipped(root: Path, failed: Iterable[tuple[str, str]]) -> None:
     """Say which files below ``root`` are left out, and why: ``failed`` has (id, reason)."""
     for id, reason in failed:
         print(f"nsae: skipped {printable(os.fspath(root / id))}: {reason}", file=sys.stderr)
+
+
+def report_left_out(ids: Iterable[str]) -> None:
+    """Say of which kinds the images ``ids`` are, which cannot be read here, and what reads them."""
+    for line in left_out(ids):
+        print(f"nsae: {line}", file=sys.stderr)
+
+
+def open_folder(args: Namespace) -> LibraryFolder:
+    """Open the index that ``args`` name, mapped, with its photos where --root says."""
+    opened = read_library_folder(args.index, mmap=True)
+    return opened if args.root is None else replace(opened, root=Path(os.path.realpath(args.root)))
+
+
+def check_root(root: Path | None) -> None:
+    """Raise FileNotFoundError if the folder of an index's photos, ``root``, is not there."""
+    if root is not None and not root.is_dir():
+        raise FileNotFoundError(
+            f"The photos of this index were in {root}, and there is no such folder now. Is its drive there? If the "
+            "photos are elsewhere now, say where: --root FOLDER."
+        )
 
 
 def check_failures(n_failed: int, total: int, n_good: int, strict: bool) -> None:

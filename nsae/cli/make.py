@@ -80,6 +80,13 @@ def index(args: Namespace) -> int:
     """Index a folder of photos, with the encoder that makes its codes: ``nsae index`` with ``args``."""
     if args.update:
         return update_library(args)
+    others = [flag for flag, given in (("--root", args.root), ("--prune", args.prune)) if given]
+    if args.data is None or others:
+        raise UsageError(
+            f"{others[0]} goes with --update."
+            if others
+            else "PHOTOS is missing: the folder that is to be indexed."
+        )
     if args.model and (given := training_flags(args)):
         raise UsageError(
             f"--model brings an encoder that is trained, so {', '.join(given)} cannot be given too."
@@ -140,10 +147,14 @@ def demo(args: Namespace) -> int:
 
 def _index_photos(args: Namespace, target: Path) -> tuple[Codes, dict[str, Any]]:
     """Learn from photos, unless a model is given, and take them all in."""
-    photos = find_photos(args.data)
+    photos = find_photos(args.data, args.exclude)
     learned = _given_model(args) if args.model else _learn_from_photos(args, photos)
     library = ImageLibrary(
-        learned.encoder, photos.root, metric=args.metric or "cosine", encoder_bytes=learned.encoder_bytes
+        learned.encoder,
+        photos.root,
+        metric=args.metric or "cosine",
+        encoder_bytes=learned.encoder_bytes,
+        exclude=args.exclude,
     )
     if not args.strict:
         library.folder = target  # so that it is saved on the way

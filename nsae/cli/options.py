@@ -20,14 +20,24 @@ def force(command: argparse.ArgumentParser) -> None:
     command.add_argument("--force", action="store_true", help="replace an output that exists")
 
 
-def strict(command: argparse.ArgumentParser) -> None:
-    """Add --strict to ``command``."""
-    command.add_argument("--strict", action="store_true", help="fail if any image cannot be read")
+def reading(command: argparse.ArgumentParser, *, strict: bool = True) -> None:
+    """Add --max-pixels, and --strict where it is wanted, to a ``command`` that reads images."""
+    if strict:
+        command.add_argument("--strict", action="store_true", help="fail if any image cannot be read")
+    command.add_argument(
+        "--max-pixels",
+        type=count,
+        metavar="N",
+        help="read images of up to this many pixels (some 179 million; most JPEGs of any size are read)",
+    )
 
 
 def index(command: argparse.ArgumentParser) -> None:
-    """Add -i to ``command``."""
+    """Add -i and --root to ``command``."""
     command.add_argument("-i", "--index", required=True, metavar="INDEX", help="a folder from 'nsae index'")
+    command.add_argument(
+        "--root", metavar="FOLDER", help="where the photos of the index are now, if their folder has moved"
+    )
 
 
 def count(text: str) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from nsae import __version__
 from nsae.cli import evaluate, library, make, options, search
+from nsae.cli.inputs import limit_pixels
 from nsae.cli.outputs import any_streams, printable
 from nsae.cli.training_options import add_training_options, in_flags, patch_defaults, whole_defaults
 from nsae.errors import UsageError
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     any_streams()
     args = build_parser().parse_args(argv)
     try:
+        if getattr(args, "max_pixels", None):
+            limit_pixels(args.max_pixels)
         code: int = args.run(args)
         sys.stdout.flush()
         return code
@@ -104,7 +107,7 @@ def _train(add: Add) -> argparse.ArgumentParser:
     command.add_argument("data", help=options.DATA_HELP)
     options.output(command, "model.npz")
     add_training_options(command, whole_defaults())
-    options.strict(command)
+    options.reading(command)
     command.add_argument("--plot", metavar="PNG", help="draw the loss curves")
     return command
 
@@ -114,13 +117,15 @@ def _encode(add: Add) -> argparse.ArgumentParser:
     command.add_argument("model", help="a file from 'nsae train'")
     command.add_argument("data", help=options.DATA_HELP)
     options.output(command, "codes.nsae")
-    options.strict(command)
+    options.reading(command)
     return command
 
 
 def _index(add: Add) -> argparse.ArgumentParser:
     command = _command(add, "index", make.index, "learn an encoder from a folder of photos and index it")
-    command.add_argument("data", metavar="PHOTOS", help=options.DATA_HELP)
+    command.add_argument(
+        "data", metavar="PHOTOS", nargs="?", help=f"{options.DATA_HELP}; an --update needs none"
+    )
     options.output(command, "photos.nsae")
     command.add_argument("--model", help="use this saved model instead of learning one")
     command.add_argument("--metric", choices=("cosine", "l2", "dot"), help="(cosine)")
@@ -131,12 +136,28 @@ def _index(add: Add) -> argparse.ArgumentParser:
         "and drop what is gone",
     )
     command.add_argument(
+        "--root", metavar="FOLDER", help="with --update: where the photos are now, if their folder has moved"
+    )
+    command.add_argument(
+        "--prune",
+        action="store_true",
+        help="with --update: drop what is gone, also if it is more than a third",
+    )
+    command.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out files and folders of this name, such as '*_small.jpg'; may be given again, and an "
+        "--update keeps to it",
+    )
+    command.add_argument(
         "--whole",
         action="store_true",
         help="learn one autoencoder on whole images, not two of which the first one reads patches",
     )
     add_training_options(command, whole_defaults(n_units=512, k=32, epochs=50), patches=patch_defaults())
-    options.strict(command)
+    options.reading(command)
     return command
 
 
@@ -172,7 +193,7 @@ def _similar(add: Add) -> argparse.ArgumentParser:
     option("--html", metavar="FILE", help="write a gallery: one page with the hits and the reasons")
     option("--plot", metavar="PNG", help="draw the queries, their hits and their distances")
     options.force(command)
-    options.strict(command)
+    options.reading(command)
     return command
 
 
@@ -190,6 +211,7 @@ def _explain(add: Add) -> argparse.ArgumentParser:
     option("--html", metavar="FILE", help="write a page with the pictures of the units")
     option("--plot", metavar="PNG", help="draw the two photos and the units")
     options.force(command)
+    options.reading(command, strict=False)
     return command
 
 
@@ -213,6 +235,7 @@ def _units(add: Add) -> argparse.ArgumentParser:
     )
     option("--plot", metavar="PNG", help="draw the photos that have most of each")
     options.force(command)
+    options.reading(command, strict=False)
     return command
 
 
@@ -223,6 +246,7 @@ def _duplicates(add: Add) -> argparse.ArgumentParser:
     option = command.add_argument
     option("--radius", type=float, metavar="R", help=f"largest distance within a pair (cosine: {RADIUS})")
     option("-0", "--null", action="store_true", help="paths end in NUL, and a group in one more")
+    options.reading(command, strict=False)
     return command
 
 
@@ -238,6 +262,7 @@ def _evaluate(add: Add) -> argparse.ArgumentParser:
         action="store_true",
         help="the codes alone: photos are not read again to compare pixels",
     )
+    options.reading(command, strict=False)
     return command
 
 

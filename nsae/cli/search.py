@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from nsae.cli.inputs import check_root, open_folder
 from nsae.cli.outputs import as_json, check_page, check_picture, printable, save_picture
 from nsae.cli.pictures import draw_hits, draw_reasons, draw_units, write_page
 from nsae.cli.queries import encode_queries, parse_queries, search
 from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images.files import id_of
-from nsae.images.library.library_folder import LibraryFolder, read_library_folder
+from nsae.images.library.library_folder import LibraryFolder
 from nsae.retrieval import CodeIndex, Hits, expand, unit_catalogue
 from nsae.retrieval.explain.contributions import explain as contributions_of
 
@@ -36,7 +37,7 @@ def similar(args: Namespace) -> int:
     picture = check_picture(args.plot, args.force) if args.plot else None
     page = check_page(args.html, args.force) if args.html else None
     asked = parse_queries(args.query, args.plus, args.minus)
-    opened = read_library_folder(args.index, mmap=True)
+    opened = open_folder(args)
     options = {name: getattr(args, name) for name in ("keep", "require", "forbid") if getattr(args, name)}
     queries, codes = encode_queries(asked, opened, args.strict)
     if args.expand:
@@ -48,8 +49,7 @@ def similar(args: Namespace) -> int:
     if page:
         write_page(page, queries, codes, hits, opened, keep=args.keep, overwrite=args.force)
     if args.null:
-        paths = [hit["path"] or str(hit["id"]) for q in range(len(hits)) for hit in _hits(hits, q, opened)]
-        sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+        _print_paths(hits, opened)
         return 0
     results: list[dict[str, Any]] = [
         {
@@ -77,7 +77,7 @@ def explain(args: Namespace) -> int:
     """
     picture = check_picture(args.plot, args.force) if args.plot else None
     page = check_page(args.html, args.force) if args.html else None
-    opened = read_library_folder(args.index, mmap=True)
+    opened = open_folder(args)
     index = opened.index
     id = _id_in(args.hit, opened)
     (query,), code = encode_queries(parse_queries([args.query]), opened, True)
@@ -125,7 +125,7 @@ def explain(args: Namespace) -> int:
 def units(args: Namespace) -> int:
     """Print how many photos have each unit, and which have most of it: ``nsae units`` with ``args``."""
     picture = check_picture(args.plot, args.force) if args.plot else None
-    opened = read_library_folder(args.index, mmap=True)
+    opened = open_folder(args)
     index = opened.index
     uses = unit_catalogue(index, sorted(set(args.unit)) or None, top=args.top, common=args.common)
     sort = args.sort or ("unit" if args.unit else "rows")
@@ -152,6 +152,20 @@ def units(args: Namespace) -> int:
 
 
 # ---- small steps
+
+
+def _print_paths(hits: Hits, opened: LibraryFolder) -> None:
+    """Print the paths of all hits, each ended by NUL, but of photos that are no longer there."""
+    check_root(opened.root)
+    every = [hit["path"] or str(hit["id"]) for q in range(len(hits)) for hit in _hits(hits, q, opened)]
+    there = [path for path in every if opened.root is None or os.path.lexists(path)]
+    if len(there) < len(every):
+        print(
+            f"nsae: {len(every) - len(there)} of {len(every)} hits are left out: their files are gone. "
+            "Bring the index in step: nsae index --update.",
+            file=sys.stderr,
+        )
+    sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\0" for path in there))
 
 
 def _hits(hits: Hits, q: int, opened: LibraryFolder) -> list[dict[str, Any]]:

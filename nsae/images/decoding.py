@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nsae.errors import ImageReadError, require
+from nsae.images.kinds import kind_of_content, register_plugins
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -53,7 +54,7 @@ def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool 
     try:
         return _pixels(Image, _regular(path), side, color)
     except Exception as error:  # Decoders meet damaged bytes with almost any exception.
-        raise ImageReadError(path, _reason(Image, path, error)) from error
+        raise _read_error(Image, path, error) from error
 
 
 def decode_image(
@@ -75,7 +76,7 @@ def decode_image(
     try:
         return _pixels(Image, io.BytesIO(data), side, color)
     except Exception as error:  # Decoders meet damaged bytes with almost any exception.
-        raise ImageReadError(path, _reason(Image, path, error)) from error
+        raise _read_error(Image, path, error) from error
 
 
 def read_whole(path: str | os.PathLike) -> bytes:
@@ -107,7 +108,7 @@ def load_thumbnail(path: str | os.PathLike, longest: int) -> np.ndarray:
         plain.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=3.0)
         return np.asarray(plain)  # (H, W, 3)
     except Exception as error:  # Decoders meet damaged bytes with almost any exception.
-        raise ImageReadError(path, _reason(Image, path, error)) from error
+        raise _read_error(Image, path, error) from error
 
 
 def check_side(side: int | None) -> None:
@@ -154,6 +155,7 @@ def _quiet() -> Iterator[None]:
 def _open(Image: ModuleType, source: str | os.PathLike | io.BytesIO) -> Picture:
     """``Image.open`` for every format but the one that starts a program."""
     with _quiet():
+        register_plugins()
         Image.init()
         # A file is known by its content, so one named .jpg may be PostScript, which runs Ghostscript.
         image: Picture = Image.open(source, formats=[name for name in Image.OPEN if name != "EPS"])
@@ -167,11 +169,69 @@ def _upright_and_plain(
     Image: ModuleType, source: str | os.PathLike | io.BytesIO, color: bool, side: int | None
 ) -> Picture:
     """The file's picture, in a mode of :func:`_plain`; of no more than ``side`` pixels it stays sharp."""
-    with _open(Image, source) as image:
-        if side is not None:  # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed stays sharp.
-            image.draft("RGB" if color else "L", (2 * side, 2 * side))
-        image.load()
-        return _plain(Image, _upright(Image, image), color)
+
+    def decoded(image: Picture) -> Picture:
+        with image:
+            if (
+                side is not None
+            ):  # A JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed stays sharp.
+                image.draft("RGB" if color else "L", (2 * side, 2 * side))
+            _check_pixels(Image, image)
+            image.load()
+            return _plain(Image, _upright(Image, image), color)
+
+    try:
+        return decoded(_open(Image, source))
+    except Image.DecompressionBombError:
+        return decoded(_open_large(Image, source))
+    except ValueError as error:
+        if "MAX_TEXT" not in str(error):
+            raise
+        return decoded(_open(Image, io.BytesIO(without_text(_content(source)))))
+
+
+def _check_pixels(Image: ModuleType, image: Picture) -> None:
+    """Refuse a picture of more pixels than Pillow allows: a small file may hold one that fills the memory."""
+    n, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
+    if limit is not None and n > 2 * limit:
+        raise Image.DecompressionBombError(f"{n:,}, and {int(2 * limit):,} is the limit")
+
+
+def _open_large(Image: ModuleType, source: str | os.PathLike | io.BytesIO) -> Picture:
+    """Open a JPEG that ``Image.open`` refuses for its many pixels: it can be decoded at a smaller size.
+
+    A progressive one cannot: the decoder holds all of its coefficients.
+    """
+    from PIL import JpegImagePlugin
+
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
+    try:
+        image: Picture = JpegImagePlugin.JpegImageFile(source)
+    except SyntaxError:  # no JPEG
+        image = _open(Image, source)  # which refuses it again
+    if image.info.get("progressive"):
+        _check_pixels(Image, image)
+    return image
+
+
+def _content(source: str | os.PathLike | io.BytesIO) -> bytes:
+    return source.getvalue() if isinstance(source, io.BytesIO) else read_whole(source)
+
+
+def without_text(data: bytes) -> bytes:
+    """Return a PNG, whose bytes are ``data``, without its text and its colour profile.
+
+    Pillow reads no PNG in which these are long, though the picture does not need them.
+    """
+    kept, at = [data[:8]], 8
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        end = at + 12 + length
+        if kind not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def _upright(Image: ModuleType, image: Picture) -> Picture:
@@ -235,6 +295,14 @@ def _square(Image: ModuleType, image: Picture, side: int) -> Picture:
 # ---- errors
 
 
+def _read_error(Image: ModuleType, path: str | os.PathLike, error: Exception) -> ImageReadError:
+    reason = _reason(Image, path, error)
+    lasting = (
+        not isinstance(error, (Image.DecompressionBombError, MemoryError)) and "pip install" not in reason
+    )
+    return ImageReadError(path, reason, lasting)
+
+
 def _reason(Image: ModuleType, path: str | os.PathLike, error: Exception) -> str:
     """One line on why ``path`` could not be read."""
     if isinstance(error, FileNotFoundError):
@@ -243,10 +311,20 @@ def _reason(Image: ModuleType, path: str | os.PathLike, error: Exception) -> str
         return "a folder, where an image file was expected; find_images lists the images in it"
     if isinstance(error, PermissionError):
         return "no permission to read the file"
+    if isinstance(error, MemoryError):
+        return "too large for the memory"
     if isinstance(error, Image.DecompressionBombError):
-        return f"too many pixels ({_line(error)}); raise PIL.Image.MAX_IMAGE_PIXELS if you trust the file"
+        return (
+            f"too many pixels ({_line(error)}); if you trust the file, raise it with --max-pixels, or in Python with "
+            "PIL.Image.MAX_IMAGE_PIXELS, which is half of it"
+        )
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image in a format that Pillow reads" if os.path.getsize(path) else "the file is empty"
+        with open(path, "rb") as file:
+            start = file.read(12)
+        kind = kind_of_content(start)
+        if kind is not None:
+            return f"of the kind {kind.name}. {kind.way_out}"
+        return "not an image in a format that Pillow reads" if start else "the file is empty"
     return f"damaged, cut short, or of an unknown kind: {_line(error)}"
 
 

@@ -7,44 +7,57 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from fnmatch import fnmatchcase
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
 
 from nsae.errors import ImageReadError, require
 from nsae.images.decoding import check_side, load_image
+from nsae.images.kinds import other_kind, readable_extensions
 from nsae.system.threads import thread_count
 
 OnError = Callable[[ImageReadError], object]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# HEIC is here although Pillow needs a plugin for it: a photo that is reported as unreadable is better
-# than one that is passed over without a word.
-EXTENSIONS = frozenset(
-    ".avif .bmp .dib .gif .heic .heif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pcx .pgm .png "
-    ".pnm .ppm .tga .tif .tiff .webp".split()
+# Folders in which systems and programs keep thumbnails, deleted files and snapshots, in small letters.
+NOT_PHOTOS = frozenset(
+    "@eadir,#recycle,@recycle,#snapshot,@recently-snapshot,$recycle.bin,recycler,lost+found,__macosx,"
+    "system volume information".split(",")
 )
 
 
-def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> list[Path]:
+def find_images(
+    root: str | os.PathLike,
+    *,
+    exclude: Sequence[str] = (),
+    on_error: OnError | None = None,
+    on_other: Callable[[Path], object] | None = None,
+) -> list[Path]:
     """Return the image files under a folder, sorted by path.
 
     A folder is searched with all its subfolders, and its files are known by their extension (in any
-    case).  Names that begin with a dot are left out.  Links to files are followed; links to folders are
-    not, so that no loop, and nothing outside of ``root``, is walked.
+    case).  Names that begin with a dot are left out, and so are folders in which systems keep thumbnails and
+    deleted files (``NOT_PHOTOS``).  Links to files are followed; links to folders are not, so that no loop,
+    and nothing outside of ``root``, is walked.
 
     Parameters
     ----------
     root : str or PathLike
         Where it is a file, it is the one result, whatever its name.
+    exclude : sequence of str
+        Patterns of files and folders to leave out, with ``*``, ``?`` and ``[…]``.  One with a "/" is compared
+        with the path below ``root``, others with each name.
     on_error : callable, optional
         Is given an :class:`ImageReadError` for each folder that cannot be listed or entered; without it, the
         error is raised.
+    on_other : callable, optional
+        Is given the path of each image that Pillow cannot read here, such as HEIC without its plugin.
 
     Raises
     ------
@@ -64,12 +77,17 @@ def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> 
             ImageReadError(error.filename, f"the folder cannot be listed ({error.strerror})"), on_error
         )
 
-    found = []
+    readable, found = readable_extensions(), []
     for folder, subfolders, names in os.walk(root, onerror=unlisted):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        below = Path(folder).relative_to(root)
+        subfolders[:] = [name for name in subfolders if not _is_left_out(below / name, exclude, True)]
         for name in names:
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in EXTENSIONS:
+            if _is_left_out(below / name, exclude, False):
+                continue
+            if path.suffix.lower() not in readable:
+                if on_other is not None and other_kind(path) is not None:
+                    on_other(path)
                 continue
             try:
                 if path.is_file():
@@ -79,6 +97,21 @@ def find_images(root: str | os.PathLike, *, on_error: OnError | None = None) -> 
                     ImageReadError(path, f"the file cannot be looked at ({error.strerror})"), on_error
                 )
     return sorted(found)
+
+
+def is_excluded(id: str, exclude: Sequence[str] = ()) -> bool:
+    """Return whether :func:`find_images` leaves out a file at the path ``id`` below the root, by its ``exclude``."""
+    path = PurePosixPath(id)
+    return _is_left_out(path, exclude, False) or any(
+        _is_left_out(parent, exclude, True) for parent in path.parents if parent.name
+    )
+
+
+def _is_left_out(path: PurePath, exclude: Sequence[str], is_folder: bool) -> bool:
+    """Whether a file or a folder, at a path below the root, is left out for its own name."""
+    if path.name.startswith(".") or (is_folder and path.name.lower() in NOT_PHOTOS):
+        return True
+    return any(fnmatchcase(path.as_posix() if "/" in p else path.name, p.strip("/")) for p in exclude)
 
 
 def id_of(path: str | os.PathLike, root: str | os.PathLike | None) -> str:

@@ -53,7 +53,7 @@ def test_what_index_wrote_is_up_to_date(photos, index, capsys, monkeypatch):
     monkeypatch.setattr(intake, "read_whole", refused)
     assert update(photos, index, "--json") == 0
     said = capsys.readouterr()
-    nothing = {"added": [], "changed": [], "moved": [], "missing": [], "failed": []}
+    nothing = {"added": [], "changed": [], "moved": [], "missing": [], "failed": [], "left_out": []}
     assert json.loads(said.out) == {"index": str(index), "rows": 10, **nothing}
     assert said.err == ""
 
@@ -69,7 +69,8 @@ def test_update_keeps_the_encoder(photos, index, capsys):
     said = capsys.readouterr()
     rows = dict(line.rsplit(maxsplit=1) for line in said.out.splitlines())
     assert {name.strip(): rows[name] for name in rows if name.strip() != "index"} == {
-        **{"rows": "10", "added": "1", "changed": "1", "moved": "1", "missing": "1", "failed": "1"}
+        **{"rows": "10", "added": "1", "changed": "1", "moved": "1", "missing": "1", "failed": "1"},
+        "left_out": "0",
     }
     assert "also broken.png: the file is empty" in said.err
     assert (index / "model.npz").read_bytes() == model
@@ -109,6 +110,8 @@ def test_update_needs_an_index_and_its_folder(photos, index, tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert update(tmp_path / "empty", index) == 1
+    assert "--root" in capsys.readouterr().err
+    assert update(tmp_path / "empty", index, "--root", str(tmp_path / "empty")) == 1
     assert "none of the 10 photos" in capsys.readouterr().err
     assert len(CodeIndex.load(index)) == 10
 
@@ -129,6 +132,157 @@ def test_interrupted_keeps_what_is_finished(photos, index, monkeypatch, capsys):
     library = CodeIndex.load(index)
     assert "a.png" in library
     assert "b.png" not in library
+
+
+# ---- another folder
+
+
+def snapshot(index):
+    return {path.name: path.read_bytes() for path in index.iterdir()}
+
+
+def test_an_album_of_the_indexed_folder_empties_no_index(photos, index, capsys):
+    for i in range(5):
+        os.rename(photos / f"sub/{i}.png", photos / f"sub/of album {i}.png")
+    assert update(photos, index) == 0
+    capsys.readouterr()
+    before = snapshot(index)
+    assert update(photos / "sub", index) == 1
+    said = capsys.readouterr().err
+    assert f"an index of {photos}" in said
+    assert f"--root {photos / 'sub'}" in said
+    assert (
+        update(photos / "sub", index, "--root", str(photos / "sub")) == 1
+    )  # half of the photos are not there
+    said = capsys.readouterr().err
+    assert "lacks" in said
+    assert "--prune" in said
+    assert snapshot(index) == before
+    assert update(photos / "sub", index, "--root", str(photos / "sub"), "--prune", "--json") == 0
+    assert CodeIndex.load(index).ids == [f"of album {i}.png" for i in range(5)]
+
+
+def test_another_cameras_folder_of_the_same_names_changes_no_index(photos, index, tmp_path, capsys):
+    before = snapshot(index)
+    other = tmp_path / "other"
+    (other / "sub").mkdir(parents=True)
+    for i in range(5):
+        put(other / f"{i}.png", 50 + i)
+        put(other / f"sub/{i}.png", 60 + i)
+    for words in ([], ["--root", str(other)]):
+        assert update(other, index, *words) == 1
+        assert snapshot(index) == before
+    os.rename(photos, tmp_path / "away")  # and not if the indexed folder is not there
+    assert update(other, index) == 1
+    assert "none of the 10 photos" in capsys.readouterr().err
+    assert snapshot(index) == before
+
+
+def test_a_folder_that_has_moved_is_found(photos, index, tmp_path, capsys):
+    os.rename(photos, tmp_path / "new")
+    new, query = tmp_path / "new", str(tmp_path / "new" / "0.png")
+    assert main(["similar", query, "-i", str(index), "-0"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "--root" in said.err
+    assert main(["duplicates", "-i", str(index)]) == 1
+    assert "--root" in capsys.readouterr().err
+    for command in (["similar", query, "-0"], ["duplicates", "--radius", "2", "-0"]):
+        assert main([*command, "-i", str(index), "--root", str(new)]) == 0
+        paths = [path for path in capsys.readouterr().out.split("\0") if path]
+        assert paths
+        assert all(os.path.exists(path) for path in paths)
+    for command in (
+        ["explain", query, str(new / "1.png")],
+        ["units", "3"],
+        ["evaluate", "--labels", "folder"],
+        ["similar", query, "--html", str(tmp_path / "p.html")],
+    ):
+        assert main([*command, "-i", str(index), "--root", str(new)]) == 0
+    assert "raw pixels are not" not in capsys.readouterr().err
+    assert update(new, index, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["missing"] == []
+    assert main(["similar", query, "-i", str(index), "-0"]) == 0
+    assert main(["index", "-o", str(index), "--update"]) == 0  # the index knows where its photos are
+
+
+def test_more_than_a_third_that_is_gone_is_refused(photos, index, capsys):
+    for i in range(4):
+        (photos / f"{i}.png").unlink()
+    before = snapshot(index)
+    assert update(photos, index) == 1
+    assert "lacks 4 of the 10" in capsys.readouterr().err
+    assert snapshot(index) == before
+    assert update(photos, index, "--prune") == 0
+    assert len(CodeIndex.load(index)) == 6
+
+
+def test_paths_of_photos_that_are_gone_are_not_printed(photos, index, capsys):
+    (photos / "1.png").unlink()
+    assert main(["similar", str(photos / "0.png"), "-i", str(index), "-k", "99", "-0"]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.split("\0")) - 1 == 8
+    assert "1 of 9 hits" in said.err
+
+
+# ---- what is left out
+
+
+def test_thumbnails_and_deleted_files_of_others_are_left_out(photos, tmp_path, capsys):
+    folders = ["@eaDir", "#recycle", "System Volume Information", ".thumbnails", "$RECYCLE.BIN", "lost+found"]
+    for folder in folders:
+        (photos / "sub" / folder).mkdir()
+        put(photos / "sub" / folder / "0.png", 70)
+    target = tmp_path / "i.nsae"
+    assert main(["index", str(photos), "-o", str(target), *FAST]) == 0
+    assert len(CodeIndex.load(target)) == 10
+    assert (
+        main(["index", str(photos / "sub" / "@eaDir"), "-o", str(tmp_path / "j"), *FAST]) == 0
+    )  # as is asked
+
+
+def test_excluded_names_stay_excluded(photos, tmp_path, capsys):
+    target = tmp_path / "i.nsae"
+    words = ["--exclude", "1.*", "--exclude", "sub/2.png"]
+    assert main(["index", str(photos), "-o", str(target), *FAST, *words]) == 0
+    assert sorted(CodeIndex.load(target).ids) == [
+        *(f"{i}.png" for i in (0, 2, 3, 4)),
+        *(f"sub/{i}.png" for i in (0, 3, 4)),
+    ]
+    capsys.readouterr()
+    assert update(photos, target, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["added"] == []
+    assert update(photos, target, "--exclude", "sub", "--json") == 0  # and are no photos that are lost
+    assert json.loads(capsys.readouterr().out)["missing"] == [f"sub/{i}.png" for i in (0, 3, 4)]
+    assert update(photos, target) == 0
+    assert len(CodeIndex.load(target)) == 4
+
+
+def test_kinds_that_cannot_be_read_are_counted(photos, tmp_path, monkeypatch, capsys):
+    from nsae.images import kinds
+
+    monkeypatch.setattr(kinds, "_pillow_reads", lambda format: False)
+    kinds.register_plugins.cache_clear()
+    kinds._readable.cache_clear()
+    for name in ("a.heic", "b.HEIC", "c.avif", "d.jxl", "e.nef", "f.cr2", "g.webp", "notes.txt"):
+        (photos / name).write_bytes(b"x")
+    target = tmp_path / "i.nsae"
+    assert main(["index", str(photos), "-o", str(target), *FAST]) == 0
+    said = capsys.readouterr().err
+    for line in (
+        "2 HEIC files are left out. pillow-heif",
+        "1 AVIF file is",
+        "1 JPEG XL",
+        "2 camera raw",
+        "1 WebP",
+    ):
+        assert line in said
+    assert update(photos, target, "--json") == 0
+    said = capsys.readouterr()
+    assert "2 HEIC files" in said.err
+    assert len(json.loads(said.out)["left_out"]) == 7
+    kinds.register_plugins.cache_clear()
+    kinds._readable.cache_clear()
 
 
 # ---- duplicates

@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints, what it writes, how it ends."""
 
+import importlib
 import json
 import os
 import signal
@@ -301,7 +302,7 @@ def rows(tmp_path):
 @pytest.fixture
 def no_work(monkeypatch):
     """Fails the test if a command begins to read."""
-    for name in ("cli.make.read_source", "cli.search.read_library_folder"):
+    for name in ("cli.make.read_source", "cli.search.open_folder"):
         monkeypatch.setattr(f"nsae.{name}", lambda *_, **__: pytest.fail("work began"))
 
 
@@ -541,7 +542,7 @@ def test_download_of_something_unknown(capsys):
 
 def test_download_tells_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(
-        sys.modules["nsae.datasets.download"],
+        importlib.import_module("nsae.datasets.download"),
         "download",
         lambda name, *, progress, **_: progress("a.gz", 50, 2000),
     )

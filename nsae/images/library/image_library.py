@@ -17,7 +17,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError
 from nsae.images.encode_photos import BLOCK, PhotoEncoder, encode_photos
-from nsae.images.files import id_of
+from nsae.images.files import id_of, is_excluded
 from nsae.images.library.intake import Intake, Photo, TakenIn
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.library.near_duplicates import connected_groups, near_pairs
@@ -47,6 +47,9 @@ class ImageLibrary:
     encoder_bytes : bytes, optional
         The encoder's file, which ``save`` keeps beside the codes; by default what ``encoder.to_bytes()`` is.
 
+    exclude : sequence of str
+        Patterns of files and folders to leave out, as for :func:`find_images`.
+
     Attributes
     ----------
     index : CodeIndex
@@ -75,6 +78,7 @@ class ImageLibrary:
         *,
         metric: str = "cosine",
         encoder_bytes: bytes | None = None,
+        exclude: Sequence[str] = (),
     ):
         encoder_bytes = encoder.to_bytes() if encoder_bytes is None else encoder_bytes
         encoder = encoder.encoder()
@@ -87,9 +91,11 @@ class ImageLibrary:
         self.root = Path(os.path.realpath(root))
         self.index = CodeIndex(encoder.n_units, metric=metric)
         self.folder: Path | None = None
+        self.exclude = tuple(exclude)
         self._files: dict[str, Stamp] = {}  # by id: photos of the index, and files that failed
         self._encoder_bytes = encoder_bytes  # the encoder's file
         self._unsaved = False  # whether anything has changed since
+        self._moved_from: Path | None = None  # where the photos were, if another root was given
         self._on_disk = False  # whether the folder holds this library
 
     def __len__(self) -> int:
@@ -105,7 +111,7 @@ class ImageLibrary:
 
     # ---- in step with the folder
 
-    def update(self, *, prune: bool = True, verbose: bool = False) -> UpdateReport:
+    def update(self, *, prune: bool | None = None, verbose: bool = False) -> UpdateReport:
         """Bring the index in step with the folder, and encode only what was never encoded.
 
         Files are unchanged if size and modification time are.  Of the others the content decides: the same
@@ -116,34 +122,35 @@ class ImageLibrary:
 
         Parameters
         ----------
-        prune : bool
-            Take photos whose files are gone out of the index.  With False they stay, and are missing again
-            next time.  Photos below a folder that cannot be listed are never taken out.
+        prune : bool, optional
+            Take photos whose files are gone out of the index.  By default this is done, but not where more than
+            a third are gone: the folder may be another one.  With False they stay, and are missing again next
+            time.  Photos below a folder that cannot be listed are never taken out.
         verbose : bool
             Progress on stderr.
 
         Raises
         ------
         FileNotFoundError
-            If the folder does not exist, or holds none of the photos that are indexed: its drive may not be
-            there.  Nothing is changed then.
+            The folder does not exist, or holds none of the photos that are indexed, or less than two thirds
+            of them without ``prune``: its drive may not be there.  Nothing is changed then.
         """
-        changes = compare(self.root, self._known())
-        if prune and len(self) and len(set(self.index.ids).intersection(changes.missing)) == len(self):
-            raise FileNotFoundError(
-                f"{self.root} holds none of the {len(self)} photos that are indexed, so they are kept. Is it the "
-                "right folder, and its drive there? If they are gone for good, index anew."
-            )
+        changes = compare(self.root, self._known(), self.exclude)
+        if prune is not False:
+            self._refuse_another_folder(changes, prune is True)
+        prune = prune is not False
         report = UpdateReport(
             moved=[(old, new) for old, (new, stamp) in changes.moved.items() if stamp.reason is None],
             missing=[id for id in changes.missing if id in self.index],
             failed=list(changes.failed),
+            left_out=changes.left_out,
         )
         self._take_over(changes, prune)
         try:
             self._take_in([*changes.changed, *changes.new], report, verbose=verbose)
         finally:  # after Ctrl-C too
             self._keep()
+        self._moved_from = None  # All is known to be here now.
         return report
 
     def add(
@@ -179,6 +186,28 @@ class ImageLibrary:
         if len(self._files) >= len(self) and all(id in self._files for id in self.index.ids):
             return self._files
         return {**{str(id): Stamp(UNSURE, UNSURE) for id in self.index.ids}, **self._files}
+
+    def _refuse_another_folder(self, changes: Changes, prune: bool) -> None:
+        """FileNotFoundError if the folder is hardly the one that was indexed."""
+        lost = [
+            id
+            for id in changes.missing
+            if id in self.index and id not in changes.same_file and not is_excluded(id, self.exclude)
+        ]
+        if self._moved_from is not None:  # In another folder, a photo of the same name may be another one.
+            lost += [id for id in changes.changed if id in self.index]
+        if not lost or (len(lost) < len(self) and (prune or 3 * len(lost) <= len(self))):
+            return
+        was = "" if self._moved_from is None else f" They were in {self._moved_from}."
+        if len(lost) == len(self):
+            raise FileNotFoundError(
+                f"{self.root} holds none of the {len(self)} photos that are indexed, so they are kept.{was} Is it "
+                "the right folder, and its drive there? If they are gone for good, index anew."
+            )
+        raise FileNotFoundError(
+            f"{self.root} lacks {len(lost)} of the {len(self)} photos that are indexed, so nothing is changed.{was} Is "
+            "it the right folder? If it is, and they are gone for good, drop them with prune=True."
+        )
 
     def _take_over(self, changes: Changes, prune: bool) -> None:
         """Bring the index in step with what needs no encoding."""
@@ -389,7 +418,13 @@ class ImageLibrary:
         """
         with defer_interrupts():
             write_library_folder(
-                folder, self.index, self._encoder_bytes, self.root, self._files, overwrite=overwrite
+                folder,
+                self.index,
+                self._encoder_bytes,
+                self.root,
+                self._files,
+                exclude=self.exclude,
+                overwrite=overwrite,
             )
             self.folder, self._unsaved, self._on_disk = Path(folder), False, True
 
@@ -419,7 +454,8 @@ class ImageLibrary:
                 "nsae index PHOTOS -o LIBRARY."
             )
         where = found.root if root is None else root
-        library = cls(found.encoder, where, encoder_bytes=found.encoder_bytes)
+        library = cls(found.encoder, where, encoder_bytes=found.encoder_bytes, exclude=found.exclude)
         library.index, library.folder, library._files = found.index, Path(folder), dict(found.files or {})
-        library._unsaved, library._on_disk = library.root != found.root, True
+        library._moved_from = None if library.root == found.root else found.root
+        library._unsaved, library._on_disk = library._moved_from is not None, True
         return library

@@ -29,6 +29,7 @@ class Photo(NamedTuple):
     stamp: Stamp | None  # None where the file cannot be opened: it is tried again next time
     pixels: np.ndarray | None  # as the encoder reads them; None where they are not needed, or cannot be had
     reason: str | None  # why they cannot
+    lasting: bool = True  # whether that stays so until the file changes
 
 
 @dataclass
@@ -40,7 +41,7 @@ class TakenIn:
     codes : Codes
         Of ``ids``, a row each.
     stamps : dict of Stamp
-        Of all files that could be opened, by id.
+        Of all files that need not be read again until they change, by id.
     failed : list of (id, reason)
         What is in the files' place.
     """
@@ -84,7 +85,9 @@ class Intake:
         }
         self._known_codes = index.codes  # as they were: a photo of the index may get another code on the way
         self._added: dict[str, str] = {}  # content -> id, of what was encoded since
-        self._reasons: dict[str, str] = {}  # content -> why it is no image
+        self._reasons: dict[
+            str, tuple[str, bool]
+        ] = {}  # content -> why it is no image, and whether that lasts
         self._first: dict[str, int] = {}  # content -> the first photo that decodes it
         self._lock = threading.Lock()
 
@@ -139,7 +142,7 @@ class Intake:
             if photo.pixels is not None:
                 fresh.setdefault(hash, photo.pixels)
             elif photo.reason is not None:
-                self._reasons.setdefault(hash, photo.reason)
+                self._reasons.setdefault(hash, (photo.reason, photo.lasting))
         if fresh:
             taken = TakenIn(
                 self._encoder.encode_images(np.stack(list(fresh.values())))
@@ -152,13 +155,15 @@ class Intake:
                 taken.failed.append((photo.id, str(photo.reason)))
                 continue
             hash = photo.stamp.hash
-            reason = None if self._find(photo.id, hash, sources) else self._reasons[hash]
-            taken.stamps[photo.id] = replace(photo.stamp, reason=reason)
-            if reason is None:
+            if self._find(photo.id, hash, sources):
                 taken.ids.append(photo.id)
+                taken.stamps[photo.id] = photo.stamp
                 self._added.setdefault(hash, photo.id)
-            else:
-                taken.failed.append((photo.id, reason))
+                continue
+            reason, lasting = self._reasons[hash]
+            taken.failed.append((photo.id, reason))
+            if lasting:
+                taken.stamps[photo.id] = replace(photo.stamp, reason=reason)
         every = [taken.codes, self._known_codes[sources.known]]
         if sources.added:
             every.append(self._index.codes[sources.added])
@@ -224,8 +229,8 @@ def read_photo(path: Path, id: str, how: Mapping[str, Any], is_new: Any = None) 
         return Photo(id, stamp, None, None)
     try:
         pixels = decode_image(data, path, side=how["side"], color=how["color"])  # (side, side[, 3])
-    except ImageReadError as error:
-        return Photo(id, stamp, None, error.reason)
+    except ImageReadError as error:  # Where the file is not at fault, it is tried again next time.
+        return Photo(id, stamp, None, error.reason, error.lasting)
     if how.get("dtype") == "uint8":  # a quarter of the memory
         pixels = np.rint(pixels * 255).astype(np.uint8)
     return Photo(id, stamp, pixels, None)

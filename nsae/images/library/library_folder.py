@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class LibraryFolder:
         The encoder's file.
     files : dict of Stamp
         What is known of each file, by id.  Empty in folders that earlier versions wrote.
+    exclude : tuple of str
+        Patterns of names that are left out, as for ``find_images``.
     """
 
     index: CodeIndex
@@ -42,6 +44,7 @@ class LibraryFolder:
     root: Path | None = None
     encoder_bytes: bytes = b""
     files: Mapping[str, Stamp] | None = None
+    exclude: tuple[str, ...] = ()
 
     def photo_encoder(self) -> PhotoEncoder:
         """Return the encoder; raise ValueError if there is none, or if it does not take photos."""
@@ -78,8 +81,9 @@ def read_library_folder(folder: str | os.PathLike, *, mmap: bool = False) -> Lib
     if not model.exists():
         return LibraryFolder(index)
     try:
-        root = json.loads(index_file(folder, SOURCE_IN_INDEX).read_bytes())["root"]
-    except (OSError, ValueError, KeyError) as error:
+        source = json.loads(index_file(folder, SOURCE_IN_INDEX).read_bytes())
+        root, exclude = source["root"], tuple(source.get("exclude", ()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFormatError(f"{folder} has no readable {SOURCE_IN_INDEX}: {error}. Index again.") from None
     encoder = load_encoder(model)
     if encoder.n_units != index.n_units:
@@ -89,7 +93,7 @@ def read_library_folder(folder: str | os.PathLike, *, mmap: bool = False) -> Lib
     table = index_file(folder, FILES_IN_INDEX)
     files = table_from_bytes(table.read_bytes()) if table.exists() else {}
     where = None if root is None else Path(os.path.realpath(root))
-    return LibraryFolder(index, encoder, where, model.read_bytes(), files)
+    return LibraryFolder(index, encoder, where, model.read_bytes(), files, exclude)
 
 
 def write_library_folder(
@@ -99,6 +103,7 @@ def write_library_folder(
     root: str | os.PathLike | None = None,
     files: Mapping[str, Stamp] | None = None,
     *,
+    exclude: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Write what :func:`read_library_folder` reads; the folder is replaced whole or not at all.
@@ -113,6 +118,8 @@ def write_library_folder(
         The folder of the photos; None where the rows are of no files.
     files : mapping of Stamp, optional
         What is known of each file, by id.
+    exclude : sequence of str
+        Patterns of names that are left out.
     overwrite : bool
         Replace an index that exists.
 
@@ -121,7 +128,7 @@ def write_library_folder(
     FileExistsError
         If the folder exists and ``overwrite`` is False, or if it is no index.
     """
-    source = {"root": None if root is None else os.fspath(root)}
+    source = {"root": None if root is None else os.fspath(root), "exclude": list(exclude)}
     extra = {MODEL_IN_INDEX: encoder_bytes, SOURCE_IN_INDEX: json.dumps(source).encode()}
     if files is not None:
         extra[FILES_IN_INDEX] = table_to_bytes(files)

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -52,9 +52,12 @@ class Found:
         Ids of folders and files that cannot be looked at.  Of these, and of all below, nothing can be said.
     failed : list of (id, reason)
         Why.
+    left_out : list of str
+        Ids of images of kinds that cannot be read here.
     """
 
     files: dict[str, Stamp] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     same_file: dict[str, str] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -71,7 +74,7 @@ class Changes:
     missing: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)  # what cannot be listed or opened, and why
     same_file: dict[str, str] = field(default_factory=dict)  # as in Found
-    n_found: int = 0  # image files in the folder
+    left_out: list[str] = field(default_factory=list)  # as in Found
 
 
 @dataclass
@@ -88,6 +91,8 @@ class UpdateReport:
         Files that are gone, and no longer in the index (unless ``prune=False``).
     failed : list of (id, reason)
         What was met this time and could not be read.
+    left_out : list of str
+        Images of kinds that cannot be read here, such as HEIC without its plugin for Pillow.
     """
 
     added: list[str] = field(default_factory=list)
@@ -95,17 +100,19 @@ class UpdateReport:
     moved: list[tuple[str, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """Return how many there are of each."""
         return {name: len(files) for name, files in vars(self).items()}
 
     def __str__(self) -> str:
-        said = ", ".join(f"{count} {name}" for name, count in self.counts().items() if count)
+        changed = {name: count for name, count in self.counts().items() if count and name != "left_out"}
+        said = ", ".join(f"{count} {name}" for name, count in changed.items())
         return said or "nothing has changed"
 
 
-def look(root: Path, known: Container[str] = ()) -> Found:
+def look(root: Path, known: Container[str] = (), exclude: Sequence[str] = ()) -> Found:
     """List the image files below a folder, each once.
 
     A file that has several names there, by links, has one id: one that is ``known`` before others, a name
@@ -117,6 +124,8 @@ def look(root: Path, known: Container[str] = ()) -> Found:
         Resolved.  Where it is a file, that is the one result, and its id is its name.
     known : container of str
         Ids that the files had before.
+    exclude : sequence of str
+        Patterns of names to leave out, as for :func:`find_images`.
 
     Raises
     ------
@@ -129,8 +138,11 @@ def look(root: Path, known: Container[str] = ()) -> Found:
     def not_listed(error: ImageReadError) -> None:
         _not_seen(found, _id(Path(os.fsdecode(str(error.path))), top), error.reason)
 
+    def not_readable(path: Path) -> None:
+        found.left_out.append(_id(path, top))
+
     stats = []
-    for path in find_images(root, on_error=not_listed):
+    for path in find_images(root, exclude=exclude, on_error=not_listed, on_other=not_readable):
         try:
             stats.append((_id(path, top), path.is_symlink(), os.stat(path)))
         except OSError as error:
@@ -147,7 +159,7 @@ def look(root: Path, known: Container[str] = ()) -> Found:
     return found
 
 
-def compare(root: Path, known: Mapping[str, Stamp]) -> Changes:
+def compare(root: Path, known: Mapping[str, Stamp], exclude: Sequence[str] = ()) -> Changes:
     """Look through a folder for what has changed.
 
     Files below a folder that cannot be listed, files that cannot be opened, and links to files that are away
@@ -160,14 +172,16 @@ def compare(root: Path, known: Mapping[str, Stamp]) -> Changes:
         Resolved.
     known : mapping of Stamp
         What was known of its files, by id.
+    exclude : sequence of str
+        Patterns of names to leave out, as for :func:`find_images`.
 
     Raises
     ------
     FileNotFoundError
         If ``root`` does not exist.
     """
-    found = look(root, known)
-    changes = Changes(failed=found.failed, same_file=found.same_file, n_found=len(found.files))
+    found = look(root, known, exclude)
+    changes = Changes(failed=found.failed, same_file=found.same_file, left_out=found.left_out)
     gone = _gone(root, known, found)
     gone_of_size: dict[int, dict[str | None, list[str]]] = defaultdict(lambda: defaultdict(list))
     for id in reversed(gone):  # so that pop() gives the first
