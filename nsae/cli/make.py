@@ -99,7 +99,7 @@ def index(args: Namespace) -> int:
     make = _index_photos if is_photos(args.data) else _index_rows
     codes, figures = make(args, target)
     report(args.json, {"index": str(target), **_summary(codes), **figures})
-    return INTERRUPTED if figures.get("stopped") == "interrupted" else 0
+    return 0
 
 
 def info(args: Namespace) -> int:
@@ -212,13 +212,21 @@ def _learn(args: Namespace, source: Source) -> Learned:
     """Fit what the options say: one autoencoder on whole images or rows, or an ImageEncoder."""
     if args.whole or source.preprocessing is None:
         model = _fit(args, source)
+        _stop_if_interrupted(model)
         return Learned(model.encoder(), model.to_bytes(), {"stopped": model.stopped_, **_last(model)}, {})
     encoder = _fit_image_encoder(args, source.data)
+    _stop_if_interrupted(encoder.patch_model_, encoder.model_)
     # Of an ImageEncoder's second autoencoder the figures are of training, which is with another k.
     return Learned(encoder, encoder.to_bytes(), {"stopped": encoder.model_.stopped_}, {})
 
 
 # ---- small steps
+
+
+def _stop_if_interrupted(*models: SparseAutoencoder) -> None:
+    """End the command where Ctrl-C ended training: an index of a half-learned encoder is of no use."""
+    if any(model.stopped_ == "interrupted" for model in models):
+        raise KeyboardInterrupt("while the encoder was learned; nothing is written")
 
 
 def _options(args: Namespace) -> dict[str, Any]:

@@ -55,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        print("nsae: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(f"nsae: interrupted {stopped}".rstrip(), file=sys.stderr)
         return make.INTERRUPTED
     except BrokenPipeError:  # The reader has seen enough (| head): the flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

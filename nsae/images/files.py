@@ -256,8 +256,3 @@ def report_error(error: ImageReadError, on_error: OnError | None) -> None:
     if on_error is None:
         raise error
     on_error(error)
-
-
-def available_cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

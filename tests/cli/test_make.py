@@ -361,18 +361,36 @@ def test_a_folder_that_cannot_be_written_to_is_refused_first(tmp_path, monkeypat
         assert "cannot be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train", "index"])
-def test_ctrl_c_before_the_first_epoch(command, rows, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def stopped_at_once(monkeypatch):
+    """Training is interrupted before its first epoch."""
     fit = SparseAutoencoder.fit
 
-    def stopped_at_once(model, X):
-        fit(model, X)
-        model.stopped_, model.history_ = "interrupted", {name: [] for name in model.history_}
+    def stopped(model, X):
+        fit(model, X).stopped_ = "interrupted"
+        for values in model.history_.values():
+            values.clear()
         return model
 
-    monkeypatch.setattr(SparseAutoencoder, "fit", stopped_at_once)
-    assert main([command, rows, "-o", str(tmp_path / "out"), *TRAIN]) == 130
+    monkeypatch.setattr(SparseAutoencoder, "fit", stopped)
+
+
+@pytest.mark.usefixtures("stopped_at_once")
+def test_ctrl_c_before_the_first_epoch(rows, tmp_path, capsys):
+    assert main(["train", rows, "-o", str(tmp_path / "out"), *TRAIN]) == 130
     assert "interrupted" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("stopped_at_once")
+@pytest.mark.parametrize("words", [["--whole", "--units", "8", "--k", "2"], ["--units", "8", "--k", "2"]])
+def test_ctrl_c_while_an_index_is_learned_ends_the_command(words, photos, tmp_path, capsys):
+    """Before, the index was made all the same, with an encoder that had hardly learned."""
+    command = ["index", str(photos), "-o", str(tmp_path / "out"), "--epochs", "2", "--image-size", "16"]
+    assert main([*command, *words]) == 130
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "interrupted while the encoder was learned; nothing is written" in said.err
+    assert not (tmp_path / "out").exists()
 
 
 # ---- what is read, and how it is named

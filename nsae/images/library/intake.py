@@ -15,9 +15,10 @@ from nsae.codes import Codes
 from nsae.errors import ImageReadError
 from nsae.images.decoding import decode_image, read_whole
 from nsae.images.encode_photos import BLOCK, PhotoEncoder
-from nsae.images.files import available_cpus, read_ahead
+from nsae.images.files import read_ahead
 from nsae.images.library.scan import Stamp, content_hash, stamp_of_content
 from nsae.retrieval import CodeIndex
+from nsae.system.threads import n_cpus
 
 COPIES = 16  # times as many may wait for them, whose content is known
 
@@ -103,7 +104,7 @@ class Intake:
         """
         photos: list[Photo] = []
         n_decoded = 0
-        for future in read_ahead(self._read, enumerate(ids), available_cpus()):
+        for future in read_ahead(self._read, enumerate(ids), n_cpus()):
             photo = future.result()
             if photo is None:
                 continue
@@ -242,7 +243,7 @@ def read_photos(root: Path, ids: Iterable[str], how: Mapping[str, Any]) -> Itera
     def read(id: str) -> Photo:
         return read_photo(root / id, id, how) or Photo(id, None, None, "no such file")
 
-    for future in read_ahead(read, ids, available_cpus()):
+    for future in read_ahead(read, ids, n_cpus()):
         yield future.result()
 
 

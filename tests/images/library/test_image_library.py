@@ -76,7 +76,7 @@ def encoded(monkeypatch):
         return decode(data, path, **options)
 
     monkeypatch.setattr(intake, "decode_image", decoded)
-    monkeypatch.setattr(intake, "available_cpus", lambda: 1)  # two threads may both decode one content
+    monkeypatch.setattr(intake, "n_cpus", lambda: 1)  # two threads may both decode one content
     return names
 
 
@@ -344,7 +344,7 @@ def test_what_was_encoded_before_an_interruption_is_kept(encoder, root, tmp_path
         return decode(data, path, **options)
 
     monkeypatch.setattr(intake, "decode_image", interrupted)
-    monkeypatch.setattr(intake, "available_cpus", lambda: 1)
+    monkeypatch.setattr(intake, "n_cpus", lambda: 1)
     with pytest.raises(error):
         library.update()
     names += ["this is only raised once"] * 10
