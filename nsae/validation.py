@@ -16,6 +16,7 @@ BLOCK_BYTES = 1 << 24  # Rows are checked 16 MiB at a time.
 ROUNDING = 1e-6  # Data scaled to [0, 1] may end at 1 + 2e-16, or at 1 + 1e-7 in float32.
 FLOAT_LIMIT = float(np.finfo(np.float32).max)
 MAX_THREADS = 1024  # Each thread has buffers of its own.
+SHOWN = 100  # Characters of a value in an error message.
 INTEGER_LIMIT = 255  # Integers are taken for 8-bit pixels or counts.  Larger ones need scaling first.
 
 
@@ -152,7 +153,7 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
     The message calls the value by ``name`` and lists what is allowed.
     """
     if value not in allowed:
-        raise ValueError(f"{name}={value!r} is not known. Use one of: {', '.join(map(repr, allowed))}.")
+        raise ValueError(f"{name}={shown(value)} is not known. Use one of: {', '.join(map(repr, allowed))}.")
     return str(value)
 
 
@@ -216,3 +217,17 @@ def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None
         raise TypeError(f"{name}={value!r} is of type {type(value).__name__}; {expected} was expected.")
     if not low <= value < float("inf"):  # type: ignore[operator]
         raise ValueError(f"{name}={value!r} is expected to be finite and at least {low}.")
+
+
+def shown(value: object) -> str:
+    """Return the repr of ``value`` for an error message, cut to about 100 characters."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array {value.shape} of {value.dtype}"
+    if isinstance(value, str | bytes) and len(value) > SHOWN:
+        return f"{value[:SHOWN]!r}… ({len(value):,} characters)"
+    if isinstance(value, int) and abs(value) >= 10**SHOWN:
+        return f"an integer of {value.bit_length():,} bits"
+    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > 3:
+        return f"a {type(value).__name__} of {len(value):,}"
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

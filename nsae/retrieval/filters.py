@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nsae.retrieval.ids import Id, Ids, shown
+from nsae.retrieval.ids import Id, Ids
 from nsae.retrieval.options import Weights, Where
 from nsae.retrieval.search.records import RowFilter
+from nsae.validation import shown
 
 ALL_ROWS = np.empty(0, bool)
 RowsOf = Callable[[int], np.ndarray]  # The rows where a unit is active.

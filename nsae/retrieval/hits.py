@@ -9,11 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from nsae.retrieval.ids import Ids
+from nsae.validation import shown
+
+PADDED = 1000  # Up to so many columns, hits have as many as were asked for, whatever the number of rows.
 
 
 @dataclass(frozen=True, eq=False)
 class Hits:
     """For each of q queries, its k nearest rows, nearest first; ties are in insertion order.
+
+    A k above 1,000 that is also above n + 1, where n is the number of rows, counts as the larger of the two:
+    more columns would only hold padding.
 
     Attributes
     ----------
@@ -53,15 +59,24 @@ def nearest(distances: np.ndarray, k: int) -> np.ndarray:
     return rows[np.argsort(distances[rows], kind="stable")[:k]]
 
 
+def columns(k: int, n: int) -> int:
+    """Return how many columns the hits of ``k`` rows among ``n`` have: k, or what ``Hits`` says for a large k.
+
+    Raises ValueError if k < 1, and TypeError if it is not an integer.
+    """
+    k = int(operator.index(k))
+    if k < 1:
+        raise ValueError(f"k={shown(k)} is expected to be at least 1: it is the number of hits a query gets.")
+    return min(k, max(n + 1, PADDED))
+
+
 def collect(distances: Iterable[np.ndarray], ids: Sequence[int | str], q: int, k: int) -> Hits:
     """Return the ``k`` nearest rows of each of ``q`` queries, from all their distances.
 
     ``distances`` has one (n,) float32 array for each query; +inf marks a row to leave out.  ``ids`` are those
     of the rows.  What is ranked are the float32 that are reported, so that equal reported distances are ties.
     """
-    k = int(operator.index(k))
-    if k < 1:
-        raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
+    k = columns(k, len(ids))
     D = np.full((q, k), np.inf, np.float32)  # (q, k)
     R = np.full((q, k), -1, np.int64)  # (q, k)
     for i, row in enumerate(distances):

@@ -9,9 +9,9 @@ from typing import overload
 import numpy as np
 
 from nsae.system.locks import Lock
+from nsae.validation import shown
 
 Id = int | str
-SHOWN = 100  # Characters of a value in an error message.
 
 
 class Ids(Sequence[Id]):
@@ -154,17 +154,3 @@ def as_id(id: object) -> Id:
     if isinstance(id, Integral) and not isinstance(id, bool):
         return int(id)
     raise TypeError(f"An id is expected to be a string or an integer, got {shown(id)} ({type(id).__name__}).")
-
-
-def shown(value: object) -> str:
-    """Return the repr of ``value`` for an error message, cut to about 100 characters."""
-    if isinstance(value, np.ndarray) and value.ndim:
-        return f"an array {value.shape} of {value.dtype}"
-    if isinstance(value, str | bytes) and len(value) > SHOWN:
-        return f"{value[:SHOWN]!r}… ({len(value):,} characters)"
-    if isinstance(value, int) and abs(value) >= 10**SHOWN:
-        return f"an integer of {value.bit_length():,} bits"
-    if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > 3:
-        return f"a {type(value).__name__} of {len(value):,}"
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -19,7 +19,7 @@ from nsae.errors import ModelFormatError
 from nsae.retrieval.explain.contributions import explain
 from nsae.retrieval.explain.counterfactual import Counterfactual, counterfactual
 from nsae.retrieval.filters import Filters, excluded_rows
-from nsae.retrieval.hits import Hits
+from nsae.retrieval.hits import Hits, columns
 from nsae.retrieval.ids import Ids, as_id, as_ids
 from nsae.retrieval.index_state import IndexState
 from nsae.retrieval.on_disk.index_folder import read_folder, write_folder
@@ -28,7 +28,7 @@ from nsae.retrieval.search.brute_force import METRICS
 from nsae.retrieval.search.postings import VERSION, WINDOW
 from nsae.retrieval.search.searcher import Searcher
 from nsae.system.locks import Lock
-from nsae.validation import one_of
+from nsae.validation import one_of, shown
 
 if TYPE_CHECKING:
     if sys.version_info >= (3, 11):
@@ -69,7 +69,7 @@ class CodeIndex:
         self.n_units = operator.index(n_units)
         if not 1 <= self.n_units < MOST_UNITS:
             raise ValueError(
-                f"n_units={str(n_units)[:40]} is expected to be from 1 to {MOST_UNITS - 1}: the width of the "
+                f"n_units={shown(n_units)} is expected to be from 1 to {MOST_UNITS - 1}: the width of the "
                 "model's codes."
             )
         self.metric = one_of("metric", metric, METRICS)
@@ -193,7 +193,8 @@ class CodeIndex:
         codes : Codes, (q, h) array or (h,) array
             The queries.
         k : int
-            Hits for each query.  Where the index has fewer, they are padded and ``counts`` tells.
+            Hits for each query.  Where the index has fewer, they are padded and ``counts`` tells; see ``Hits``
+            for a k above 1,000.
         **options
             keep : int, optional
                 Compare only the ``keep`` largest values of each code, of queries and rows alike.
@@ -237,9 +238,8 @@ class CodeIndex:
         ['b', None]
         """
         check_options("search", options)
-        if operator.index(k) < 1:
-            raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
         state = self._state
+        k = columns(k, len(state))
         searcher, queries, filters, execution = self._prepared(state, codes, options)
         return Hits.of(*searcher.search(queries, k, filters, **execution), state.ids)
 
@@ -393,6 +393,7 @@ class CodeIndex:
         filtering = {name: value for name, value in options.items() if name in FILTERING}
         execution = {name: value for name, value in options.items() if name in EXECUTION}
         keep, exclude = options.get("keep"), options.get("exclude")
+        keep = None if keep is None else min(operator.index(keep), self.n_units)
         queries = checked_codes(codes, self.n_units)
         excluded = excluded_rows(exclude, len(queries), lambda id: state.row_of(as_id(id)))
         queries, searcher = queries if keep is None else queries.keep(keep), state.searcher(keep)

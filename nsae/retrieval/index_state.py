@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.retrieval.ids import Id, Ids, shown
+from nsae.retrieval.ids import Id, Ids
 from nsae.retrieval.search.searcher import Searcher
 from nsae.system.locks import Lock
+from nsae.validation import shown
 
 
 class IndexState:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nsae.retrieval.hits import Hits
+from nsae.validation import shown
 
 
 def precision_at(relevant: np.ndarray, k: int) -> np.ndarray:
@@ -272,7 +273,9 @@ def _found(relevant: np.ndarray, k: int) -> np.ndarray:
     """Return how many of the first k hits are relevant, (q,)."""
     relevant = _matrix(relevant)
     if not 1 <= k <= relevant.shape[1]:
-        raise ValueError(f"k={k} is expected to be from 1 to {relevant.shape[1]}, the depth of the ranking.")
+        raise ValueError(
+            f"k={shown(k)} is expected to be from 1 to {relevant.shape[1]}, the depth of the ranking."
+        )
     return np.count_nonzero(relevant[:, :k], axis=1)
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from nsae.retrieval.ids import Id
+from nsae.validation import shown
 
 Where = np.ndarray | Callable[[Id], bool]
 Weights = np.ndarray | Sequence[float] | Mapping[int, float]
@@ -41,5 +42,5 @@ def check_options(caller: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in OPTIONS:
             raise TypeError(
-                f"{caller}() got an unexpected keyword argument {name!r}. Allowed are: {', '.join(OPTIONS)}."
+                f"{caller}() got an unexpected keyword argument {shown(name)}. Allowed are: {', '.join(OPTIONS)}."
             )

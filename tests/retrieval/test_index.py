@@ -396,3 +396,57 @@ def test_explain_by_hand():
         index.explain(np.ones((2, 4)), "photo")
     with pytest.raises(ValueError, match="top=0"):
         index.explain(np.ones(4), "photo", top=0)
+
+
+def test_a_large_k_takes_memory_for_the_rows_that_there_are():
+    index = filled(np.eye(3))
+    for k in (10**7, 10**30):
+        hits = index.search(np.eye(3), k)
+        assert hits.distances.shape == hits.rows.shape == hits.ids.shape == (3, 1000)
+        assert hits.counts.tolist() == [3, 3, 3]
+    assert index.search(np.eye(3), 1000).rows.shape == (3, 1000)
+    assert filled(np.ones((1500, 2))).search(np.ones(2), 10**7).rows.shape == (1, 1501)
+    assert index.counterfactual(np.ones(3), 0, 10**30) is None
+    assert index.search(np.eye(3), 1, keep=10**30).ids[:, 0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda index: index.row_of("x" * 10**6),
+        lambda index: index.remove(["x" * 10**6]),
+        lambda index: index.add(np.eye(3), ["x" * 10**6] * 3),
+        lambda index: index.add(np.eye(3), [np.zeros(10**6)] * 3),
+        lambda index: index.add(np.eye(3), [list(range(10**6))] * 3),
+        lambda index: index.add(np.eye(3), on_duplicate="x" * 10**6),
+        lambda index: index.search(np.eye(3), -(10**9999)),
+        lambda index: index.search(np.eye(3), forbid=[10**9999]),
+        lambda index: index.search(np.eye(3), forbid=["x" * 10**6]),
+        lambda index: index.search(np.eye(3), exclude=["x" * 10**6] * 3),
+        lambda index: index.search(np.eye(3), where=np.zeros(10**6)),
+        lambda index: index.search(np.eye(3), weights=np.zeros(10**6)),
+        lambda index: index.search(np.eye(3), backend="x" * 10**6),
+        lambda index: index.search(np.eye(3), **{"x" * 10**6: 1}),
+        lambda index: index.explain(np.ones(3), "x" * 10**6),
+        lambda index: index.explain(np.ones(3), 0, top=-(10**9999)),
+        lambda index: CodeIndex(-(10**9999)),
+        lambda index: CodeIndex(3, metric="x" * 10**6),
+    ],
+)
+def test_messages_are_short_whatever_came(call):
+    with pytest.raises((ValueError, TypeError)) as error:
+        call(filled(np.eye(3)))
+    assert len(str(error.value)) < 500
+
+
+def test_options_of_another_name_are_refused():
+    index = filled(np.eye(3))
+    for name, call in (
+        ("search", lambda: index.search(np.eye(3), 1, thread=2)),
+        ("within", lambda: index.within(np.eye(3), 0.5, thread=2)),
+        ("counterfactual", lambda: index.counterfactual(np.ones(3), 0, thread=2)),
+    ):
+        with pytest.raises(
+            TypeError, match=rf"{name}\(\) .*'thread'. Allowed are: keep, .*n_threads, backend"
+        ):
+            call()

@@ -6,6 +6,7 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.retrieval.search.brute_force import squared_norms_of
+from nsae.validation import shown
 
 
 def explain(
@@ -45,7 +46,7 @@ def explain(
         If top < 1, or not one code came.
     """
     if top is not None and top < 1:
-        raise ValueError(f"top={top} is expected to be at least 1: it is the number of units to name.")
+        raise ValueError(f"top={shown(top)} is expected to be at least 1: it is the number of units to name.")
     for codes in (code, row_code):
         if len(codes) != 1:
             raise ValueError(

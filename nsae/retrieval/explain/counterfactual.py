@@ -5,7 +5,6 @@ A query has few units, so that one can try: what would be found without these?
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,7 +15,7 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.retrieval.explain.contributions import explain
-from nsae.retrieval.hits import Hits
+from nsae.retrieval.hits import Hits, columns
 from nsae.retrieval.search.brute_force import squared_norms_of
 
 MOST_SETS = 5_000  # Sets of one size that are tried: 3 of 32 units, 4 of 20, 5 of 15, any number of 14.
@@ -88,12 +87,10 @@ def counterfactual(
     """
     if len(query) != 1:
         raise ValueError(f"counterfactual is about one query, got {len(query)} codes: call it for each.")
-    if operator.index(k) < 1:
-        raise ValueError(f"k={k} is expected to be at least 1: it is the number of hits a query gets.")
+    k = min(columns(k, len(codes)), len(codes))
     row_code, keep = codes[row], options.get("keep")
     if keep is not None:  # here: else another unit would move up for each that is removed
         query, row_code = query.keep(keep), row_code.keep(keep)
-    k = min(k, len(codes))
     without = _Searches(search, query, row, k, {"exclude": exclude, **options})
     (inside,), (own,), (edge,) = without([()])
     if not inside:

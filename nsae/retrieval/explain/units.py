@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nsae.retrieval.stored_codes import StoredCodes
+from nsae.validation import shown
 
 COMMON = 0.25  # A unit in more than this fraction of the rows tells little about any of them.
 
@@ -67,13 +68,13 @@ def unit_catalogue(
         If a unit is not one of the index, top < 0, or common is not within [0, 1].
     """
     if top < 0:
-        raise ValueError(f"top={top} is expected to be 0 or more: it is the number of rows to name.")
+        raise ValueError(f"top={shown(top)} is expected to be 0 or more: it is the number of rows to name.")
     if not 0 <= common <= 1:
-        raise ValueError(f"common={common} is expected to be a fraction of the rows, from 0 to 1.")
+        raise ValueError(f"common={shown(common)} is expected to be a fraction of the rows, from 0 to 1.")
     wanted = range(index.n_units) if units is None else list(units)
     for unit in wanted:
         if not 0 <= unit < index.n_units:
-            raise ValueError(f"Units from 0 to {index.n_units - 1} are expected, got {unit}.")
+            raise ValueError(f"Units from 0 to {index.n_units - 1} are expected, got {shown(unit)}.")
     codes, ids = index.codes_and_ids()
     n = len(codes)
     by_unit = np.argsort(codes.units, kind="stable")  # (nnz,): rows stay ascending within a unit

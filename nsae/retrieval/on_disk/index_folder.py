@@ -37,6 +37,7 @@ from nsae.retrieval.on_disk.manifest import (
     write_files,
 )
 from nsae.system.npy import array_from_npy
+from nsae.validation import shown
 
 CODES: dict[str, tuple[type, ...]] = {
     "indptr.npy": (np.int64,),
@@ -92,7 +93,9 @@ def write_folder(
     for name, data in extra_files.items():
         ours = name in (*contents, *IDS, MANIFEST) or name.startswith(SEARCH_PREFIX)
         if not is_plain(name) or ours:
-            raise ValueError(f"extra_files: {name!r} is not a file name that is free here. Choose another.")
+            raise ValueError(
+                f"extra_files: {shown(name)} is not a file name that is free here. Choose another."
+            )
         contents[name] = bytes(data)
     header = {**header, "rows": len(codes), "search_version": search_version}
     write_files(path, header, contents, overwrite=overwrite)
