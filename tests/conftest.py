@@ -1,10 +1,17 @@
 """What several test files share."""
 
+import signal
+
 import numpy as np
 import pytest
 
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense
+
+# A shell makes a job in the background ignore Ctrl-C, and its children inherit that.  Tests that send Ctrl-C to
+# a process would then wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
