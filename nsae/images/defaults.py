@@ -16,7 +16,7 @@ SMALL = 48  # pixels a side: up to here, arrays are taken for small images such 
 # color by mAP@1000 on those of CIFAR-10, photos by precision@20 on Corel-1K's with even numbers (which are among
 # those reported: it has no others).  benchmarks/retrieval_levers.py tries neighbouring values on such a split,
 # and docs/what_was_tried.md has what they did.
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "small grey": {
         "patch_size": 4,
         "patch_units": 512,
@@ -72,7 +72,7 @@ def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dic
     """
     size, color = _size_and_color(encoder, images)
     kind = ("small color" if color else "small grey") if size <= SMALL else "photos"
-    defaults = {"patch_k": 4, "color_weight": 0.0, **DEFAULTS[kind]}
+    defaults: dict[str, Any] = {"patch_k": 4, "color_weight": 0.0, **DEFAULTS[kind]}
     settled = {n: v if getattr(encoder, n) is None else getattr(encoder, n) for n, v in defaults.items()}
     if not color and encoder.color_weight is None:
         settled["color_weight"] = 0.0
@@ -116,7 +116,10 @@ def _check_numbers(encoder: Any, size: Any, settled: dict[str, Any]) -> None:
     for name, value in whole.items():
         at_least(name, value, 1, whole=True)
     check_n_threads(encoder.n_threads)
-    others = {"whitening_power": encoder.whitening_power, "contrast_eps": encoder.contrast_eps}
+    others: dict[str, Any] = {
+        "whitening_power": encoder.whitening_power,
+        "contrast_eps": encoder.contrast_eps,
+    }
     others |= {n: settled[n] for n in ("zca_eps", "color_weight", "shrink_threshold")}
     for name, value in others.items():
         at_least(name, value, 0)

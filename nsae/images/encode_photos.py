@@ -114,11 +114,10 @@ def _of_a_kind(photos: np.ndarray | Sequence[str | os.PathLike | np.ndarray], si
         return
     paths: list[str | os.PathLike] = []
     for photo in photos:
-        is_array = isinstance(photo, np.ndarray)
-        if paths and (is_array or len(paths) == size):
+        if paths and (isinstance(photo, np.ndarray) or len(paths) == size):
             yield paths
             paths = []
-        if is_array:
+        if isinstance(photo, np.ndarray):
             yield photo[None]
         else:
             paths.append(photo)

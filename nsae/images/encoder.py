@@ -323,10 +323,8 @@ class ImageEncoder(Parameters):
         """
         header, stored = read_model(path, KIND, (*ARRAYS, *OLD_NAMES))
         try:
-            params, fields, arrays = (
-                {OLD_NAMES.get(name, name): value for name, value in part.items()}
-                for part in (header["params"], header["geometry"], stored)
-            )
+            params, fields = (_with_names_of_today(header[part]) for part in ("params", "geometry"))
+            arrays = _with_names_of_today(stored)
             grid = params["grid"]
             model = cls(**{**params, "grid": tuple(grid) if isinstance(grid, list) else grid})
             first, second = (
@@ -428,6 +426,10 @@ class ImageEncoder(Parameters):
             "pca_A": self.pca_.A,
             "pca_a": self.pca_.a,
         }
+
+
+def _with_names_of_today(part: dict[str, Any]) -> dict[str, Any]:
+    return {OLD_NAMES.get(name, name): value for name, value in part.items()}
 
 
 def random_patches(

@@ -96,12 +96,12 @@ def image_blocks(
     """
     for start in range(0, len(images), block):
         some = images[start : start + block]
-        if isinstance(some, list):
-            some, _ = load_images(some, side=side, color=color, on_error=on_error, n_threads=n_threads)
-            if len(some):
-                yield some
-        else:
+        if isinstance(some, np.ndarray):
             yield _fitted(_in_unit_interval(some, start), side, color)
+            continue
+        read, _ = load_images(some, side=side, color=color, on_error=on_error, n_threads=n_threads)
+        if len(read):
+            yield read
 
 
 def _in_unit_interval(images: np.ndarray, start: int) -> np.ndarray:
@@ -130,7 +130,8 @@ def _fitted(images: np.ndarray, side: int, color: bool) -> np.ndarray:
     for i, pixels in enumerate(as_bytes):
         image = Image.fromarray(pixels).convert("RGB" if color else "L")
         fitted[i] = image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return fitted / np.float32(255)
+    fitted /= np.float32(255)
+    return fitted
 
 
 def choose(images: Images, most: int, rng: np.random.Generator) -> Images:

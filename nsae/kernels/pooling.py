@@ -28,8 +28,9 @@ def _count_above(values, threshold):
 def select_and_pool(Y, b, k, cells, sums, scratch):
     """Add the k-sparse codes of patches to the sums of their cells: Eq. (4), and the sum in Eq. (31).
 
-    Twin of ``nsae.images.features.pooling.select_and_pool``, which has the arguments;
-    ``tests/kernels/test_pooling.py`` holds the two together, to the same bits.  ``Y`` is overwritten.
+    Twin of ``nsae.images.features.pooling.select_and_pool``, which explains ``Y``, ``b``, ``k``, ``cells``,
+    ``sums`` and ``scratch``; ``tests/kernels/test_pooling.py`` holds the two together, to the same bits.
+    ``Y`` is overwritten.
 
     Unit j is in lane j mod lanes.  If the maxima of k lanes are above a threshold, so are at least k units.
     Only those lanes are searched again, and they hardly have more than k units above the threshold.  It is

@@ -193,4 +193,5 @@ class PatchFeatures:
             return select_and_pool
         from nsae import kernels
 
-        return kernels.select_and_pool
+        compiled: Callable[..., Any] = kernels.select_and_pool
+        return compiled

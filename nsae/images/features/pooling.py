@@ -102,4 +102,5 @@ def root_and_norm(sums: np.ndarray) -> np.ndarray:
     F = np.sqrt(sums)  # (31) (n, cells · h)
     # Not by einsum, which sums a single row in another order than a row among others.
     norms = np.sqrt(np.square(F).sum(axis=1, keepdims=True))  # (n, 1)
-    return np.divide(F, norms, out=np.zeros_like(F), where=norms > 0).astype(np.float32)
+    f: np.ndarray = np.divide(F, norms, out=np.zeros_like(F), where=norms > 0).astype(np.float32)
+    return f

@@ -147,7 +147,7 @@ def _frames(
         for id, _ in chosen:
             units_of.setdefault(id, []).append(unit)
     side, color = encoder.preprocessing["side"], encoder.preprocessing["color"]
-    frames = {}
+    frames: dict[tuple[int, str], Box] = {}
     with Progress("pictures of units", len(units_of), enabled=len(units_of) > 100) as progress:
         for id, units in units_of.items():
             boxes = encoder.unit_regions(load_image(root / id, side=side, color=color), units)
