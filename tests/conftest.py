@@ -4,6 +4,7 @@ import signal
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense
@@ -12,6 +13,10 @@ from nsae.equations.layers import Dense
 # a process would then wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A test is not wrong because the machine is busy.
+settings.register_profile("nsae", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nsae")
 
 
 @pytest.fixture
