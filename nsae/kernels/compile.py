@@ -1,8 +1,9 @@
 """Compiling kernels, and keeping what was compiled for the next process.
 
 Numba keeps a compiled function in a cache and compiles it anew when the file that defines it has changed.  It does
-not look at the other files that the function was compiled from, such as those of functions that it calls.  Here
-the name of each cache file has a hash of all files of this folder, so that a change of any file compiles anew.
+not look at the other files that the function was compiled from: those of functions that it calls, and of records
+that it is given, whose fields it finds by their position.  Here the name of each cache file has a hash of all these
+files, so that a change of any of them compiles anew.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Any
 
 import numba
 from numba.core.compiler_lock import global_compiler_lock
+
+# Records that compiled loops are given, besides those in this folder.  A test finds out if one is missing.
+RECORDS = ("images/features/pooling.py", "retrieval/search/records.py")
 
 _told = False
 
@@ -57,12 +61,15 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 @cache
 def sources_hash() -> str:
-    """Return 12 hexadecimal digits that change when any source file of this folder changes."""
-    sources = [file for file in files(__package__).iterdir() if file.name.endswith((".py", ".pyc"))]
+    """Return 12 hexadecimal digits that change when a source file of this folder or of ``RECORDS`` changes."""
+    package = files(__package__.partition(".")[0])
+    sources = [package / "kernels" / file.name for file in (package / "kernels").iterdir()]
+    sources += [package / name for record in RECORDS for name in (record, f"{record}c")]
     digest = sha256()
-    for file in sorted(sources, key=lambda file: file.name):
-        content = file.read_bytes()
-        digest.update(f"{file.name} {len(content)} ".encode() + content)
+    for file in sorted(sources, key=str):
+        if file.name.endswith((".py", ".pyc")) and file.is_file():  # .pyc in an installation without sources
+            content = file.read_bytes()
+            digest.update(f"{file.name} {len(content)} ".encode() + content)
     return digest.hexdigest()[:12]
 
 

@@ -1,15 +1,18 @@
 """The cache of compiled loops: it depends on every source of a loop, and no loop depends on it."""
 
+import inspect
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from house import PACKAGE
 
-from nsae import kernels
-from nsae.kernels.compile import sources_hash
+from nsae import CodeIndex, ImageEncoder, SparseAutoencoder, kernels
+from nsae.kernels.compile import RECORDS, sources_hash
 
 pytestmark = pytest.mark.skipif(
     not hasattr(kernels.adam, "signatures"), reason="the compiler is switched off"
@@ -72,6 +75,55 @@ def test_a_process_takes_what_another_has_compiled_and_removes_what_is_out_of_da
     after = set(kept.glob("*.nb?"))
     assert len(after) == len(before) == 2
     assert not before & after
+
+
+def test_the_cache_depends_on_the_files_of_all_records_that_kernels_are_given(rng):
+    """A compiled loop finds the fields of a record by their position, which may change with the record's file."""
+    X, images = rng.random((300, 12)).astype(np.float32), rng.random((20, 8, 8))
+    for options in ({"k": 2}, {"l1": 0.1}, {"activation": "sigmoid", "output": "sigmoid", "kl": 0.1}):
+        more = {
+            "max_grad_norm": 1.0,
+            "unit_norm": "k" in options,
+            "aux_weight": 0.1 if "k" in options else 0.0,
+        }
+        SparseAutoencoder(16, epochs=1, backend="numba", dead_after=1, **options, **more).fit(X)
+    tiny = {"patch_size": 4, "stride": 2, "patch_units": 8, "n_components": 4, "grid": 1, "n_patches": 100}
+    ImageEncoder(8, k=2, epochs=1, patch_epochs=1, backend="numba", **tiny).fit(images).encode(images)
+    index = CodeIndex(16)
+    index.add(np.maximum(rng.normal(size=(3000, 16)), 0))
+    for queries, k in ((index.codes[:200], 5), (index.codes[:3], 5), (index.codes[:3], 2000)):
+        index.search(queries, k=k, backend="numba")
+
+    files = {PACKAGE / name for name in RECORDS} | set((PACKAGE / "kernels").glob("*.py"))
+    records = set()
+    for module in [module for name, module in sys.modules.items() if name.startswith("nsae.kernels.")]:
+        for kernel in vars(module).values():
+            for signature in getattr(kernel, "signatures", ()):
+                for argument in signature:
+                    records |= records_in(argument)
+    assert {record.__name__ for record in records} >= {"AdamRates", "CodeArrays", "PoolingScratch"}
+    for record in records:
+        assert Path(inspect.getfile(record)) in files, (
+            f"{record} is to be in RECORDS of nsae/kernels/compile.py"
+        )
+
+
+def records_in(argument):
+    """The named tuples of a Numba type, and those in them."""
+    found = {argument.instance_class} if hasattr(argument, "instance_class") else set()
+    for part in getattr(argument, "types", ()):
+        found |= records_in(part)
+    return found
+
+
+@pytest.mark.parametrize("file", ["kernels/adam.py", *RECORDS])
+def test_a_change_of_any_of_these_files_compiles_anew(copied, file):
+    code = "from nsae.kernels.compile import sources_hash; print(sources_hash())"
+    before, again = run(copied, code)[0], run(copied, code)[0]
+    (copied / "nsae" / file).write_text(
+        (copied / "nsae" / file).read_text(encoding="utf-8") + "\n", encoding="utf-8"
+    )
+    assert before == again != run(copied, code)[0]
 
 
 def test_every_kernel_has_a_cache_that_knows_all_sources():
