@@ -95,7 +95,7 @@ def figure(file: str, keys: str, form: str, folder: Path = results.RESULTS) -> s
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of these cells."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines).replace("|  |", "| |")
+    return "\n".join("".join(f"| {cell} " if cell else "| " for cell in cells) + "|" for cells in lines)
 
 
 # ---- quality
