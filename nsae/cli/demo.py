@@ -71,9 +71,8 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
     models = {}
     for name, options in MODELS.items():
         say(f"training with {name}, on whole images …")
-        models[name] = model = SparseAutoencoder(256, epochs=30, random_state=0, **options).fit(database)
-        if model.stopped_ == "interrupted":  # A fit that ends early is no error, but here the whole counts.
-            raise KeyboardInterrupt
+        options = {"epochs": 30, "random_state": 0, "on_interrupt": "raise", **options}
+        models[name] = model = SparseAutoencoder(256, **options).fit(database)
         active_above = model.autoencoder_.g.active_above
         results[name] = {
             **_figures(model.encode(database), model.encode(queries), labels, active_above),
@@ -122,8 +121,6 @@ def _encode_by_patches(images: np.ndarray) -> tuple[Codes, Codes, float]:
     started = time.perf_counter()
     encoder = ImageEncoder(random_state=0).fit(images[N_QUERIES:])
     seconds = time.perf_counter() - started
-    if "interrupted" in (encoder.patch_model_.stopped_, encoder.model_.stopped_):
-        raise KeyboardInterrupt
     return encoder.encode(images[N_QUERIES:]), encoder.encode(images[:N_QUERIES]), seconds
 
 

@@ -6,6 +6,7 @@ Results go to stdout, progress and failures to stderr.  Each command returns its
 from __future__ import annotations
 
 import sys
+import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,7 +49,7 @@ def train(args: Namespace) -> int:
     picture = check_picture(args.plot, args.force) if args.plot else None
     if picture and picture.absolute() == target.absolute():
         raise UsageError(f"The model (-o) and its picture (--plot) are both to be {target}. Name two files.")
-    model = _fit(args, read_source(args.data, _for_whole(args), args.strict))
+    model = _fit(args, read_source(args.data, _for_whole(args), args.strict), on_interrupt="return")
     model.save(target, overwrite=args.force)
     if picture:
         from nsae import plots
@@ -209,24 +210,24 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
 
 
 def _learn(args: Namespace, source: Source) -> Learned:
-    """Fit what the options say: one autoencoder on whole images or rows, or an ImageEncoder."""
+    """Fit what the options say; Ctrl-C ends the command, for an index of a half-learned encoder is of no use."""
+    try:
+        return _learned(args, source)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("while the encoder was learned; nothing is written") from None
+
+
+def _learned(args: Namespace, source: Source) -> Learned:
+    """Fit one autoencoder on whole images or rows, or an ImageEncoder."""
     if args.whole or source.preprocessing is None:
-        model = _fit(args, source)
-        _stop_if_interrupted(model)
+        model = _fit(args, source, on_interrupt="raise")
         return Learned(model.encoder(), model.to_bytes(), {"stopped": model.stopped_, **_last(model)}, {})
     encoder = _fit_image_encoder(args, source.data)
-    _stop_if_interrupted(encoder.patch_model_, encoder.model_)
     # Of an ImageEncoder's second autoencoder the figures are of training, which is with another k.
     return Learned(encoder, encoder.to_bytes(), {"stopped": encoder.model_.stopped_}, {})
 
 
 # ---- small steps
-
-
-def _stop_if_interrupted(*models: SparseAutoencoder) -> None:
-    """End the command where Ctrl-C ended training: an index of a half-learned encoder is of no use."""
-    if any(model.stopped_ == "interrupted" for model in models):
-        raise KeyboardInterrupt("while the encoder was learned; nothing is written")
 
 
 def _options(args: Namespace) -> dict[str, Any]:
@@ -246,10 +247,13 @@ def _for_patches(args: Namespace) -> dict[str, Any]:
     return {"side": side, "color": "grey" not in args, "dtype": "uint8"}
 
 
-def _fit(args: Namespace, source: Source) -> SparseAutoencoder:
+def _fit(args: Namespace, source: Source, *, on_interrupt: str) -> SparseAutoencoder:
     options = _options(args)
     params = {name: options[name] for name in SparseAutoencoder().get_params()}
-    model = SparseAutoencoder(**{**params, "verbose": not args.json}).fit(source.X)
+    params.update(verbose=not args.json, on_interrupt=on_interrupt)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Training was interrupted")  # the report says so
+        model = SparseAutoencoder(**params).fit(source.X).set_params(on_interrupt="auto")
     model.preprocessing_ = source.preprocessing
     return model
 

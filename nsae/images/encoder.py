@@ -389,6 +389,7 @@ class ImageEncoder(Parameters):
                 backend=self.backend,
                 n_threads=self.n_threads,
                 verbose=self.verbose,
+                on_interrupt="raise",  # Ctrl-C stops the whole job: half of an encoder is of no use
             )
             check_hyperparameters(model)
             models.append(model)

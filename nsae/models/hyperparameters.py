@@ -45,6 +45,7 @@ class Hyperparameters(Protocol):
     backend: str
     n_threads: int | None
     verbose: bool
+    on_interrupt: str
 
 
 def check_hyperparameters(params: Hyperparameters) -> None:
@@ -72,6 +73,7 @@ def _check_each(params: Hyperparameters) -> None:
     one_of("backend", params.backend, BACKENDS)
     one_of("init", params.init, ("random", "samples", "scaled samples"))
     one_of("lr_schedule", params.lr_schedule, LR_SCHEDULES)
+    one_of("on_interrupt", params.on_interrupt, ("auto", "return", "raise"))
     at_least("warmup_steps", params.warmup_steps, 0, whole=True)
     for name in ("n_units", "epochs", "batch_size", "patience", "dead_after"):
         at_least(name, getattr(params, name), 1, whole=True)

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import io
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nsae.models.encoder import BLOCK_ROWS, Encoder
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import KIND, header_of, model_bytes, read_model, write_model
 from nsae.models.sklearn_contract import Parameters
+from nsae.system.interrupts import called_from_main
 from nsae.training.history import RunningVariance
 from nsae.training.loop import train
 from nsae.training.state import MOMENTS, History, TrainingState
@@ -95,6 +97,11 @@ class SparseAutoencoder(Parameters):
         BLAS would use.
     verbose : bool
         Progress on stderr.
+    on_interrupt : "auto", "return" or "raise"
+        What ``fit`` does after Ctrl-C.  In each case the model is kept as its last whole step left it.  "return"
+        warns and returns it; "raise" raises KeyboardInterrupt, so that the whole job stops, as in a grid search.
+        "auto" returns if a script, a prompt or a notebook calls ``fit`` itself, and raises if an imported
+        module does.  ``partial_fit`` is mostly called in a loop: with "auto" it raises.
 
     Attributes
     ----------
@@ -105,7 +112,7 @@ class SparseAutoencoder(Parameters):
         units a sample), dead (the fraction of units that no sample activated), explained_variance, seconds.
         Each batch counts as it was before its step.  A sigmoid unit is active above 0.1.
     stopped_ : str
-        "epochs", "converged" or "interrupted": Ctrl-C returns the model as it stands.
+        "epochs", "converged" or "interrupted".
     n_features_in_, n_iter_ : int
         d, and the epochs run.
     preprocessing_ : dict or None
@@ -155,6 +162,7 @@ class SparseAutoencoder(Parameters):
         backend: str = "auto",
         n_threads: int | None = None,
         verbose: bool = False,
+        on_interrupt: str = "auto",
     ):
         self.n_units = n_units
         self.activation = activation
@@ -187,6 +195,7 @@ class SparseAutoencoder(Parameters):
         self.backend = backend
         self.n_threads = n_threads
         self.verbose = verbose
+        self.on_interrupt = on_interrupt
 
     # ---- learning
 
@@ -201,6 +210,8 @@ class SparseAutoencoder(Parameters):
             Data or hyperparameters that cannot be used; a model fitted before stays as it was.
         FloatingPointError
             The loss became NaN or infinite; a model fitted before stays as it was.
+        KeyboardInterrupt
+            Ctrl-C, as ``on_interrupt`` says.
         """
         check_hyperparameters(self)
         X = self._check(X)
@@ -210,6 +221,8 @@ class SparseAutoencoder(Parameters):
         stopped = train(state, X, training_options(self), epochs=int(self.epochs), rng=order)
         self._adopt(state, stopped)
         self.preprocessing_ = None
+        if stopped == "interrupted":
+            self._answer_interrupt(returns=called_from_main())
         return self
 
     def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
@@ -219,7 +232,7 @@ class SparseAutoencoder(Parameters):
 
         Raises
         ------
-        ValueError, TypeError, FloatingPointError
+        ValueError, TypeError, FloatingPointError, KeyboardInterrupt
             As :meth:`fit`.
         """
         check_hyperparameters(self)
@@ -231,6 +244,8 @@ class SparseAutoencoder(Parameters):
             rng = generator(self.random_state)
             state = new_state(self, self._initial(X, rng), rng)
         self._adopt(state, train(state, X, training_options(self), epochs=1))
+        if self.stopped_ == "interrupted":
+            self._answer_interrupt(returns=False)
         return self
 
     def fit_transform(self, X: np.ndarray, y: object = None) -> np.ndarray:
@@ -424,6 +439,16 @@ class SparseAutoencoder(Parameters):
         self.stopped_ = stopped
         if not hasattr(self, "preprocessing_"):
             self.preprocessing_ = None
+
+    def _answer_interrupt(self, *, returns: bool) -> None:
+        """After Ctrl-C, when the model has been kept: warn, or raise; with "auto" warn if ``returns``."""
+        if self.on_interrupt == "raise" or (self.on_interrupt == "auto" and not returns):
+            raise KeyboardInterrupt
+        warnings.warn(
+            f"Training was interrupted (Ctrl-C) after {self.n_iter_} epochs, the last one in part. The model is as "
+            "its last whole step left it. Set on_interrupt='raise' to stop the whole job instead.",
+            stacklevel=3,
+        )
 
     def _with_core(self, core: Autoencoder) -> Self:
         self._state = dataclasses.replace(self._state, model=core)

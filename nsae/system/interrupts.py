@@ -1,8 +1,9 @@
-"""Ctrl-C during work that must not be interrupted."""
+"""Ctrl-C: deferred during work that must not be interrupted, and whose it is to answer."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,3 +29,18 @@ def defer_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if came and callable(before):  # It is a number where the system ends or ignores by itself.
         before(*came[0])
+
+
+def called_from_main() -> bool:
+    """Return whether the program itself has called nsae: a script, a prompt, a cell of a notebook.
+
+    The first caller outside of nsae decides.  If it is a module that was imported, such as the grid search of
+    another library, then the work in hand is part of some larger work.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name != "nsae" and not name.startswith("nsae."):
+            return name == "__main__"
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

@@ -66,8 +66,9 @@ def test_ctrl_c_stops_the_demo(tmp_path, monkeypatch, capsys):
         fit = unfitted.fit
 
         def stop(X):
-            fit(X).stopped_ = "interrupted"  # what Ctrl-C leaves
-            return unfitted
+            fit(X)
+            assert unfitted.on_interrupt == "raise"
+            raise KeyboardInterrupt
 
         unfitted.fit = stop
         return unfitted

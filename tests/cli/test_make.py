@@ -368,6 +368,8 @@ def stopped_at_once(monkeypatch):
 
     def stopped(model, X):
         fit(model, X).stopped_ = "interrupted"
+        if model.on_interrupt == "raise":
+            raise KeyboardInterrupt
         for values in model.history_.values():
             values.clear()
         return model

@@ -247,11 +247,12 @@ def test_ctrl_c_returns_the_model(monkeypatch, moment, at):
             raise KeyboardInterrupt
 
     model = SparseAutoencoder(
-        8, unit_norm=True, epochs=9, batch_size=20, learning_rate=0.1, random_state=0, backend="numpy"
+        8, unit_norm=True, epochs=9, batch_size=20, learning_rate=0.1, random_state=0, on_interrupt="return"
     )
     with monkeypatch.context() as patch:
         patch.setattr(Adam, "step", step)
-        assert model.fit(DATA) is model
+        with pytest.warns(UserWarning, match="interrupted.*on_interrupt='raise'"):
+            assert model.fit(DATA) is model
     assert len(steps) == at
     assert model.stopped_ == "interrupted"
     assert (
@@ -287,34 +288,87 @@ def test_ctrl_c_between_two_steps(monkeypatch, place, epoch):
         return real(*args, **kwargs)
 
     monkeypatch.setattr(owner, name, interrupted)
-    model = SparseAutoencoder(8, epochs=9, batch_size=20).fit(DATA)
+    model = SparseAutoencoder(8, epochs=9, batch_size=20, on_interrupt="return")
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(DATA)
     assert model.stopped_ == "interrupted"
     assert {len(values) for values in model.history_.values()} <= {model.n_iter_}
     assert model.n_iter_ == epoch - 2 * (place == "EpochMetrics")
 
 
+@pytest.mark.parametrize("learn", ["fit", "partial_fit"])
+def test_in_a_loop_of_another_module_ctrl_c_is_raised_again_and_the_model_is_kept(monkeypatch, learn):
+    """This module is not the program: pytest has imported it."""
+    monkeypatch.setattr(loop.Progress, "update", interrupted)
+    model = SparseAutoencoder(8, epochs=9, batch_size=20)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, learn)(DATA)
+    assert model.stopped_ == "interrupted"
+    assert np.isfinite(model.score(DATA))
+
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_stops_a_grid_search(monkeypatch):
+    selection = pytest.importorskip("sklearn.model_selection")
+    fits = []
+
+    class Counted(SparseAutoencoder):
+        def _initial(self, X, rng):
+            fits.append(self.k)
+            return super()._initial(X, rng)
+
+    search = selection.GridSearchCV(Counted(8, epochs=2), {"k": [1, 2, 3]}, cv=3)
+    monkeypatch.setattr(loop.Progress, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(DATA)
+    assert fits == [1]
+
+
+SCRIPT = """
+    import sys
+    import numpy as np
+    from nsae import SparseAutoencoder
+    X = np.random.default_rng(0).random((500, 16))
+    options = {"epochs": 10**9, "backend": "numpy", **eval(sys.argv[1])}
+    print("started", flush=True)
+    model = SparseAutoencoder(64, **options).fit(X)
+    model.save("model.npz")
+    print(model.stopped_)
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
-def test_ctrl_c_from_outside(tmp_path):
-    script = """
-        import numpy as np
-        from nsae import SparseAutoencoder
-        print("started", flush=True)
-        model = SparseAutoencoder(64, epochs=10**9, backend="numpy").fit(np.random.default_rng(0).random((500, 16)))
-        model.save("model.npz")
-        print(model.stopped_)
-    """
-    run = [sys.executable, "-c", textwrap.dedent(script)]
+@pytest.mark.parametrize(
+    ("options", "said", "code"),
+    [({}, "interrupted\n", 0), ({"on_interrupt": "raise"}, "", -signal.SIGINT)],
+)
+def test_ctrl_c_from_outside(tmp_path, options, said, code):
+    """A script that calls fit itself gets the model; one that asks for it is stopped."""
+    run = [sys.executable, "-c", textwrap.dedent(SCRIPT), repr(options)]
     path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
     with subprocess.Popen(
-        run, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+        run,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout.readline() == "started\n"
         try:
             process.wait(0.7)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "interrupted\n"
-    assert SparseAutoencoder.load(tmp_path / "model.npz").n_iter_ >= 1
+        out, err = process.communicate(timeout=20)
+    assert (out, process.returncode) == (said, code)
+    if said:
+        assert "Training was interrupted (Ctrl-C) after" in err
+        assert SparseAutoencoder.load(tmp_path / "model.npz").n_iter_ >= 1
+    else:
+        assert "KeyboardInterrupt" in err
 
 
 @pytest.mark.parametrize(("backend", "k"), [("numpy", None), ("auto", None), ("auto", 3)])

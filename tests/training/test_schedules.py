@@ -63,7 +63,9 @@ def test_an_interrupted_annealing_leaves_k_as_asked_for(monkeypatch, rng):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(EpochMetrics, "add", interrupted)
-    model = SparseAutoencoder(20, k=2, k_start=10).fit(rng.random((60, 6)))
+    model = SparseAutoencoder(20, k=2, k_start=10)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(rng.random((60, 6)))
     assert model.stopped_ == "interrupted"
     assert model.autoencoder_.g.k == 2
 
