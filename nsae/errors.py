@@ -70,10 +70,10 @@ def require(module: str, extra: str, what: str) -> ModuleType:
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:  # A package for another NumPy may raise AttributeError or SystemError.
         package = module.partition(".")[0]
-        missing = isinstance(error, ModuleNotFoundError)
-        state = "is not installed" if missing else f"cannot be imported ({error})"
+        missing = isinstance(error, ModuleNotFoundError) and error.name in (package, module)
+        state = "is not installed" if missing else f"cannot be imported ({type(error).__name__}: {error})"
         raise MissingExtraError(
             f'{what} needs {package}, which {state}. Install it with: pip install "nsae[{extra}]"'
         ) from error

@@ -187,9 +187,10 @@ def check_n_threads(n_threads: object) -> int | None:
         raise TypeError(
             f"n_threads={n_threads!r} is of type {type(n_threads).__name__}; {expected} was expected."
         )
-    if n_threads != -1 and not 1 <= n_threads <= MAX_THREADS:
-        raise ValueError(f"n_threads={n_threads} was given; {expected}, up to {MAX_THREADS}, was expected.")
-    return int(n_threads)
+    n = int(n_threads)
+    if n != -1 and not 1 <= n <= MAX_THREADS:
+        raise ValueError(f"n_threads={n} was given; {expected}, up to {MAX_THREADS}, was expected.")
+    return n
 
 
 def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:

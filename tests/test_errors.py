@@ -47,10 +47,19 @@ def test_require_says_how_to_get_it(module):
     assert 'pip install "nsae[images]"' in message
 
 
-def test_require_does_not_call_a_broken_package_missing(tmp_path, monkeypatch):
-    (tmp_path / "broken_package.py").write_text("raise ImportError('built for another NumPy')")
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise ImportError('built for another NumPy')", "ImportError: built for another NumPy"),
+        ("raise SystemError('initialization failed')", "SystemError: initialization failed"),
+        ("import numpy; numpy.no_such_name", "AttributeError: .*no_such_name"),
+        ("import something_it_needs", "ModuleNotFoundError: .*something_it_needs"),
+    ],
+)
+def test_require_does_not_call_a_broken_package_missing(tmp_path, monkeypatch, code, reason):
+    (tmp_path / "broken_package.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(MissingExtraError, match=r"cannot be imported \(built for another NumPy\)"):
+    with pytest.raises(MissingExtraError, match=rf"cannot be imported \({reason}"):
         require("broken_package", "fast", "This")
 
 

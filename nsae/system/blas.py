@@ -7,7 +7,6 @@ products for its own rows itself, with a BLAS that uses one thread.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import threading
 from contextlib import suppress
@@ -20,17 +19,19 @@ _limiter: Any = None
 _threads_before: int | None = None
 
 
-@cache
 def can_limit() -> bool:
-    """Return whether threadpoolctl is installed, which sets the number of threads of each BLAS."""
-    return importlib.util.find_spec("threadpoolctl") is not None
+    """Return whether threadpoolctl is there and works: it sets the number of threads of each BLAS."""
+    return _libraries() is not None
 
 
 @cache
 def _libraries() -> Any:
-    from threadpoolctl import ThreadpoolController  # here, because import nsae imports NumPy alone
+    try:
+        from threadpoolctl import ThreadpoolController  # here, because import nsae imports NumPy alone
 
-    return ThreadpoolController().select(user_api="blas")
+        return ThreadpoolController().select(user_api="blas")
+    except Exception:  # It is not installed, or it stumbles over a library of this process.
+        return None
 
 
 def n_threads() -> int | None:

@@ -5,6 +5,8 @@ import importlib.util
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -104,6 +106,23 @@ def test_without_threadpoolctl_blas_has_its_threads_and_we_have_one(monkeypatch,
     with Threads(2) as pool:
         assert pool.n == 1
         pool.parallel_for(3, lambda part, lo, hi: None)
+
+
+@pytest.mark.parametrize(
+    "fails", ["raise ImportError", "raise AttributeError", "ThreadpoolController = None"]
+)
+def test_a_threadpoolctl_that_does_not_work_is_as_good_as_none(fails, tmp_path):
+    (tmp_path / "threadpoolctl.py").write_text(fails)
+    code = f"""
+import sys; sys.path.insert(0, {str(tmp_path)!r})
+import numpy as np
+from nsae import SparseAutoencoder
+from nsae.system.threads import Threads
+model = SparseAutoencoder(4, k=2, epochs=1).fit(np.eye(4))
+print(Threads(2).n, model.encode(np.eye(4)).shape)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == "1 (4, 4)\n"
 
 
 # ---- n_threads
