@@ -15,6 +15,7 @@ from nsae.datasets import data_folder, fashion_mnist, glyphs, mnist, read_idx
 from nsae.datasets.download import SHA256, _content_sha256
 
 drawing = sys.modules["nsae.datasets.glyphs"]  # the package has a function of that name
+needs_fonts = pytest.mark.usefixtures("drawn")  # skipped with it, without Pillow or matplotlib
 real_data = pytest.mark.skipif(not os.environ.get("NSAE_DATA"), reason="NSAE_DATA is not set")
 
 
@@ -86,6 +87,7 @@ def test_glyphs_classes_can_be_told_apart(drawn):
     assert (labels[similarity.argmax(axis=1)] == answers).mean() > 0.5
 
 
+@needs_fonts
 def test_glyphs_stand_upright():
     """L has its bar below, and on the right of its stem: neither mirrored nor turned over."""
     images, _ = glyphs(40, characters="L")
@@ -94,6 +96,7 @@ def test_glyphs_stand_upright():
     assert on[20:, 14:].sum() > 1.5 * on[:8, 14:].sum()
 
 
+@needs_fonts
 def test_glyphs_vary_in_weight(monkeypatch):
     draw, ink = drawing._draw, {}
 
@@ -109,6 +112,7 @@ def test_glyphs_vary_in_weight(monkeypatch):
     assert ink[0] < 0.9 * ink[1] < 0.8 * ink[2]
 
 
+@needs_fonts
 def test_glyphs_are_turned_both_ways(monkeypatch):
     monkeypatch.setattr(drawing, "FONTS", ["DejaVuSans"])
     images, _ = glyphs(60, size=64, characters="L", random_state=3)
@@ -121,6 +125,7 @@ def test_glyphs_are_turned_both_ways(monkeypatch):
     assert np.tan(np.radians(8)) < max(slopes) < np.tan(np.radians(20))
 
 
+@needs_fonts
 @pytest.mark.parametrize("size", [8, 64])
 def test_glyphs_of_other_sizes(size):
     images, labels = glyphs(7, size=size, characters="AB")
@@ -129,8 +134,8 @@ def test_glyphs_of_other_sizes(size):
     assert 0.03 < images.mean() < 0.4
 
 
+@needs_fonts
 def test_every_font_draws_every_default_character():
-    pytest.importorskip("matplotlib")
     fonts = drawing._load_fonts(56)
     assert len(fonts) == len(drawing.FONTS)
     for font in fonts:
@@ -138,6 +143,7 @@ def test_every_font_draws_every_default_character():
         assert len(masks) == len(datasets.CHARACTERS), font.getname()
 
 
+@needs_fonts
 def test_fonts_without_the_character_are_left_out():
     images, labels = glyphs(30, characters="ЖΩ")  # Cyrillic, Greek: not in the cm fonts
     assert set(labels.tolist()) == {"Ж", "Ω"}
@@ -154,8 +160,8 @@ def test_fonts_without_the_character_are_left_out():
         ({"size": 7}, "size=7"),
         ({"characters": ""}, "one or more"),
         ({"characters": "ABA"}, "each once"),
-        ({"characters": "A "}, "No font .* ' '"),
-        ({"characters": "\U0010fffe"}, "No font"),
+        pytest.param({"characters": "A "}, "No font .* ' '", marks=needs_fonts),
+        pytest.param({"characters": "\U0010fffe"}, "No font", marks=needs_fonts),
     ],
 )
 def test_glyphs_refuse(arguments, message):

@@ -51,6 +51,7 @@ def test_colors_of_grey_images_are_refused():
 
 
 def test_photos_have_colors_by_default_and_small_or_grey_images_have_none():
+    pytest.importorskip("PIL")  # resizes the photos
     photos, _ = bars(12, side=50, color=True)
     options = {**SMALL, "stride": 4}
     assert ImageEncoder(8, k=2, **options).fit(photos).geometry_.color_weight == 0.5
