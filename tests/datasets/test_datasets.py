@@ -160,13 +160,18 @@ def test_fonts_without_the_character_are_left_out():
         ({"size": 7}, "size=7"),
         ({"characters": ""}, "one or more"),
         ({"characters": "ABA"}, "each once"),
-        pytest.param({"characters": "A "}, "No font .* ' '", marks=needs_fonts),
-        pytest.param({"characters": "\U0010fffe"}, "No font", marks=needs_fonts),
     ],
 )
 def test_glyphs_refuse(arguments, message):
     with pytest.raises(ValueError, match=message):
         glyphs(**{"n": 4, **arguments})
+
+
+@needs_fonts
+@pytest.mark.parametrize(("characters", "message"), [("A ", "No font .* ' '"), ("\U0010fffe", "No font")])
+def test_glyphs_refuse_what_no_font_draws(characters, message):
+    with pytest.raises(ValueError, match=message):
+        glyphs(4, characters=characters)
 
 
 def test_import_is_light():
