@@ -16,9 +16,10 @@ def defer_interrupts() -> Iterator[None]:
 
     It is for short work, such as compiling a loop: Numba takes a KeyboardInterrupt for an error in the types
     of what it compiles, or loses it.  Outside the main thread the block changes nothing, because Python gives
-    Ctrl-C to the main thread alone.
+    Ctrl-C to the main thread alone; nor where a program around Python answers it, which Python cannot put back.
     """
-    if threading.current_thread() is not threading.main_thread():
+    of_python = signal.getsignal(signal.SIGINT) is not None
+    if threading.current_thread() is not threading.main_thread() or not of_python:
         yield
         return
     came: list[tuple[Any, ...]] = []

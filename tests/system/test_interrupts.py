@@ -42,6 +42,14 @@ def test_other_threads_are_let_through():
     assert ran
 
 
+def test_a_handler_that_python_cannot_put_back_is_left_alone(monkeypatch):
+    """A program that embeds Python may have set its own, in C."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("the handler is taken"))
+    with defer_interrupts():
+        pass
+
+
 def test_errors_come_through_and_the_handler_is_put_back():
     with pytest.raises(ZeroDivisionError), defer_interrupts():
         raise ZeroDivisionError
