@@ -12,6 +12,7 @@ from nsae.system.locks import Lock
 from nsae.validation import shown
 
 Id = int | str
+_making = Lock()  # the dict of some ids: one at a time
 
 
 class Ids(Sequence[Id]):
@@ -30,7 +31,6 @@ class Ids(Sequence[Id]):
         self._stored = stored if isinstance(stored, np.ndarray | Texts) else list(stored)
         self._n = len(self._stored)
         self._row_by_id: dict[Id, int] | None = None
-        self._lock = Lock()
 
     def __len__(self) -> int:
         return self._n
@@ -72,7 +72,7 @@ class Ids(Sequence[Id]):
     def row_of(self, id: object) -> int | None:
         """Return the row of ``id``, or None if no row has it."""
         if self._row_by_id is None:
-            with self._lock:
+            with _making:
                 if self._row_by_id is None:
                     self._row_by_id = {id: row for row, id in enumerate(self.tolist())}
         row = self._row_by_id.get(id)  # type: ignore[call-overload]

@@ -25,13 +25,17 @@ class IndexState:
         Of all rows.
     n_added : int
         Rows ever added: the next default id, free also after a removal.
+    making : Lock, optional
+        Held while something is made of the codes.  All states of an index have the same.
     """
 
-    def __init__(self, metric: str, parts: Sequence[Codes], ids: Ids, n_added: int):
+    def __init__(
+        self, metric: str, parts: Sequence[Codes], ids: Ids, n_added: int, making: Lock | None = None
+    ):
         self.metric, self.ids, self.n_added = metric, ids, n_added
         self._parts = tuple(parts)
         self._searchers: dict[int | None, Searcher] = {}  # by ``keep``
-        self._lock = Lock()
+        self._making = Lock() if making is None else making
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -41,7 +45,7 @@ class IndexState:
         """All codes, by row."""
         parts = self._parts
         if len(parts) > 1:
-            with self._lock:
+            with self._making:
                 if len(self._parts) > 1:
                     self._parts = (Codes.concatenate(self._parts),)
                 parts = self._parts
@@ -63,7 +67,7 @@ class IndexState:
         """
         searcher = self._searchers.get(keep)
         if searcher is None:
-            with self._lock:
+            with self._making:
                 searcher = self._searchers.get(keep)
                 if searcher is None:
                     codes = self.codes if keep is None else self.codes.keep(keep)
@@ -107,14 +111,14 @@ class IndexState:
             parts = (Codes.concatenate([self.codes, codes])[source],)
         fresh = codes if len(new) == len(codes) else codes[list(new.values())]
         ids_after = self.ids.extended(list(new))
-        return IndexState(self.metric, [*parts, fresh], ids_after, self.n_added + len(codes))
+        return IndexState(self.metric, [*parts, fresh], ids_after, self.n_added + len(codes), self._making)
 
     def without(self, rows: list[int]) -> IndexState:
         """Return the state after the removal of ``rows``."""
         stays = np.ones(len(self), bool)  # (n,)
         stays[rows] = False
         left = [id for id, stay in zip(self.ids, stays, strict=True) if stay]
-        return IndexState(self.metric, [self.codes[stays]], Ids(left), self.n_added)
+        return IndexState(self.metric, [self.codes[stays]], Ids(left), self.n_added, self._making)
 
     def check(self) -> None:
         """Raise ValueError if this state is damaged: codes that are no codes, or not one id for each."""
