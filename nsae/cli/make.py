@@ -19,6 +19,7 @@ from nsae.cli.library import update_library
 from nsae.cli.outputs import as_json, check_file, check_index, check_picture, report, save_picture
 from nsae.cli.training_options import flags_of_whole, training_flags
 from nsae.codes import Codes
+from nsae.datasets.dead_leaves import dead_leaves
 from nsae.errors import UsageError
 from nsae.images import ImageEncoder, ImageLibrary
 from nsae.images.encode_photos import PhotoEncoder
@@ -29,6 +30,9 @@ from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
+FEW = 50  # photos: fewer are learned from beside made pictures, or else their codes hardly share a unit
+N_MADE = 100
+LUMA = (0.299, 0.587, 0.114)  # of ITU-R 601, as Pillow makes grey
 
 
 class Learned(NamedTuple):
@@ -206,7 +210,26 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
         chosen = np.sort(rng.choice(len(photos.ids), most, replace=False))
         photos = photos._replace(ids=[photos.ids[i] for i in chosen])
     images, decoded = inputs.read_to_learn(photos, how, args.strict)
+    n_different = len(
+        {photo.stamp.hash for photo in decoded.values() if photo.pixels is not None and photo.stamp}
+    )
+    if n_different < FEW and not args.whole:
+        few = "1 photo is" if n_different == 1 else f"{n_different} different photos are"
+        print(
+            f"nsae: {few} too few to learn from, so the encoder learns from {N_MADE} made pictures, too. "
+            "An encoder that was learned from many photos finds more: --model.",
+            file=sys.stderr,
+        )
+        images = np.concatenate([images, _made_pictures(how)])
     return _learn(args, Source(images, [], how))._replace(decoded=decoded)
+
+
+def _made_pictures(how: dict[str, Any]) -> np.ndarray:
+    """Pictures to learn from where photos are few, as files become images: codes of few photos share no units."""
+    pictures = dead_leaves(N_MADE, size=how["side"])  # (n, side, side, 3)
+    if how["color"]:
+        return pictures
+    return np.rint(pictures @ np.array(LUMA)).astype(np.uint8)  # (n, side, side)
 
 
 def _learn(args: Namespace, source: Source) -> Learned:

@@ -1,10 +1,11 @@
 """Images to learn from: built-in characters, and data sets that are read from files.
 
-``glyphs`` needs no download.  The others are read from :func:`data_folder`.  :func:`download` fetches MNIST and
-Fashion-MNIST into it.
+``glyphs`` and ``dead_leaves`` need no download.  The others are read from
+:func:`data_folder`.  :func:`download` fetches MNIST and Fashion-MNIST into it.
 """
 
 from nsae.datasets.archives import CIFAR10, COREL1K, cifar10_jpeg, corel1k
+from nsae.datasets.dead_leaves import dead_leaves
 from nsae.datasets.download import download
 from nsae.datasets.folder import data_folder
 from nsae.datasets.glyphs import CHARACTERS, glyphs
@@ -17,6 +18,7 @@ __all__ = [
     "cifar10_jpeg",
     "corel1k",
     "data_folder",
+    "dead_leaves",
     "download",
     "fashion_mnist",
     "glyphs",

@@ -1,0 +1,71 @@
+"""Folders that are hardly enough to learn from: one photo, equal ones, five."""
+
+import json
+
+import numpy as np
+import pytest
+
+Image = pytest.importorskip("PIL.Image")
+
+from nsae import CodeIndex, ImageEncoder
+from nsae.cli import main, make
+from nsae.datasets import dead_leaves
+
+OPTIONS = ["--units", "64", "--k", "8", "--epochs", "4", "--image-size", "56"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Few patches, so that tests are quick."""
+    monkeypatch.setattr(
+        make, "ImageEncoder", lambda **params: ImageEncoder(n_patches=4000, patch_units=64, **params)
+    )
+
+
+def write(folder, n, equal=False):
+    folder.mkdir()
+    for i, picture in enumerate(dead_leaves(n, size=40, random_state=7)):
+        Image.fromarray(picture if not equal else np.full_like(picture, 90)).save(folder / f"{i:02d}.png")
+    return folder
+
+
+def index_and_ask(folder, tmp_path, capsys, *words):
+    """The distances from the first photo, and what was said."""
+    target = str(tmp_path / "i.nsae")
+    assert main(["index", str(folder), "-o", target, *OPTIONS, *words]) == 0
+    said = capsys.readouterr().err
+    assert main(["similar", str(folder / "00.png"), "-i", target, "-k", "99", "--json"]) == 0
+    hits = json.loads(capsys.readouterr().out)["results"][0]["hits"]
+    assert main(["duplicates", "-i", target]) == 0
+    return [hit["distance"] for hit in hits], said
+
+
+@pytest.mark.parametrize("words", [[], ["--grey"], ["--whole"]])
+def test_one_photo(words, tmp_path, capsys):
+    distances, said = index_and_ask(write(tmp_path / "one", 1), tmp_path, capsys, *words)
+    assert distances == []
+    assert ("1 photo is too few to learn from" in said) == (words != ["--whole"])
+
+
+@pytest.mark.parametrize("words", [[], ["--whole"]])
+def test_equal_photos(words, tmp_path, capsys):
+    distances, _ = index_and_ask(write(tmp_path / "equal", 40, equal=True), tmp_path, capsys, *words)
+    assert len(distances) == 39
+    codes = CodeIndex.load(tmp_path / "i.nsae").codes
+    if codes.counts.all():  # Pixels that are all equal may give a code of zeros, which is near to nothing.
+        np.testing.assert_allclose(distances, 0, atol=1e-6)
+    assert len({codes.row(i)[0].tobytes() for i in range(40)}) == 1
+
+
+def test_five_photos_share_units(tmp_path, capsys):
+    """Without made pictures, each photo has units of its own, and all are at distance 1 from each other."""
+    distances, said = index_and_ask(write(tmp_path / "five", 5), tmp_path, capsys)
+    assert "5 different photos are too few to learn from" in said
+    assert min(distances) < 0.99
+
+
+def test_enough_photos_are_learned_from_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(make, "FEW", 6)
+    monkeypatch.setattr(make, "dead_leaves", lambda *_, **__: pytest.fail("pictures were made"))
+    _, said = index_and_ask(write(tmp_path / "six", 6), tmp_path, capsys)
+    assert "too few" not in said
