@@ -181,7 +181,7 @@ class CodeIndex:
 
         ``rows``, ``units``, ``nonzeros``, ``bytes`` (of the codes), ``active_units_a_row`` (mean),
         ``zero_codes`` (rows without any unit, which match nothing), ``dead_units`` (active in no row) and
-        ``most_common_unit_share`` (the fraction of rows in which the most common unit is active).
+        ``most_common_unit_fraction`` (the fraction of rows in which the most common unit is active).
         """
         return statistics(self.codes)
 

@@ -339,7 +339,7 @@ def test_stats():
         "active_units_a_row": 1,
         "zero_codes": 1,
         "dead_units": 2,
-        "most_common_unit_share": pytest.approx(2 / 3),
+        "most_common_unit_fraction": pytest.approx(2 / 3),
     }
     empty = CodeIndex(4).stats()
     assert (empty["rows"], empty["dead_units"], empty["active_units_a_row"]) == (0, 4, 0)
