@@ -107,7 +107,9 @@ class Models(Target):
             encoder.encode(self.images)
         else:
             encoder.encode(np.zeros((1, encoder.n_features)))
-            SparseAutoencoder.load(self.path).partial_fit(np.zeros((2, encoder.n_features)))
+            model = SparseAutoencoder.load(self.path)
+            with contextlib.suppress(FloatingPointError):  # of weights that are finite, but very large
+                model.partial_fit(np.zeros((2, encoder.n_features)))
 
 
 class Indexes(Target):

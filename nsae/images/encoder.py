@@ -336,7 +336,7 @@ class ImageEncoder(Parameters):
                 PCA(arrays["pca_A"], arrays["pca_a"]),
             )
             model._adopt(geometry_from(fields), whitening, pca, first, second)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None

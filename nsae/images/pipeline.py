@@ -26,8 +26,9 @@ from nsae.images.features.unit_regions import Box, strongest_boxes, unit_parts
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, image_blocks
 from nsae.models.encoder import layer_codes
-from nsae.models.model_file import model_bytes, read_model, write_model
+from nsae.models.model_file import check_weights, model_bytes, read_model, write_model
 from nsae.system.threads import Threads
+from nsae.validation import at_least
 
 KIND = "image_pipeline"
 ARRAYS = ("patch_W", "patch_b", "pca_A", "pca_a", "code_W", "code_b")
@@ -76,7 +77,8 @@ class ImagePipeline:
         got = (features.layer.b.shape, d, pca.A.shape, pca.a.shape, code_layer.b.shape)
         if got != expected:
             raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
-        if not 1 <= k <= self.n_units:
+        at_least("k", k, 1, whole=True)
+        if k > self.n_units:
             raise ValueError(f"k={k} is expected from 1 to {self.n_units}, the number of units.")
 
     @property
@@ -221,10 +223,11 @@ class ImagePipeline:
         header, arrays = read_model(path, KIND, ARRAYS)
         try:
             patch_W, patch_b, A, a, code_W, code_b = (arrays[name] for name in ARRAYS)
+            check_weights(arrays)
             geometry = geometry_from(header["geometry"])
             features = PatchFeatures(geometry, Dense(patch_W, patch_b), header["patch_k"])
             return cls(features, PCA(A, a), Dense(code_W, code_b), header["k"], header)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None
@@ -288,5 +291,20 @@ def block_size(geometry: Geometry, width: int) -> int:
 
 
 def geometry_from(fields: dict[str, Any]) -> Geometry:
-    """Return the geometry with the ``fields`` of a file's header, where JSON has made a list of its grid."""
-    return Geometry(**{**fields, "grid": tuple(fields["grid"])})
+    """Return the geometry with the ``fields`` of a file's header, where JSON has made a list of its grid.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        A field is missing, or is no such number.
+    """
+    geometry = Geometry(**{**fields, "grid": tuple(fields["grid"])})
+    for name in ("image_size", "patch_size", "stride"):
+        at_least(name, getattr(geometry, name), 1, whole=True)
+    for cells in geometry.grid:
+        at_least("grid", cells, 1, whole=True)
+    at_least("contrast_eps", geometry.contrast_eps, 0)
+    at_least("color_weight", geometry.color_weight, 0)
+    if not isinstance(geometry.color, bool) or geometry.patch_size > geometry.image_size:
+        raise ValueError(f"its patches do not fit its images: {geometry}")
+    return geometry

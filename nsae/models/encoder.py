@@ -23,7 +23,7 @@ from nsae.codes import Codes
 from nsae.equations.activations import Activation, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
-from nsae.models.model_file import KIND, kind_of, model_bytes, read_model
+from nsae.models.model_file import KIND, check_weights, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
 from nsae.system.threads import Threads
 from nsae.validation import check_data, one_of
@@ -176,6 +176,7 @@ class Encoder:
         try:
             params = header["params"]
             W, b, V, c = (arrays[name] for name in "WbVc")
+            check_weights(arrays)
             h, d = W.shape
             if b.shape != (h,) or V.shape != (d, h) or c.shape != (d,):
                 raise ValueError(
@@ -188,7 +189,7 @@ class Encoder:
                 raise ValueError(f"its k={k!r} is no number of its {h} units")
             g = activation_for(params["activation"], k)
             output = one_of("output", params["output"], ("linear", "sigmoid"))
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error}. Save it again."
             ) from None

@@ -108,6 +108,15 @@ def read_model(
         ) from None
 
 
+def check_weights(arrays: Arrays) -> None:
+    """Raise ValueError if one of the ``arrays`` does not hold floats, or holds NaN or infinity."""
+    for name, array in arrays.items():
+        if array.dtype not in (np.float32, np.float64):
+            raise ValueError(f"its {name} is of {array.dtype}, where float32 or float64 was expected")
+        if not np.isfinite(array).all():
+            raise ValueError(f"its {name} holds NaN or infinity")
+
+
 def header_of(model: Any) -> dict[str, Any]:
     """Return the header of a fitted SparseAutoencoder ``model``: hyperparameters, shapes, preprocessing, training."""
     core = model.autoencoder_

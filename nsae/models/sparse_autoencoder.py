@@ -384,15 +384,17 @@ class SparseAutoencoder(Parameters):
         try:
             model = cls(**header["params"])
             check_hyperparameters(model)
+            if model.n_units != encoder.n_units:
+                raise ValueError(f"n_units={model.n_units} for {encoder.n_units} units")
             core = assemble(model, encoder.encoder_layer, encoder.decoder_layer)
             state = TrainingState.start(core, new_optimizer(model))
-            state.history = header["history"]
+            state.history = {name: list(map(float, values)) for name, values in header["history"].items()}
             if arrays:
                 state.restore(header, arrays)
             model._adopt(state, header["stopped"])
             model.preprocessing_ = header["preprocessing"]
             model.n_iter_  # noqa: B018 (a history that is none is an error here)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None

@@ -123,8 +123,11 @@ class TrainingState:
         """
         params = self.model.params
         for name in MOMENTS:
-            if arrays[name].shape != params[name[3:]].shape:
+            moment, theta = arrays[name], params[name[3:]]
+            if moment.shape != theta.shape or moment.dtype != theta.dtype:
                 raise ValueError(f"{name} does not fit its parameter")
+            if not np.isfinite(moment).all() or (name.startswith("m2") and (moment < 0).any()):
+                raise ValueError(f"{name} holds a number that no training gives")
         adam = self.optimizer
         adam.t = int(header["optimizer_steps"])
         adam.m1, adam.m2 = ({name: arrays[f"{moment}_{name}"] for name in PARAMS} for moment in ("m1", "m2"))
@@ -133,6 +136,8 @@ class TrainingState:
                 raise ValueError("idle does not fit the units")
             self.idle = arrays["idle"].astype(np.int64)
         self.epoch_rows = int(header.get("epoch_rows", 0))
+        if adam.t < 0 or self.epoch_rows < 0:
+            raise ValueError(f"{adam.t} steps of epochs of {self.epoch_rows} rows")
         if header.get("resampling_rng") is not None:
             self.resampling_rng = np.random.default_rng()
             self.resampling_rng.bit_generator.state = header["resampling_rng"]

@@ -329,3 +329,12 @@ def test_preprocessing_must_be_there(model, path):
 def test_moments_that_do_not_fit(model, path, replacement):
     rewritten(model, path, with_optimizer=True, m2_W=replacement)
     refused(path, "m2_W", loaders=[SparseAutoencoder.load])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["W", "b", "V", "c"])
+def test_weights_that_are_not_finite_are_refused(model, path, name, value):
+    array = model.autoencoder_.params[name].copy()
+    array.flat[0] = value
+    rewritten(model, path, **{name: array})
+    refused(path, f"its {name} holds NaN or infinity")

@@ -22,6 +22,7 @@ from nsae.system.threads import Threads
 
 # Of patches, or of sums, that NumPy works on in one call: other threads wait while it holds the interpreter.
 GROUP_BYTES = 1 << 20
+MOST_PIXELS = 2048  # a side; the cells of all patches of such an image take some 100 MB
 PATCHES = 512  # that are multiplied at once: with 512 units, their pre-activations take 1 MB
 
 
@@ -51,6 +52,13 @@ class Geometry:
     grid: tuple[int, ...]
     contrast_eps: float
     color_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.image_size > MOST_PIXELS:
+            raise ValueError(
+                f"image_size={self.image_size} is expected to be at most {MOST_PIXELS} pixels. Patches tell little "
+                "of an image at such a size, and 96 is usual for photos."
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
