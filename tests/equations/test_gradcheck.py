@@ -24,13 +24,13 @@ def test_eq22_gradient_check(build, rng, g, options):
 
 
 # (owner, function, the text of one term, the text that breaks it, the combination that has the term)
-BENT = {"output": "sigmoid", "loss": "squared"}
+SIGMOID_SQUARED = {"output": "sigmoid", "loss": "squared"}
 MUTATIONS = {
     "output gradient, sign": (losses, "output_gradient", "(X_hat - X)", "(X - X_hat)", ReLU(), {}),
     "output gradient, sum for mean": (losses, "output_gradient", " / len(X)", "", ReLU(), {}),
     "output gradient, mean over features": (losses, "output_gradient", "len(X)", "X.size", ReLU(), {}),
     "output sigmoid, missing slope": (
-        losses, "output_gradient", "if sigmoid_then_squared", "if False", ReLU(), BENT),
+        losses, "output_gradient", "if sigmoid_then_squared", "if False", ReLU(), SIGMOID_SQUARED),
     "output sigmoid, slope applied where it cancels": (
         losses, "output_gradient", "if sigmoid_then_squared", "if True", ReLU(),
         {"output": "sigmoid", "loss": "cross_entropy"}),

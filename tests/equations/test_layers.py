@@ -1,7 +1,10 @@
+"""The dense layer against sums one number at a time, weight decay, and the unit-norm option."""
+
 import operator
 
 import numpy as np
 
+from nsae.equations.gradcheck import compare_gradients
 from nsae.equations.layers import Dense, normalise_columns, tangent
 
 
@@ -58,3 +61,15 @@ def test_eq20_unit_norm(rng):
     np.testing.assert_allclose((V * flat).sum(axis=0), 0, atol=1e-15)
     # what was taken away lies along the columns, and nothing else was
     np.testing.assert_allclose(dV - flat, V * (V * dV).sum(axis=0), atol=1e-15)
+
+
+def test_the_tangential_gradient_is_that_of_the_loss_with_columns_normalised(rng):
+    """The loss of v/‖v‖ has at ‖v‖ = 1 the gradient (I − vvᵀ) dV: README.md beside the equations derives it."""
+    V, target = rng.normal(size=(6, 4)), rng.normal(size=(6, 4))
+    normalise_columns(V)
+
+    def loss():
+        return 0.5 * float(np.sum((V / np.linalg.norm(V, axis=0) - target) ** 2))
+
+    assert compare_gradients(loss, {"V": V}, {"V": tangent(V - target, V)}).max_error < 1e-8
+    assert compare_gradients(loss, {"V": V}, {"V": V - target}).max_error > 0.1
