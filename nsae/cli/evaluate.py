@@ -23,7 +23,7 @@ SHORT = 1000  # depth of the second mAP
 
 
 def evaluate_index(args: Namespace) -> int:
-    """``nsae evaluate``: every photo of an index is a query against all the others."""
+    """Print how well an index ranks: every photo is a query against all others.  ``args`` are the command's."""
     opened = open_folder(args)
     index = opened.index
     labels = [label_of(str(id), args.labels) for id in index.ids]
@@ -49,7 +49,10 @@ def evaluate_index(args: Namespace) -> int:
 
 
 def label_of(id: str, rule: str) -> str:
-    """The class of an image by its name: its "folder", its "name" without number, or a pattern's group."""
+    """Return the class of the image ``id`` by a ``rule``: "folder", "name", which is without its number, or a pattern.
+
+    The class by a pattern is what its group matches.  Raises ValueError if there is none.
+    """
     path = Path(id)
     if rule == "folder":
         return path.parent.as_posix()
@@ -68,13 +71,13 @@ def label_of(id: str, rule: str) -> str:
 
 
 def by_codes(index: CodeIndex) -> Callable[[slice], np.ndarray]:
-    """A function from a slice of rows to the other rows (q, n − 1), nearest first."""
+    """Return a function from a slice of the rows of ``index`` to all other rows (q, n − 1), nearest first."""
     ids, n = index.ids, len(index)
     return lambda rows: index.search(index.codes[rows], n - 1, exclude=ids[rows]).rows
 
 
 def by_pixels(X: np.ndarray) -> Callable[[slice], np.ndarray]:
-    """The same by the Euclidean distance of rows X (n, d)."""
+    """Return a function as :func:`by_codes` does, by the Euclidean distance of rows ``X (n, d)``."""
     Z = X.astype(np.float32)  # (n, d)
     Z -= Z.mean(axis=0)  # which leaves distances, and makes the squares below smaller
     half_squares = np.einsum("nd,nd->n", Z, Z) / 2  # (n,)
@@ -110,12 +113,15 @@ def leave_one_out(
 
 
 def bytes_of(index: CodeIndex) -> float:
-    """Of a code, on average: 4 for a value, and 2 for the number of its unit, or 4 where that needs them."""
+    """Return the mean bytes of a code of ``index``: 4 for a value, and 2 or 4 for the number of its unit."""
     return float(index.codes.counts.mean()) * (4 + (2 if index.n_units <= 1 << 16 else 4))
 
 
 def pixels_of(opened: LibraryFolder) -> np.ndarray | None:
-    """The photos as the encoder sees them, (n, d); None, with a reason on stderr, where they can't be had."""
+    """Return the photos of ``opened`` as its encoder sees them, (n, d).
+
+    Where they cannot be read, None is returned and the reason is printed on stderr.
+    """
     encoder, root = opened.encoder, opened.root
     if encoder is None or encoder.preprocessing is None or root is None:
         return None  # there are no photos
@@ -141,7 +147,7 @@ def pixels_of(opened: LibraryFolder) -> np.ndarray | None:
 
 
 def print_columns(counts: dict[str, int], columns: dict[str, dict[str, Any]]) -> None:
-    """A line a figure, a column for each of what is compared."""
+    """Print ``counts`` and then a line for each figure, with a column for each of what is compared, in ``columns``."""
     for name, value in counts.items():
         print(f"{name:<22}{value:>10}")
     print(f"{'':22}" + "".join(f"{head:>12}" for head in columns).rstrip())
