@@ -16,6 +16,7 @@ from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense, normalise_columns
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.models.building import assemble, initial_autoencoder, new_optimizer, new_state, training_options
+from nsae.models.checkpoint_file import CheckpointFile
 from nsae.models.encoder import BLOCK_ROWS, Encoder
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import KIND, header_of, model_bytes, read_model, write_model
@@ -24,7 +25,7 @@ from nsae.system.interrupts import called_from_main
 from nsae.training.history import RunningVariance
 from nsae.training.loop import train
 from nsae.training.state import MOMENTS, History, TrainingState
-from nsae.validation import check_data, generator
+from nsae.validation import at_least, check_data, generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -199,26 +200,60 @@ class SparseAutoencoder(Parameters):
 
     # ---- learning
 
-    def fit(self, X: np.ndarray, y: object = None) -> Self:
-        """Learn from X (n, d), starting anew; ``y`` is ignored.
+    def fit(
+        self,
+        X: np.ndarray,
+        y: object = None,
+        *,
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_minutes: float = 10.0,
+    ) -> Self:
+        """Learn from data, starting anew, or from where a killed process stopped.
 
-        X may be a memory-mapped array: it is read in batches and never copied whole.
+        Parameters
+        ----------
+        X : (n, d) array
+            It may be memory-mapped: it is read in batches and never copied whole.
+        y : object
+            Ignored.
+        checkpoint : path, optional
+            A file that gets the state of training every ``checkpoint_minutes``.  If it is there when ``fit`` is
+            called, training goes on from it, and ends with the bits that it would have ended with without the
+            interruption (on the same machine, with the same versions and ``n_threads``).  At the end of training
+            the file is removed.
+        checkpoint_minutes : float
+            0 writes after each step.
 
         Raises
         ------
         ValueError, TypeError
-            Data or hyperparameters that cannot be used; a model fitted before stays as it was.
+            Data or hyperparameters that cannot be used, or a checkpoint of other data or hyperparameters; a model
+            fitted before stays as it was.
+        ModelFormatError
+            The checkpoint is damaged, or is no checkpoint.
         FloatingPointError
             The loss became NaN or infinite; a model fitted before stays as it was.
         KeyboardInterrupt
             Ctrl-C, as ``on_interrupt`` says.
         """
         check_hyperparameters(self)
+        at_least("checkpoint_minutes", checkpoint_minutes, 0)
         X = self._check(X)
         rng = generator(self.random_state)
-        state = new_state(self, self._initial(X, rng), rng)
-        order = rng if self.shuffle else None
-        stopped = train(state, X, training_options(self), epochs=int(self.epochs), rng=order)
+        file = None if checkpoint is None else CheckpointFile(checkpoint, self, X)
+        state = None if file is None else file.read()
+        if state is None:
+            state = new_state(self, self._initial(X, rng), rng)
+        stopped = train(
+            state,
+            X,
+            training_options(self),
+            epochs=int(self.epochs),
+            rng=rng if self.shuffle else None,
+            checkpoint=None if file is None else file.checkpoint(state, checkpoint_minutes),
+        )
+        if file is not None and stopped != "interrupted":
+            file.remove()
         self._adopt(state, stopped)
         self.preprocessing_ = None
         if stopped == "interrupted":

@@ -53,12 +53,12 @@ class EpochMetrics:
 
     Attributes
     ----------
-    n : int
-        Samples so far.
+    n, batches : int
+        Samples and batches so far.
     """
 
     def __init__(self, h: int):
-        self.n = 0
+        self.n = self.batches = 0
         self.numbers: dict[str, float] = {}
         self.started = time.perf_counter()
         self.parts = np.zeros(len(Loss._fields))
@@ -73,6 +73,7 @@ class EpochMetrics:
         self.ever_on |= report.on > 0  # (h,)
         self.error += report.error
         self.n += B
+        self.batches += 1
 
     def summary(self, variance: RunningVariance) -> dict[str, float]:
         """Return the numbers of the epoch, given the ``variance`` of the data; again the same ones if asked again.
@@ -119,9 +120,11 @@ class EpochLog:
         self.metrics = EpochMetrics(h)
         self.epochs: list[dict[str, float]] = []
 
-    def start_epoch(self) -> None:
-        """Begin to count anew; the variance of the data is kept."""
-        self.metrics = EpochMetrics(self.h)
+    def start_epoch(self) -> int:
+        """Begin to count anew, unless a checkpoint has brought a part of this epoch; return its batches so far."""
+        if self.metrics.numbers or not self.metrics.n:
+            self.metrics = EpochMetrics(self.h)
+        return self.metrics.batches
 
     def add(self, X: np.ndarray, report: StepReport) -> None:
         """Add the batch ``X`` (B, d) and its ``report``."""

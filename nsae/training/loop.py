@@ -6,6 +6,7 @@ Batches, schedules, dead units and the numbers of an epoch have files of their o
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from nsae.equations.optimizers import Adam
 from nsae.system.backends import resolve_backend
 from nsae.system.progress import Progress
 from nsae.training.batches import minibatches
+from nsae.training.checkpoint import Checkpoint
 from nsae.training.dead_units import DeadUnits, treatment
 from nsae.training.history import Convergence, EpochLog
 from nsae.training.schedules import Schedule
@@ -77,6 +79,7 @@ def train(
     *,
     epochs: int,
     rng: np.random.Generator | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> str:
     """Train ``state`` in place, and append the numbers of each epoch to its history.
 
@@ -90,6 +93,8 @@ def train(
         Passes over X.
     rng : numpy.random.Generator, optional
         It shuffles the rows in each epoch; without it they come in the order given.
+    checkpoint : Checkpoint, optional
+        It is written every so many minutes, and may bring what an earlier process has done.
 
     Returns
     -------
@@ -106,19 +111,25 @@ def train(
     buffer = np.empty((min(options.batch_size, len(X)), X.shape[1]), dtype)  # (B, d)
     schedule = Schedule.of(state, options, len(X))
     convergence = Convergence(options.tol, options.patience)
-    log = EpochLog(len(state.idle), len(X))
+    log, checkpoint = EpochLog(len(state.idle), len(X)), checkpoint or Checkpoint()
+    checkpoint.resume(log, convergence, rng)
     try:
         schedule.prepare()  # a compiled step makes buffers for the k that it finds
         with (
             make_step(state, options, len(buffer), work=epochs * X.size * len(state.idle)) as step,
             Progress("training", epochs, enabled=options.verbose) as progress,
         ):
-            for _ in range(epochs):
-                log.start_epoch()
-                for batch in minibatches(X, options.batch_size, dtype, rng, buffer):  # (B, d)
+            for _ in range(len(log.epochs), epochs):
+                done = log.start_epoch()  # 0, unless an earlier process was stopped in this epoch
+                checkpoint.note_order(rng)
+                batches = minibatches(X, options.batch_size, dtype, rng, buffer)
+                for batch in islice(batches, done, None):  # (B, d)
                     schedule.prepare()  # the learning rate and k of this step
                     report = step(batch)  # forward, loss, backward, Adam: as in PlainStep above
                     log.add(batch, report)
+                    if checkpoint.due:
+                        schedule.reset()  # the model is written with its own k
+                        checkpoint.write(log, convergence)
                 numbers = log.end_epoch()
                 state.check_finite(numbers["loss"], len(log.epochs))
                 progress.update(**{name: numbers[name] for name in ("loss", "l0", "dead")})

@@ -1,0 +1,111 @@
+"""Checkpoints: how far a fit has come, written now and then, so that it can go on after its process was killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nsae.training.history import Convergence, EpochLog
+
+Entry = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+LOG_ARRAYS = ("log_parts", "log_ever_on", "log_origin", "log_sum", "log_sum2")
+
+
+class Checkpoint:
+    """Where a fit is between two steps: in which epoch, at which batch, in which order of rows.
+
+    The state of training (weights, moments, idle counts, …) is not in here: ``write`` adds it.
+
+    Parameters
+    ----------
+    write : callable, optional
+        ``write(entry, arrays)`` writes the state of training, and beside it what says how far the fit is.
+        Without it nothing is ever written.
+    minutes : float
+        From one time to the next.
+    found : (dict, dict), optional
+        What an earlier process has written, for :meth:`resume`.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Entry, Arrays], None] | None = None,
+        minutes: float = 0.0,
+        found: tuple[Entry, Arrays] | None = None,
+    ):
+        self._write, self._seconds, self._found = write, 60 * minutes, found
+        self._last = time.monotonic()
+        self._order: Entry | None = None
+
+    def resume(self, log: EpochLog, convergence: Convergence, rng: np.random.Generator | None) -> None:
+        """Bring ``log``, ``convergence`` and ``rng`` to where the earlier process was, if there was one.
+
+        ``rng`` is set to the beginning of the epoch, whose order of rows it draws again.
+        """
+        if self._found is None:
+            return
+        entry, arrays = self._found
+        convergence.best, convergence.waited = float(entry["best"]), int(entry["waited"])
+        log.epochs = list(entry["epochs"])
+        metrics, variance = log.metrics, log.variance
+        metrics.n, metrics.batches = int(entry["n"]), int(entry["batches"])
+        metrics.active, metrics.error = float(entry["active"]), float(entry["error"])
+        metrics.started = time.perf_counter() - float(entry["seconds"])
+        metrics.parts, metrics.ever_on = arrays["log_parts"], arrays["log_ever_on"]
+        variance.n = int(entry["rows"])
+        variance.origin, variance.sum, variance.sum2 = (
+            arrays[f"log_{name}"] for name in ("origin", "sum", "sum2")
+        )
+        if rng is not None:
+            rng.bit_generator.state = _with_arrays(entry["order"])
+
+    def note_order(self, rng: np.random.Generator | None) -> None:
+        """Remember the state of ``rng`` at the beginning of an epoch, before it draws the order of rows."""
+        if self._write is not None and rng is not None:
+            self._order = _with_lists(rng.bit_generator.state)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return self._write is not None and time.monotonic() - self._last >= self._seconds
+
+    def write(self, log: EpochLog, convergence: Convergence) -> None:
+        """Write how far the fit is, after a step: ``log`` and ``convergence``."""
+        if self._write is None:
+            return
+        metrics, variance = log.metrics, log.variance
+        entry = {
+            "epochs": log.epochs,
+            "n": metrics.n,
+            "batches": metrics.batches,
+            "active": float(metrics.active),
+            "error": metrics.error,
+            "seconds": time.perf_counter() - metrics.started,
+            "rows": variance.n,
+            "best": convergence.best,
+            "waited": convergence.waited,
+            "order": self._order,
+        }
+        arrays = (metrics.parts, metrics.ever_on, variance.origin, variance.sum, variance.sum2)
+        self._write(entry, dict(zip(LOG_ARRAYS, arrays, strict=True)))
+        self._last = time.monotonic()
+
+
+def _with_lists(state: Any) -> Any:
+    """The state of a bit generator with lists in place of arrays, as JSON has them."""
+    if isinstance(state, dict):
+        return {name: _with_lists(value) for name, value in state.items()}
+    return {"array": state.tolist(), "dtype": str(state.dtype)} if isinstance(state, np.ndarray) else state
+
+
+def _with_arrays(state: Any) -> Any:
+    """The inverse of ``_with_lists``."""
+    if isinstance(state, dict) and "array" in state:
+        return np.array(state["array"], state["dtype"])
+    if isinstance(state, dict):
+        return {name: _with_arrays(value) for name, value in state.items()}
+    return state
