@@ -10,6 +10,7 @@ The NumPy code in the topic files is the definition; each kernel names the lines
 - Sums run along the columns of an accumulator, where a vector of them goes on side by side.  Sums within
   a row may be reordered (``REORDER``), but NaN is kept: never plain ``fastmath``.
 - Matrix products are BLAS's business.
+- ``njit`` is that of ``compile.py``: a cached loop depends on every file that it is made from.
 """
 
 from nsae.kernels.adam import adam, adam_units, squares
