@@ -14,8 +14,8 @@ from nsae.cli.inputs import NothingWorked, encode_files
 from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images.decoding import load_thumbnail
-from nsae.images.files import id_of
 from nsae.images.library.library_folder import LibraryFolder
+from nsae.images.library.scan import known_id
 from nsae.images.pictures.montage import at_height, in_a_row
 from nsae.retrieval import Hits, compose
 
@@ -136,7 +136,8 @@ def search(queries: Sequence[Query], codes: Codes, opened: LibraryFolder, k: int
     """
     index = opened.index
     k = min(k, max(len(index), 1))
-    own = [{id_of(path, opened.root) for path in query.photos} for query in queries]
+    files = opened.files or {}
+    own = [{known_id(path, opened.root, files) for path in query.photos} for query in queries]
     more = max(map(len, own))
     hits = index.search(codes, k + more, **options)
     rows = np.full((len(queries), k), -1, np.int64)  # (q, k)

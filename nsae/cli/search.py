@@ -21,6 +21,7 @@ from nsae.codes import Codes
 from nsae.errors import UsageError
 from nsae.images.files import id_of
 from nsae.images.library.library_folder import LibraryFolder
+from nsae.images.library.scan import known_id
 from nsae.retrieval import CodeIndex, Hits, expand, unit_catalogue
 from nsae.retrieval.explain.contributions import explain as contributions_of
 
@@ -83,7 +84,7 @@ def explain(args: Namespace) -> int:
     (query,), code = encode_queries(parse_queries([args.query]), opened, True)
     options = {"keep": args.keep} if args.keep else {}
     ids = search([query], code, opened, args.k, **options).ids[0].tolist()
-    own = id_of(query.plus[0], opened.root)
+    own = known_id(query.plus[0], opened.root, opened.files or {})
     left_out = own if own in index and own != id else None
     cause = index.counterfactual(code, id, args.k, exclude=left_out, **options) if id in ids else None
     row_code = index.codes[index.row_of(id)]

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -137,6 +137,43 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         if handle is not None:
             os.close(handle)
+
+
+@contextmanager
+def locked_file(path: Path, on_wait: Callable[[], object]) -> Iterator[None]:
+    """Let one process at a time into this block for a file; others wait.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which is made, and stays.  Where it cannot be made, or files cannot be locked, there is no lock.
+    on_wait : callable
+        Is called where another process is in the block.
+    """
+    handle = None
+    if fcntl is not None:
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if handle is not None and not _lock_now(handle):
+            on_wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock_now(handle: int) -> bool:
+    """Lock a file unless another process has; whether there is nothing to wait for."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    return True
 
 
 def _lock(folder: Path) -> int | None:

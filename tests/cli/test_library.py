@@ -138,7 +138,7 @@ def test_interrupted_keeps_what_is_finished(photos, index, monkeypatch, capsys):
 
 
 def snapshot(index):
-    return {path.name: path.read_bytes() for path in index.iterdir()}
+    return {path.name: path.read_bytes() for path in index.glob("[!.]*")}
 
 
 def test_an_album_of_the_indexed_folder_empties_no_index(photos, index, capsys):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,24 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError
 from nsae.images.encode_photos import BLOCK, PhotoEncoder, encode_photos
-from nsae.images.files import id_of, is_excluded
 from nsae.images.library.intake import Intake, Photo, TakenIn
-from nsae.images.library.library_folder import read_library_folder, write_library_folder
+from nsae.images.library.library_folder import (
+    read_library_folder,
+    state_of,
+    updating,
+    write_library_folder,
+)
 from nsae.images.library.near_duplicates import connected_groups, near_pairs
-from nsae.images.library.scan import UNSURE, Changes, Stamp, UpdateReport, compare
+from nsae.images.library.scan import (
+    UNSURE,
+    Changes,
+    Stamp,
+    UpdateReport,
+    check_folder,
+    compare,
+    each_file_once,
+    known_id,
+)
 from nsae.retrieval import CodeIndex, Hits
 from nsae.system.interrupts import defer_interrupts
 from nsae.system.progress import Progress
@@ -96,6 +110,7 @@ class ImageLibrary:
         self._encoder_bytes = encoder_bytes  # the encoder's file
         self._unsaved = False  # whether anything has changed since
         self._moved_from: Path | None = None  # where the photos were, if another root was given
+        self._state: object = None  # of the folder, when it was read or written
         self._on_disk = False  # whether the folder holds this library
 
     def __len__(self) -> int:
@@ -118,7 +133,8 @@ class ImageLibrary:
         under the same name was only touched, under another name moved or copied; none is encoded again.
 
         A library that has a place on disk (``open``, ``save``) is saved there, also on the way: whatever
-        stops the process, at most some ten seconds of encoding are lost.
+        stops the process, at most some ten seconds of encoding are lost.  If another process updates it, this
+        one waits, and goes on from what the other one wrote.
 
         Parameters
         ----------
@@ -135,21 +151,22 @@ class ImageLibrary:
             The folder does not exist, or holds none of the photos that are indexed, or less than two thirds
             of them without ``prune``: its drive may not be there.  Nothing is changed then.
         """
-        changes = compare(self.root, self._known(), self.exclude)
-        if prune is not False:
-            self._refuse_another_folder(changes, prune is True)
-        prune = prune is not False
-        report = UpdateReport(
-            moved=[(old, new) for old, (new, stamp) in changes.moved.items() if stamp.reason is None],
-            missing=[id for id in changes.missing if id in self.index],
-            failed=list(changes.failed),
-            left_out=changes.left_out,
-        )
-        self._take_over(changes, prune)
-        try:
-            self._take_in([*changes.changed, *changes.new], report, verbose=verbose)
-        finally:  # after Ctrl-C too
-            self._keep()
+        with self._alone(verbose):
+            changes = compare(self.root, self._known(), self.exclude)
+            if prune is not False:
+                known = [str(id) for id in self.index.ids]
+                check_folder(self.root, changes, known, self.exclude, self._moved_from, prune is True)
+            report = UpdateReport(
+                moved=[(old, new) for old, (new, stamp) in changes.moved.items() if stamp.reason is None],
+                missing=[id for id in changes.missing if id in self.index],
+                failed=list(changes.failed),
+                left_out=changes.left_out,
+            )
+            self._take_over(changes, prune is not False)
+            try:
+                self._take_in([*changes.changed, *changes.new], report, verbose=verbose)
+            finally:  # after Ctrl-C too
+                self._keep()
         self._moved_from = None  # All is known to be here now.
         return report
 
@@ -181,33 +198,29 @@ class ImageLibrary:
             self._keep()
         return report
 
+    @contextmanager
+    def _alone(self, verbose: bool) -> Iterator[None]:
+        """One update at a time of a library on disk; this one begins with what is there."""
+        if self.folder is None or not self._on_disk:
+            yield
+            return
+
+        with updating(self.folder, verbose):
+            if state_of(self.folder) != self._state and not self._unsaved:
+                found = read_library_folder(self.folder)
+                if found.encoder_bytes != self._encoder_bytes:
+                    raise ValueError(
+                        f"{self.folder} was indexed anew, with another encoder, since it was opened. Open it again."
+                    )
+                self.index, self._files = found.index, dict(found.files or {})
+                self._state = state_of(self.folder)
+            yield
+
     def _known(self) -> dict[str, Stamp]:
         """The table of files; a photo of an index without one is taken for changed."""
         if len(self._files) >= len(self) and all(id in self._files for id in self.index.ids):
             return self._files
         return {**{str(id): Stamp(UNSURE, UNSURE) for id in self.index.ids}, **self._files}
-
-    def _refuse_another_folder(self, changes: Changes, prune: bool) -> None:
-        """FileNotFoundError if the folder is hardly the one that was indexed."""
-        lost = [
-            id
-            for id in changes.missing
-            if id in self.index and id not in changes.same_file and not is_excluded(id, self.exclude)
-        ]
-        if self._moved_from is not None:  # In another folder, a photo of the same name may be another one.
-            lost += [id for id in changes.changed if id in self.index]
-        if not lost or (len(lost) < len(self) and (prune or 3 * len(lost) <= len(self))):
-            return
-        was = "" if self._moved_from is None else f" They were in {self._moved_from}."
-        if len(lost) == len(self):
-            raise FileNotFoundError(
-                f"{self.root} holds none of the {len(self)} photos that are indexed, so they are kept.{was} Is it "
-                "the right folder, and its drive there? If they are gone for good, index anew."
-            )
-        raise FileNotFoundError(
-            f"{self.root} lacks {len(lost)} of the {len(self)} photos that are indexed, so nothing is changed.{was} Is "
-            "it the right folder? If it is, and they are gone for good, drop them with prune=True."
-        )
 
     def _take_over(self, changes: Changes, prune: bool) -> None:
         """Bring the index in step with what needs no encoding."""
@@ -339,7 +352,9 @@ class ImageLibrary:
             if (stamp := self._files.get(str(id))) is not None and stamp.hash is not None
         ]
         pairs = chain(copies, near_pairs(self.index, radius).tolist())
-        return [[str(ids[row]) for row in group] for group in connected_groups(len(ids), pairs)]
+        groups = [[str(ids[row]) for row in group] for group in connected_groups(len(ids), pairs)]
+        different = (each_file_once(self.root, group) for group in groups)
+        return [group for group in different if len(group) > 1]
 
     def gallery(
         self,
@@ -392,7 +407,10 @@ class ImageLibrary:
     def _search(
         self, queries: Sequence[str | os.PathLike | np.ndarray], codes: Codes, k: int, options: dict[str, Any]
     ) -> Hits:
-        own = [None if isinstance(query, np.ndarray) else id_of(query, self.root) for query in queries]
+        own = [
+            None if isinstance(query, np.ndarray) else known_id(query, self.root, self._files)
+            for query in queries
+        ]
         exclude = [id if id in self.index else None for id in own]  # A photo is no hit of its own.
         return self.index.search(codes, k, **{"exclude": exclude, **options})
 
@@ -402,8 +420,7 @@ class ImageLibrary:
         """Write the library to a folder, where ``update`` will save it from now on.
 
         It is an index folder as ``nsae index`` writes it, with the encoder and a table of the files.  It is
-        replaced whole or not at all.  Two processes must not update the same one at a time: it would stay
-        readable, but the work of one of the two would be lost.
+        replaced whole or not at all.
 
         Parameters
         ----------
@@ -427,6 +444,7 @@ class ImageLibrary:
                 overwrite=overwrite,
             )
             self.folder, self._unsaved, self._on_disk = Path(folder), False, True
+            self._state = state_of(self.folder)
 
     def _keep(self) -> None:
         if self.folder is not None and self._unsaved and (len(self) or self._on_disk):
@@ -447,6 +465,7 @@ class ImageLibrary:
         ModelFormatError
             The folder is damaged, or is no index of photos.
         """
+        state = state_of(folder)
         found = read_library_folder(folder)
         if found.encoder is None or found.root is None:
             raise ModelFormatError(
@@ -458,4 +477,5 @@ class ImageLibrary:
         library.index, library.folder, library._files = found.index, Path(folder), dict(found.files or {})
         library._moved_from = None if library.root == found.root else found.root
         library._unsaved, library._on_disk = library._moved_from is not None, True
+        library._state = state
         return library

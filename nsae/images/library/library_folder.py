@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.library.scan import Stamp, table_from_bytes, table_to_bytes
 from nsae.images.load_encoder import load_encoder
 from nsae.retrieval import CodeIndex
-from nsae.retrieval.on_disk.index_folder import index_file
+from nsae.retrieval.on_disk.index_folder import MANIFEST, index_file
+from nsae.system.storage import locked_file
 
 MODEL_IN_INDEX = "model.npz"
 SOURCE_IN_INDEX = "source.json"
 FILES_IN_INDEX = "files.json"
+LOCK = ".update.lock"  # who holds its lock updates the library
 
 
 @dataclass(frozen=True)
@@ -133,3 +137,35 @@ def write_library_folder(
     if files is not None:
         extra[FILES_IN_INDEX] = table_to_bytes(files)
     index.save(folder, overwrite=overwrite, extra_files=extra)
+
+
+# ---- two processes
+
+
+@contextmanager
+def updating(folder: Path, verbose: bool) -> Iterator[None]:
+    """Let one process at a time update a library; others wait, and say so on stderr.
+
+    Parameters
+    ----------
+    folder : Path
+        The index folder.
+    verbose : bool
+        Whether to say it.
+    """
+
+    def say() -> None:
+        if verbose:
+            print("nsae: another process updates this index; this one waits for it", file=sys.stderr)
+
+    with locked_file(folder / LOCK, say):
+        yield
+
+
+def state_of(folder: str | os.PathLike) -> object:
+    """Return what tells one version of an index ``folder`` from another; None where there is no index."""
+    try:
+        stat = os.stat(os.path.join(folder, MANIFEST))
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -12,11 +12,12 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from nsae.errors import ImageReadError, ModelFormatError
-from nsae.images.files import find_images
+from nsae.images.files import find_images, id_of, is_excluded
 
 HASH_BYTES = 16  # By chance, two of 10⁹ photos share such a hash with a probability of 10⁻²¹.
 CHUNK = 1 << 20
@@ -214,6 +215,58 @@ def compare(root: Path, known: Mapping[str, Stamp], exclude: Sequence[str] = ())
     return changes
 
 
+def check_folder(
+    root: Path,
+    changes: Changes,
+    indexed: Sequence[str],
+    exclude: Sequence[str],
+    moved_from: Path | None,
+    prune: bool,
+) -> None:
+    """Refuse a folder that is hardly the one that was indexed.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    changes : Changes
+        What :func:`compare` found there.
+    indexed : sequence of str
+        The ids of the photos in the index.
+    exclude : sequence of str
+        Patterns of names that are left out; these are not lost.
+    moved_from : Path, optional
+        Where the photos were, if another folder was given.
+    prune : bool
+        Whether more than a third may be gone.
+
+    Raises
+    ------
+    FileNotFoundError
+        If all photos are gone, or more than a third are without ``prune``.
+    """
+    known = set(indexed)
+    lost = [
+        id
+        for id in changes.missing
+        if id in known and id not in changes.same_file and not is_excluded(id, exclude)
+    ]
+    if moved_from is not None:  # In another folder, a photo of the same name may be another one.
+        lost += [id for id in changes.changed if id in known]
+    if not lost or (len(lost) < len(known) and (prune or 3 * len(lost) <= len(known))):
+        return
+    was = "" if moved_from is None else f" They were in {moved_from}."
+    if len(lost) == len(known):
+        raise FileNotFoundError(
+            f"{root} holds none of the {len(known)} photos that are indexed, so they are kept.{was} Is it the right "
+            "folder, and its drive there? If they are gone for good, index anew."
+        )
+    raise FileNotFoundError(
+        f"{root} lacks {len(lost)} of the {len(known)} photos that are indexed, so nothing is changed.{was} Is it the "
+        "right folder? If it is, and they are gone for good, drop them with prune=True."
+    )
+
+
 def _gone(root: Path, known: Mapping[str, Stamp], found: Found) -> list[str]:
     """The known ids whose files are no longer there; links that lead nowhere are told as failed instead."""
     if "." in found.unseen:  # the root itself
@@ -236,6 +289,49 @@ def _not_seen(found: Found, id: str, reason: str) -> None:
 
 
 # ---- one file
+
+
+def each_file_once(root: Path, ids: Sequence[str]) -> list[str]:
+    """Return the first id of each file among ``ids`` below ``root``: links give a file several names."""
+    first: dict[object, str] = {}
+    for id in ids:
+        first.setdefault(_number(root / id) or id, id)
+    return list(first.values())
+
+
+def known_id(path: str | os.PathLike, root: Path | None, files: Mapping[str, Stamp]) -> str:
+    """Return the id of a photo, also where ``path`` is another name of a file of the library, by a link.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    root : Path or None
+        The folder of the library, without links.
+    files : mapping of Stamp
+        What is known of its photos, by id.
+    """
+    id = id_of(path, root)
+    if root is None or id in files:
+        return id
+    with suppress(OSError):
+        stat = os.stat(path)
+        behind = id_of(os.path.realpath(path), root)
+        if behind in files:
+            return behind
+        if stat.st_nlink > 1:  # A file of several names has the size and the number of one in the library.
+            for other, stamp in files.items():
+                if stamp.size == stat.st_size and _number(root / other) == (stat.st_dev, stat.st_ino):
+                    return other
+    return id
+
+
+def _number(path: Path) -> tuple[int, int] | None:
+    """What names a file whatever its path; None where there is no such number."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino) if stat.st_ino else None
 
 
 def hashed(path: str | os.PathLike) -> Stamp:
