@@ -1,6 +1,6 @@
 """Give nsae changed and made-up input, and count what becomes of it.
 
-    python benchmarks/fuzz.py [--inputs 100000] [--target NAME] [--first N] [--json] [--quick]
+    python benchmarks/fuzz.py [--inputs 100000] [--target NAME] [--first N] [--quick] [--json] [--save]
 
 Targets: model files, index folders, idx files, image files, and command lines.  Two sources of input take turns:
 valid files with changes (``helpers/mutation.py``), and values that hypothesis makes up.  Each input has a number,
@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from helpers import results
 from helpers.mutation import mutate, mutate_json, mutate_model, mutate_npy
 
 OUTCOMES = ("accepted", "refused", "error", "hang", "crash", "memory", "outside")
@@ -488,24 +489,23 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=100_000, help="how many in all (%(default)s)")
     parser.add_argument("--target", choices=TARGETS, help="this one alone")
     parser.add_argument("--first", type=int, default=0, help="number of the first input (%(default)s)")
-    parser.add_argument("--json", action="store_true")
+    results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="1,000 inputs")
     args = parser.parse_args()
     names = [args.target] if args.target else list(TARGETS)
     each = max(1, (1000 if args.quick else args.inputs) // len(names))
-    results = {}
+    found = {}
     for name in names:
-        results[name] = fuzz(name, args.first, each)
+        found[name] = fuzz(name, args.first, each)
         if not args.json:
             print(
-                f"{name:<9}" + "  ".join(f"{outcome} {results[name][outcome]}" for outcome in OUTCOMES),
+                f"{name:<9}" + "  ".join(f"{outcome} {found[name][outcome]}" for outcome in OUTCOMES),
                 flush=True,
             )
-            for fault in results[name]["faults"]:
+            for fault in found[name]["faults"]:
                 print(f"    {fault['outcome']} at input {fault['number']}: {fault['why']}")
-    if args.json:
-        print(json.dumps(results))
-    return int(any(results[name][fault] for name in names for fault in FAULTS))
+    results.finish(args, "fuzz", found, peers=["hypothesis", "pillow"], seeds=[args.first])
+    return int(any(found[name][fault] for name in names for fault in FAULTS))
 
 
 if __name__ == "__main__":
