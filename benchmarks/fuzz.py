@@ -319,7 +319,10 @@ class CommandLines(Target):
                 words.insert(at, "".join(map(chr, rng.choices(range(1, 0x2FF), k=5))))
             elif len(words) > 1:
                 del words[at - 1]
-        return words if words and not {"demo", "download"} & set(words) else ["info"]
+        if not words or {"demo", "download"} & set(words):
+            return ["info"]
+        learns = words[0] == "index" and not {"--update", "--whole", "--model"} & set(words)
+        return [*words, "--whole"] if learns else words  # Else it learns from patches, for seconds.
 
     def attempt(self, given: list[str]) -> None:
         out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
