@@ -1,6 +1,6 @@
 """How fast is an exact search of sparse codes, and beside what others do?
 
-    python benchmarks/search_speed.py [--only PART] [--rounds N] [--codes FOLDER] [--quick] [--json] [--save]
+    python benchmarks/search_speed.py [--only PART ...] [--from FILE ...] [--rounds N] [--codes DIR] [--quick] [--save]
 
 Fashion-MNIST, 10 hits, float32.  Codes are of an ``ImageEncoder`` with its defaults ("image codes") and of one
 k-sparse layer of 1024 units on the pixels ("pixel codes").
@@ -26,9 +26,11 @@ exact
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +69,7 @@ OVER_CODES = {
     "FAISS flat": peers.faiss_codes,
 }
 OVER_PIXELS = {"FAISS flat": peers.faiss_flat, "scikit-learn": peers.sklearn_brute}
+FROM = "take the other parts from what earlier runs saved"
 PEERS = ["scipy", "sparse_dot_topn", "faiss-cpu", "scikit-learn", "hnswlib", "pynndescent", "threadpoolctl"]
 
 Racing = dict[str, Contestant]  # by the label of its row
@@ -331,14 +334,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="fewer images and rounds: to see that it runs")
-    parser.add_argument("--only", choices=list(PARTS), help="this part alone")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="these parts alone")
+    parser.add_argument("--from", dest="files", nargs="+", default=[], metavar="FILE", help=FROM)
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (7)")
     parser.add_argument("--codes", metavar="FOLDER", help="where codes are kept for another run")
     args = parser.parse_args(argv)
     if args.quick:
         args.rounds = min(args.rounds, 2)
+    result: dict[str, Any] = {}
+    for file in args.files:
+        result |= json.loads(Path(file).read_text(encoding="utf-8"))["figures"]
     images = fashion(args.quick)
-    result = {name: PARTS[name](images, args) for name in ([args.only] if args.only else PARTS)}
+    for name in args.only or PARTS:
+        result[name] = PARTS[name](images, args)
     results.finish(args, "search_speed", result, peers=PEERS, threads=1)
     return 0
 

@@ -130,6 +130,15 @@ def test_what_was_not_measured_is_said(render, tmp_path):
     assert ".3f -->?<!-- end -->" in new
 
 
+def test_a_part_that_was_not_measured_is_said(results, tables, tmp_path):
+    rows = {"nsae, image codes, k=6": {"qps": 37345.0, "precision@1": 0.848}, "FAISS flat": {"qps": 580.4}}
+    a_result(results, tmp_path, "search_speed", {"fashion_60k": {"rows": rows}})
+    assert "| FAISS flat | 580 | | |" in tables.render("search", "results", tmp_path)
+    assert "| **nsae, image codes, k=6** | 37,300 | 0.848 | |" in tables.render("search", "results", tmp_path)
+    assert tables.render("million", "results", tmp_path).startswith("*Not measured yet")
+    assert tables.render("speed_three", "results", tmp_path).startswith("*Not measured yet")
+
+
 def test_a_table_that_there_is_not(tables):
     with pytest.raises(ValueError, match=r"no table 'nonsense'.*quality_five"):
         tables.render("nonsense", "results")

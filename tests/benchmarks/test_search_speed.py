@@ -1,5 +1,6 @@
 """The search benchmark: its peers find what they should, and its own checks hold on small codes."""
 
+import json
 import sys
 from types import SimpleNamespace
 
@@ -127,3 +128,14 @@ def test_codes_that_were_kept_are_not_made_again(speed, rng, tmp_path):
     np.testing.assert_array_equal(made.to_dense(), again.to_dense())
     next(tmp_path.glob("*some_001.npz")).unlink()
     np.testing.assert_array_equal(made.to_dense(), coder().codes("some", [fail, blocks[1]]).to_dense())
+
+
+def test_parts_of_earlier_runs_are_kept(speed, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "fashion", lambda quick: None)
+    monkeypatch.setattr(
+        speed, "PARTS", {"a": lambda images, options: {"x": 1}, "b": lambda images, options: {"x": 2}}
+    )
+    first, both = tmp_path / "first.json", tmp_path / "both.json"
+    assert speed.main(["--only", "a", "--save", str(first)]) == 0
+    assert speed.main(["--only", "b", "--from", str(first), "--save", str(both)]) == 0
+    assert json.loads(both.read_text())["figures"] == {"a": {"x": 1}, "b": {"x": 2}}
