@@ -60,7 +60,7 @@ def is_photos(source: str) -> bool:
 
 def limit_pixels(most: int) -> None:
     """Let images of at most ``most`` pixels be read in this process."""
-    Image = require("PIL.Image", "images", "reading images")
+    Image: Any = require("PIL.Image", "images", "reading images")
     Image.MAX_IMAGE_PIXELS = most / 2  # Pillow refuses what has twice as many.
 
 

@@ -255,7 +255,7 @@ class SparseAutoencoder(Parameters):
         if file is not None and stopped != "interrupted":
             file.remove()
         self._adopt(state, stopped)
-        self.preprocessing_ = None
+        self.preprocessing_: dict[str, Any] | None = None
         if stopped == "interrupted":
             self._answer_interrupt(returns=called_from_main())
         return self
