@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsae.equations.autoencoder import Autoencoder
-from nsae.equations.layers import Dense
+from nsae.equations.layers import Dense, normalise_columns
 from nsae.equations.optimizers import Adam
 from nsae.models.encoder import activation_for
 from nsae.training.initialisation import random_layers, scale_encoder, tied_layers
@@ -64,6 +65,32 @@ def new_state(params: Hyperparameters, core: Autoencoder, rng: np.random.Generat
     state = TrainingState.start(core, new_optimizer(params))
     if params.resample:
         state.resampling_rng = generator(rng.integers(2**63))
+    return state
+
+
+def continued_state(params: Hyperparameters, state: TrainingState) -> TrainingState:
+    """Return a copy of a fitted model's ``state``, with the hyperparameters ``params`` of today.
+
+    A copy, so that the old model stays if the loss diverges, and so do encoders made from it.
+
+    Raises
+    ------
+    ValueError
+        The number of units or the dtype is another.
+    """
+    state = copy.deepcopy(state)
+    encoder_layer, decoder_layer = state.model.encoder_layer, state.model.decoder_layer
+    h, dtype = encoder_layer.W.shape[0], encoder_layer.W.dtype
+    if params.n_units != h or np.dtype(params.dtype) != dtype:
+        raise ValueError(
+            f"n_units={params.n_units} and dtype={params.dtype!r} are set, but the fitted model has {h} units "
+            f"in {dtype}. Call fit to start anew."
+        )
+    norms = np.linalg.norm(decoder_layer.W, axis=0)  # (h,)
+    if params.unit_norm and (np.abs(norms[norms > 0] - 1) > 1e-3).any():  # it was not on before
+        normalise_columns(decoder_layer.W)  # (20)
+    state.model = assemble(params, encoder_layer, decoder_layer)
+    state.optimizer.max_grad_norm = new_optimizer(params).max_grad_norm
     return state
 
 

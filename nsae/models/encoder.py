@@ -23,6 +23,7 @@ from nsae.codes import Codes
 from nsae.equations.activations import Activation, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
+from nsae.models.data_frames import check_feature_names, feature_names
 from nsae.models.model_file import KIND, check_weights, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
 from nsae.system.threads import Threads
@@ -135,6 +136,8 @@ class Encoder:
         "color": bool}.
     header : dict
         What the model's file says about it, all hyperparameters included.
+    feature_names : (d,) array of str, or None
+        The names of the columns that the model was fitted on, if it was a data frame.
     """
 
     def __init__(
@@ -152,6 +155,12 @@ class Encoder:
         self.header = header
         self.preprocessing = header.get("preprocessing")
         self.n_units, self.n_features = encoder_layer.W.shape
+        names = header.get("feature_names")
+        if names is not None and [type(name) for name in names] != [str] * self.n_features:
+            raise ModelFormatError(
+                "The names of the model's features do not fit its features. Save it again."
+            )
+        self.feature_names = None if names is None else np.array(names, object)
 
     @classmethod
     def load(cls, path: str | os.PathLike | io.BytesIO) -> Encoder:
@@ -201,7 +210,7 @@ class Encoder:
         ``backend``, "auto", "numpy" or "numba", is what selects the k largest units: "auto" is Numba if it
         is installed and X is large enough.  Codes are the same bits with each.
         """
-        X = check_data(X, owner="Encoder", n_features=self.n_features)
+        X = self._rows(X)
         return layer_codes(self.encoder_layer, self.g, X, backend=backend)
 
     @property
@@ -263,7 +272,7 @@ class Encoder:
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
-        X = check_data(X, owner="Encoder", n_features=self.n_features)
+        X = self._rows(X)
         Z = np.empty((len(X), self.n_units), self.encoder_layer.W.dtype)  # (n, h)
 
         def take(rows: slice, Y: np.ndarray) -> None:
@@ -271,6 +280,12 @@ class Encoder:
 
         _for_each_block(self.encoder_layer, X, take)
         return Z
+
+    def _rows(self, X: object) -> np.ndarray:
+        """Check data; of a data frame, the names of its columns too, if the model was fitted on one."""
+        if self.feature_names is not None and feature_names(X) is not None:
+            check_feature_names(X, self.feature_names, "Encoder")
+        return check_data(X, owner="Encoder", n_features=self.n_features)
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
         """Return the reconstructions x̂ (n, d) of codes ``Z``, dense (n, h) or ``Codes``: Eq. (3)."""

@@ -137,6 +137,7 @@ def header_of(model: Any) -> dict[str, Any]:
         "n_units": h,
         "dtype": params["dtype"],
         "preprocessing": model.preprocessing_,
+        "feature_names": None if (names := model._names) is None else list(names),
         "stopped": model.stopped_,
         **model._state.header(),
     }

@@ -13,10 +13,12 @@ import numpy as np
 
 from nsae.codes import Codes
 from nsae.equations.autoencoder import Autoencoder
-from nsae.equations.layers import Dense, normalise_columns
+from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError, NotFittedError
-from nsae.models.building import assemble, initial_autoencoder, new_optimizer, new_state, training_options
+from nsae.models import building, data_frames
+from nsae.models.building import assemble, continued_state, new_state, training_options
 from nsae.models.checkpoint_file import CheckpointFile
+from nsae.models.data_frames import CONTAINERS, check_feature_names, check_input_features, feature_names
 from nsae.models.encoder import BLOCK_ROWS, Encoder
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import KIND, header_of, model_bytes, read_model, write_model
@@ -25,7 +27,7 @@ from nsae.system.interrupts import called_from_main
 from nsae.training.history import RunningVariance
 from nsae.training.loop import train
 from nsae.training.state import MOMENTS, History, TrainingState
-from nsae.validation import at_least, check_data, generator
+from nsae.validation import at_least, check_data, generator, one_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -116,6 +118,8 @@ class SparseAutoencoder(Parameters):
         "epochs", "converged" or "interrupted".
     n_features_in_, n_iter_ : int
         d, and the epochs run.
+    feature_names_in_ : (d,) array of str
+        The names of the columns, if ``fit`` got a data frame whose columns have names.  Saved with the model.
     preprocessing_ : dict or None
         How images become rows of X, if they do; saved with the model.
 
@@ -238,7 +242,7 @@ class SparseAutoencoder(Parameters):
         """
         check_hyperparameters(self)
         at_least("checkpoint_minutes", checkpoint_minutes, 0)
-        X = self._check(X)
+        names, X = feature_names(X), self._check(X)
         rng = generator(self.random_state)
         file = None if checkpoint is None else CheckpointFile(checkpoint, self, X)
         state = None if file is None else file.read()
@@ -254,7 +258,7 @@ class SparseAutoencoder(Parameters):
         )
         if file is not None and stopped != "interrupted":
             file.remove()
-        self._adopt(state, stopped)
+        self._adopt(state, stopped, names)
         self.preprocessing_: dict[str, Any] | None = None
         if stopped == "interrupted":
             self._answer_interrupt(returns=called_from_main())
@@ -272,19 +276,19 @@ class SparseAutoencoder(Parameters):
         """
         check_hyperparameters(self)
         if self.__sklearn_is_fitted__():
-            X = self._check(X, n_features=self.n_features_in_)
-            state = self._continued()
+            names, X = self._names, self._rows(X)
+            state = continued_state(self, self._state)
         else:
-            X = self._check(X)
+            names, X = feature_names(X), self._check(X)
             rng = generator(self.random_state)
             state = new_state(self, self._initial(X, rng), rng)
-        self._adopt(state, train(state, X, training_options(self), epochs=1))
+        self._adopt(state, train(state, X, training_options(self), epochs=1), names)
         if self.stopped_ == "interrupted":
             self._answer_interrupt(returns=False)
         return self
 
-    def fit_transform(self, X: np.ndarray, y: object = None) -> np.ndarray:
-        """Return ``fit(X)`` and then ``transform(X)``: dense codes (n, h); ``y`` is ignored."""
+    def fit_transform(self, X: np.ndarray, y: object = None) -> Any:
+        """Return what ``fit(X)`` and then ``transform(X)`` give: dense codes (n, h); ``y`` is ignored."""
         return self.fit(X).transform(X)
 
     def core_for(self, X: np.ndarray) -> Autoencoder:
@@ -318,13 +322,30 @@ class SparseAutoencoder(Parameters):
 
     # ---- codes and reconstructions
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the dense codes Z (n, h) of X (n, d), Eqs. (1)–(2)."""
-        return self.encoder().transform(X)
+    def transform(self, X: np.ndarray) -> Any:
+        """Return the dense codes Z (n, h) of X (n, d), Eqs. (1)–(2): an array, or what :meth:`set_output` says.
+
+        X may be a data frame; its columns must then be those of ``fit``, in the same order.
+        """
+        Z = self.encoder().transform(self._rows(X))
+        return data_frames.in_wanted_container(self, Z, X)
 
     def encode(self, X: np.ndarray) -> Codes:
         """Return the codes of X (n, d) as (unit, value) pairs."""
-        return self.encoder().encode(X)
+        return self.encoder().encode(self._rows(X))
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Set what ``transform`` and ``fit_transform`` return, as scikit-learn's own estimators do.
+
+        Parameters
+        ----------
+        transform : "default", "pandas" or "polars", optional
+            An array, or a data frame with the columns of :meth:`get_feature_names_out`; None changes nothing.
+            Without a call of this, scikit-learn's global setting holds, if scikit-learn is loaded.
+        """
+        if transform is not None:
+            self._sklearn_output_config = {"transform": one_of("transform", transform, CONTAINERS)}
+        return self
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
         """Return the reconstructions x̂ (n, d) of codes ``Z``, dense (n, h) or ``Codes``: Eq. (3)."""
@@ -335,8 +356,7 @@ class SparseAutoencoder(Parameters):
 
         1 is perfect, and 0 is what the mean alone explains.
         """
-        encoder = self.encoder()
-        X = check_data(X, n_features=encoder.n_features)
+        encoder, X = self.encoder(), self._rows(X)
         variance, error = RunningVariance(), 0.0
         for start in range(0, len(X), BLOCK_ROWS):
             rows = X[start : start + BLOCK_ROWS].astype(np.float64)  # (rows, d)
@@ -375,8 +395,12 @@ class SparseAutoencoder(Parameters):
         return copy.copy(self)._with_core(core)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return names (h,) of the code's columns: sparseautoencoder0, …; ``input_features`` is ignored."""
-        h = len(self._fitted().encoder_layer.b)
+        """Return names (h,) of the code's columns: sparseautoencoder0, …
+
+        ``input_features`` may be the names of the columns of X; they are only checked.
+        """
+        h, d = self._fitted().encoder_layer.W.shape
+        check_input_features(input_features, self._names, d)
         return np.array([f"sparseautoencoder{j}" for j in range(h)], dtype=object)
 
     # ---- files
@@ -422,11 +446,11 @@ class SparseAutoencoder(Parameters):
             if model.n_units != encoder.n_units:
                 raise ValueError(f"n_units={model.n_units} for {encoder.n_units} units")
             core = assemble(model, encoder.encoder_layer, encoder.decoder_layer)
-            state = TrainingState.start(core, new_optimizer(model))
+            state = TrainingState.start(core, building.new_optimizer(model))
             state.history = {name: list(map(float, values)) for name, values in header["history"].items()}
             if arrays:
                 state.restore(header, arrays)
-            model._adopt(state, header["stopped"])
+            model._adopt(state, header["stopped"], encoder.feature_names)
             model.preprocessing_ = header["preprocessing"]
             model.n_iter_  # noqa: B018 (a history that is none is an error here)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -448,32 +472,16 @@ class SparseAutoencoder(Parameters):
         return self.autoencoder_
 
     def _initial(self, X: np.ndarray, rng: np.random.Generator) -> Autoencoder:
-        return initial_autoencoder(self, X, rng)
+        return building.initial_autoencoder(self, X, rng)
 
-    def _continued(self) -> TrainingState:
-        """Return a copy of the state, with what ``set_params`` has said since.
-
-        A copy, so that the old model stays if the loss diverges, and for every encoder() handed out.
-        """
-        state = copy.deepcopy(self._state)
-        encoder_layer, decoder_layer = state.model.encoder_layer, state.model.decoder_layer
-        h, dtype = encoder_layer.W.shape[0], encoder_layer.W.dtype
-        if self.n_units != h or np.dtype(self.dtype) != dtype:
-            raise ValueError(
-                f"n_units={self.n_units} and dtype={self.dtype!r} are set, but the fitted model has {h} units "
-                f"in {dtype}. Call fit to start anew."
-            )
-        norms = np.linalg.norm(decoder_layer.W, axis=0)  # (h,)
-        if self.unit_norm and (np.abs(norms[norms > 0] - 1) > 1e-3).any():  # it was not on before
-            normalise_columns(decoder_layer.W)  # (20)
-        state.model = assemble(self, encoder_layer, decoder_layer)
-        state.optimizer.max_grad_norm = new_optimizer(self).max_grad_norm
-        return state
-
-    def _adopt(self, state: TrainingState, stopped: str) -> None:
+    def _adopt(self, state: TrainingState, stopped: str, names: np.ndarray | None = None) -> None:
         """Make these the fitted attributes, when nothing can fail any more."""
         self._state = state
         self.stopped_ = stopped
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         if not hasattr(self, "preprocessing_"):
             self.preprocessing_ = None
 
@@ -490,6 +498,16 @@ class SparseAutoencoder(Parameters):
     def _with_core(self, core: Autoencoder) -> Self:
         self._state = dataclasses.replace(self._state, model=core)
         return self
+
+    @property
+    def _names(self) -> np.ndarray | None:
+        return getattr(self, "feature_names_in_", None)
+
+    def _rows(self, X: object) -> np.ndarray:
+        """Check data for the fitted model, names of columns included."""
+        self._fitted()
+        check_feature_names(X, self._names, type(self).__name__)
+        return self._check(X, n_features=self.n_features_in_)
 
     def _check(self, X: object, n_features: int | None = None) -> np.ndarray:
         return check_data(
