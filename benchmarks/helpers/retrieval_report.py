@@ -147,6 +147,17 @@ def quality_rows(result: Mapping[str, Table], labels: Mapping[str, str]) -> tupl
     return head, table
 
 
+def judged_by(result: Mapping[str, Table]) -> str:
+    """Return a sentence with the numbers of queries and of seeds, by set."""
+    parts = []
+    for name in NAMES:
+        row = result.get(name, {}).get("nsae", {})
+        if row:
+            seeds = row.get("seeds", 1)
+            parts.append(f"{NAMES[name]} {row['queries']:,} queries, {seeds} seed{'s' if seeds > 1 else ''}")
+    return f"Means over queries, and over seeds of nsae: {'; '.join(parts)}." if parts else ""
+
+
 def plot(result: dict[str, Table], path: str) -> None:
     """Draw quality against bytes an image, a panel for each set."""
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import results
-from .retrieval_report import FIVE, ROWS, SPARSITIES, quality_rows
+from .retrieval_report import FIVE, ROWS, SPARSITIES, judged_by, quality_rows
 
 Figures = Mapping[str, Any]
 REMEDIES = {
@@ -116,17 +116,17 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def quality(figures: Figures) -> str:
     """Return all rows of retrieval_quality.py."""
-    return markdown(*quality_rows(figures, ROWS))
+    return markdown(*quality_rows(figures, ROWS)) + "\n\n" + judged_by(figures)
 
 
 def quality_five(figures: Figures) -> str:
     """Return the five rows that README has."""
-    return markdown(*quality_rows(figures, FIVE))
+    return markdown(*quality_rows(figures, FIVE)) + "\n\n" + judged_by(figures)
 
 
 def sparsities(figures: Figures) -> str:
     """Return what can take the place of the second autoencoder."""
-    return markdown(*quality_rows(figures, SPARSITIES))
+    return markdown(*quality_rows(figures, SPARSITIES)) + "\n\n" + judged_by(figures)
 
 
 def demo(figures: Figures) -> str:

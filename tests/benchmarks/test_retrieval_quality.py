@@ -191,6 +191,7 @@ def test_runs_are_shown_together(script, report, run, tmp_path, capsys, monkeypa
     assert head == ["", "bytes", "MNIST: mAP", "prec@1", "Corel-1K: prec@20", "prec@1"]
     assert rows[0][:2] == ["raw pixels", "144"]
     assert "bag of visual words" not in [row[0] for row in rows]  # not run: no row
+    assert "MNIST 20 queries, 1 seed; Corel-1K 20 queries, 1 seed" in report.judged_by(both)
     assert picture.stat().st_size > 10_000
 
 
