@@ -39,6 +39,7 @@ from helpers import search_peers as peers
 from helpers.ranking import say
 from helpers.search_codes import ENCODERS, Coder, Images, fashion, pixels, variants, whole
 from helpers.search_race import (
+    FEW,
     HITS,
     Contestant,
     bytes_of,
@@ -164,7 +165,9 @@ def codes_in_the_race(name: str, task: Fashion, images: Images, options: argpars
         for peer, make in OVER_CODES.items() if name == "image" else ():
             if installed(peer):
                 say(f"{peer}, k={k}")
-                racing[f"{peer}, the same codes, k={k}"] = Contestant(make(index.codes), kept)
+                racing[f"{peer}, the same codes, k={k}"] = Contestant(
+                    make(index.codes), kept, least=FEW.get(peer)
+                )
     return racing
 
 
@@ -228,7 +231,7 @@ def million(images: Images, options: argparse.Namespace) -> dict[str, Any]:
         }
         for peer in ("SciPy, sparse product", "sparse_dot_topn"):
             if installed(peer):
-                contestants[peer] = Contestant(OVER_CODES[peer](codes), queries)
+                contestants[peer] = Contestant(OVER_CODES[peer](codes), queries, least=FEW.get(peer))
         race(contestants, max(3, options.rounds // 2))
         result[name] = {
             "p50_ms": float(np.median(alone)),

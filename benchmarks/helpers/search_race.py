@@ -17,7 +17,8 @@ from .search_peers import Search
 
 HITS = 10
 TURN = 1.0  # seconds that a contestant's turn should take: slow ones get fewer queries,
-BATCH = 512  # but no fewer than these: FAISS is ten times slower with 64
+BATCH = 512  # but no fewer than these: FAISS is ten times slower with 64,
+FEW = {"SciPy, sparse product": 64}  # and SciPy takes a minute for so many among a million
 PACKAGES = {"FAISS flat": "faiss", "scikit-learn": "sklearn", "SciPy, sparse product": "scipy"}
 
 
@@ -30,12 +31,15 @@ class Contestant:
         Returns rows (q, k) for queries and k.
     queries
         Of the kind that ``search`` takes.
+    least
+        So many queries are in a turn at least; BATCH unless given.
     about
         What else is known of it, for its row.
     """
 
-    def __init__(self, search: Search, queries: Any, **about: Any):
+    def __init__(self, search: Search, queries: Any, *, least: int | None = None, **about: Any):
         self.search, self.queries, self.about = search, queries, about
+        self.least = least or BATCH
         self.rates: list[float] = []  # queries a second, by round
 
     def turn(self) -> None:
@@ -46,12 +50,12 @@ class Contestant:
 
     def shorten(self) -> None:
         """Take fewer queries if a turn would take more than a second.  The first search warms up."""
-        few = self.queries[:BATCH]
+        few = self.queries[: self.least]
         self.search(few, HITS)
         started = time.perf_counter()
         self.search(few, HITS)
         rate = len(few) / (time.perf_counter() - started)
-        self.queries = self.queries[: max(BATCH, int(rate * TURN))]
+        self.queries = self.queries[: max(self.least, int(rate * TURN))]
 
 
 def race(contestants: dict[str, Contestant], rounds: int) -> None:
