@@ -1,0 +1,70 @@
+"""Files of earlier versions open, and give the codes that they gave; see tests/fixtures/README.md."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nsae
+from nsae import CodeIndex, Encoder, ImageEncoder, SparseAutoencoder
+from nsae.images.library.library_folder import read_library_folder
+
+BEFORE = Path(__file__).parent.parent / "fixtures" / "written_before"
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # another BLAS may sum in another order
+
+
+@pytest.fixture(scope="module")
+def expected():
+    with np.load(BEFORE / "expected.npz") as stored:
+        return dict(stored)
+
+
+def test_a_dense_model_with_the_names_of_then(expected):
+    model = SparseAutoencoder.load(BEFORE / "dense.npz")
+    assert (model.warmup_steps, model.lr_schedule, model.max_grad_norm) == (3, "cosine", 0.5)
+    np.testing.assert_allclose(model.transform(expected["X"]), expected["dense"], **CLOSE)
+
+
+def test_a_k_sparse_model_with_its_optimizer(expected):
+    path = BEFORE / "k_sparse_with_optimizer.npz"
+    model, encoder = SparseAutoencoder.load(path), Encoder.load(path)
+    assert model.aux_weight == 0.1
+    assert model._state.optimizer.t == 9
+    for codes in (model.transform(expected["X"]), encoder.transform(expected["X"])):
+        np.testing.assert_allclose(codes, expected["k_sparse"], **CLOSE)
+    np.testing.assert_allclose(
+        model.partial_fit(expected["X"]).transform(expected["X"]), expected["partial"], **CLOSE
+    )
+
+
+def test_an_image_encoder(expected):
+    path = BEFORE / "image_encoder.npz"
+    model = ImageEncoder.load(path)
+    for encoder in (model, nsae.load_encoder(path)):
+        np.testing.assert_allclose(
+            encoder.encode(expected["images"]).to_dense(), expected["image_codes"], **CLOSE
+        )
+    assert (model.patch_size, model.image_size, model.n_components) == (4, 12, 6)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_an_index(expected, mmap, tmp_path):
+    index = CodeIndex.load(BEFORE / "index.nsae", mmap=mmap)
+    assert (len(index), index.n_units, index.metric) == (60, 20, "cosine")
+    codes = SparseAutoencoder.load(BEFORE / "k_sparse_with_optimizer.npz").encode(expected["X"])
+    hits = index.search(codes, k=1)
+    assert [row[0] for row in hits.ids] == [f"row {i}" for i in range(60)]
+    np.testing.assert_allclose(hits.distances, 0, atol=1e-5)
+    index.save(tmp_path / "again.nsae")
+    assert len(CodeIndex.load(tmp_path / "again.nsae")) == 60
+
+
+def test_a_library(expected, tmp_path):
+    shutil.copytree(BEFORE / "library.nsae", tmp_path / "library.nsae")  # nothing may write to the fixture
+    opened = read_library_folder(tmp_path / "library.nsae")
+    assert len(opened.index) == 6
+    assert Path(opened.root) == Path("/photos")
+    encoder = nsae.load_encoder(tmp_path / "library.nsae" / "model.npz")
+    hits = opened.index.search(encoder.encode(expected["images"][:6]), k=1)
+    assert [row[0] for row in hits.ids] == [f"{i}.png" for i in range(6)]
