@@ -14,7 +14,8 @@ from nsae.cli.inputs import NothingWorked, check_root, report_left_out, skipped
 from nsae.cli.outputs import as_json, printable, report
 from nsae.cli.training_options import training_flags
 from nsae.errors import UsageError
-from nsae.images.library.image_library import RADIUS, ImageLibrary
+from nsae.images.library.duplicates import KINDS, RADIUS, SAME_SCENE
+from nsae.images.library.image_library import ImageLibrary
 from nsae.images.library.library_folder import read_library_folder
 from nsae.retrieval.on_disk.index_folder import MANIFEST
 
@@ -68,16 +69,26 @@ def duplicates(args: Namespace) -> int:
         raise UsageError("--json and -0 are two forms of one answer. Choose one.")
     library = ImageLibrary.open(args.index, root=args.root)
     check_root(library.root)
-    radius = RADIUS if args.radius is None and library.index.metric == "cosine" else args.radius
-    groups = [
-        [{"id": id, "path": os.fspath(library.root / id)} for id in group]
-        for group in library.duplicates(radius)
-    ]
+    radius = (
+        RADIUS if args.scenes and args.radius is None and library.index.metric == "cosine" else args.radius
+    )
+    found = library.duplicates(
+        radius,
+        kinds=KINDS if args.scenes else [kind for kind in KINDS if kind != SAME_SCENE],
+        invariant=args.invariant,
+        on_error=lambda error: print(f"nsae: not compared: {printable(str(error))}", file=sys.stderr),
+        verbose=not args.json,
+    )
+    kinds = [group.kind for group in found]
+    groups = [[{"id": id, "path": os.fspath(library.root / id)} for id in group.ids] for group in found]
     if args.json:
-        print(as_json({"metric": library.index.metric, "radius": radius, "groups": groups}))
+        answer = {"metric": library.index.metric, "radius": radius, "groups": groups, "kinds": kinds}
+        print(as_json(answer))
     elif args.null:  # an empty name ends a group
         names = [b"".join(os.fsencode(photo["path"]) + b"\0" for photo in group) for group in groups]
         sys.stdout.buffer.write(b"".join(group + b"\0" for group in names))
     elif groups:
-        print("\n\n".join("\n".join(printable(photo["path"]) for photo in group) for group in groups))
+        named = zip(kinds, groups, strict=True)
+        lines = [[f"{kind}:", *(printable(photo["path"]) for photo in group)] for kind, group in named]
+        print("\n\n".join(map("\n".join, lines)))
     return 0

@@ -17,7 +17,7 @@ from nsae.cli.inputs import limit_pixels
 from nsae.cli.outputs import any_streams, printable
 from nsae.cli.training_options import add_training_options, in_flags, patch_defaults, whole_defaults
 from nsae.errors import UsageError
-from nsae.images.library.image_library import RADIUS
+from nsae.images.library.duplicates import RADIUS
 from nsae.retrieval.explain.units import COMMON
 
 Add = Callable[..., argparse.ArgumentParser]  # add_parser of the commands
@@ -240,11 +240,18 @@ def _units(add: Add) -> argparse.ArgumentParser:
 
 
 def _duplicates(add: Add) -> argparse.ArgumentParser:
-    what = "groups of photos that show the same; deletes nothing"
+    what = "groups of photos that are the same file or the same picture; deletes nothing"
     command = _command(add, "duplicates", library.duplicates, what)
     options.index(command)
     option = command.add_argument
-    option("--radius", type=float, metavar="R", help=f"largest distance within a pair (cosine: {RADIUS})")
+    option("--invariant", action="store_true", help="mirrored and turned pictures are the same picture, too")
+    option("--scenes", action="store_true", help="groups of the same scene, too: their codes are near")
+    option(
+        "--radius",
+        type=float,
+        metavar="R",
+        help=f"how far apart the codes of one scene may be (cosine: {RADIUS}); asks for scenes",
+    )
     option("-0", "--null", action="store_true", help="paths end in NUL, and a group in one more")
     options.reading(command, strict=False)
     return command

@@ -298,11 +298,13 @@ def twins(photos, index, capsys):
 
 
 GROUPS = [["0.png", "sub/copy.png"], ["3.png", "three.bmp"]]
+KINDS = ["same file", "same picture"]
 
 
 def test_duplicates_as_lines(photos, twins, capsys):
     assert main(["duplicates", "-i", str(twins), "--radius", "1e-6"]) == 0
-    expected = "\n\n".join("\n".join(str(photos / id) for id in group) for group in GROUPS)
+    named = zip(KINDS, GROUPS, strict=True)
+    expected = "\n\n".join("\n".join([f"{kind}:", *(str(photos / id) for id in ids)]) for kind, ids in named)
     assert capsys.readouterr().out == expected + "\n"
 
 
@@ -311,6 +313,7 @@ def test_duplicates_as_json(photos, twins, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert (answer["metric"], answer["radius"]) == ("cosine", 1e-6)
     assert [[photo["id"] for photo in group] for group in answer["groups"]] == GROUPS
+    assert answer["kinds"] == KINDS
     assert all(os.path.exists(photo["path"]) for group in answer["groups"] for photo in group)
     assert main(["duplicates", "-i", str(twins), "--json", "-0"]) == 2
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,8 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError
 from nsae.images.encode_photos import BLOCK, PhotoEncoder, encode_photos
+from nsae.images.files import OnError
+from nsae.images.library.duplicates import SAME_FILE, SAME_PICTURE, DuplicateGroup, find_duplicates
 from nsae.images.library.intake import Intake, Photo, TakenIn
 from nsae.images.library.library_folder import (
     read_library_folder,
@@ -25,7 +27,6 @@ from nsae.images.library.library_folder import (
     updating,
     write_library_folder,
 )
-from nsae.images.library.near_duplicates import connected_groups, near_pairs
 from nsae.images.library.scan import (
     UNSURE,
     Changes,
@@ -33,7 +34,6 @@ from nsae.images.library.scan import (
     UpdateReport,
     check_folder,
     compare,
-    each_file_once,
     known_id,
 )
 from nsae.retrieval import CodeIndex, Hits
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     pass
 
 SAVE_SECONDS = 10.0  # of work that a crash may cost, or ten times what saving takes
-RADIUS = 0.03  # cosine: nine in ten photos that were saved again smaller are nearer, and hardly any others
 
 
 class ImageLibrary:
@@ -316,45 +315,57 @@ class ImageLibrary:
         """
         return self._search([query], self.encode([query]), k, options)
 
-    def duplicates(self, radius: float | None = None) -> list[list[str]]:
+    def duplicates(
+        self,
+        radius: float | None = None,
+        *,
+        kinds: Collection[str] = (SAME_FILE, SAME_PICTURE),
+        invariant: bool = False,
+        on_error: OnError | None = None,
+        verbose: bool = False,
+    ) -> list[DuplicateGroup]:
         """Return groups of photos that show the same.  Nothing is deleted, here or elsewhere.
 
-        Files of equal content are in one group, and so are photos whose codes lie within ``radius`` of each
-        other.  All that such pairs connect is one group, so two photos of a group may be further apart.
+        Pixels decide, so all photos are read.  All that pairs connect is one group.  Photos whose files are
+        gone are in no group, and a file with several names, by links, counts once.
 
         Parameters
         ----------
         radius : float, optional
-            A distance in the index's metric; 0 finds equal codes.  For cosine, 0.03 by default.
+            How far apart the codes of two photos of the same scene may be, in the index's metric.  For
+            cosine, 0.03 by default.  Who gives one asks for scenes, too.
+        kinds : collection of str
+            Which groups are wanted: "same file", of equal content; "same picture", resized or compressed
+            anew; "same scene", of which the codes are near and the pixels differ.
+        invariant : bool
+            Pictures that are mirrored, or turned by 90°, 180° or 270°, are the same picture, too.
+        on_error : callable, optional
+            Is given an ImageReadError for each file that cannot be read.  By default, such files are passed
+            over; they may still be of the same content, or of the same scene.
+        verbose : bool
+            Show progress on stderr.
 
         Returns
         -------
-        list of lists of ids
-            Two or more each, in the order of the index.
+        list of DuplicateGroup
+            Each has a ``kind`` and two or more ``ids``, in the order of the index.
 
         Raises
         ------
         ValueError
-            ``radius`` is not a number of at least 0, or is not given for another metric than cosine.
+            ``radius`` is not a number of at least 0, or is not given for another metric than cosine; a kind
+            that there is not.
         """
-        if radius is None and self.index.metric == "cosine":
-            radius = RADIUS
-        if radius is None or not radius >= 0:
-            raise ValueError(
-                f"radius={radius} is expected to be a {self.index.metric} distance of 0 or more: how far apart "
-                "the codes of near-duplicates may be."
-            )
-        ids = self.index.ids
-        by_content: dict[str | None, int] = {}
-        copies = [
-            (by_content.setdefault(stamp.hash, row), row)
-            for row, id in enumerate(ids)
-            if (stamp := self._files.get(str(id))) is not None and stamp.hash is not None
-        ]
-        pairs = chain(copies, near_pairs(self.index, radius).tolist())
-        groups = [[str(ids[row]) for row in group] for group in connected_groups(len(ids), pairs)]
-        different = (each_file_once(self.root, group) for group in groups)
-        return [group for group in different if len(group) > 1]
+        return find_duplicates(
+            self.index,
+            self.root,
+            self._files,
+            radius=radius,
+            kinds=kinds,
+            invariant=invariant,
+            on_error=on_error or (lambda error: None),
+            verbose=verbose,
+        )
 
     def gallery(
         self,

@@ -1,9 +1,8 @@
-"""Groups of rows that are near to each other: the connected groups of a graph."""
+"""Pairs of rows that are near to each other, as many as connect their groups."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -64,22 +63,3 @@ def _group_of(row: int, index: CodeIndex, radius: float, unseen: np.ndarray) -> 
         yield np.column_stack([of[found][first], new])
         unseen[new] = False
         waiting.extend(new.tolist())
-
-
-def connected_groups(n: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Return the groups of two and more of ``n`` items that ``pairs`` connect, items and groups ascending."""
-    parent = list(range(n))
-
-    def root_of(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]  # halves the way for the next one
-            i = parent[i]
-        return i
-
-    for i, j in pairs:
-        a, b = sorted((root_of(i), root_of(j)))
-        parent[b] = a  # the lowest is the root
-    groups = defaultdict(list)
-    for i in range(n):
-        groups[root_of(i)].append(i)
-    return [group for group in groups.values() if len(group) > 1]

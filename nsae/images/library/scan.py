@@ -291,14 +291,6 @@ def _not_seen(found: Found, id: str, reason: str) -> None:
 # ---- one file
 
 
-def each_file_once(root: Path, ids: Sequence[str]) -> list[str]:
-    """Return the first id of each file among ``ids`` below ``root``: links give a file several names."""
-    first: dict[object, str] = {}
-    for id in ids:
-        first.setdefault(_number(root / id) or id, id)
-    return list(first.values())
-
-
 def known_id(path: str | os.PathLike, root: Path | None, files: Mapping[str, Stamp]) -> str:
     """Return the id of a photo, also where ``path`` is another name of a file of the library, by a link.
 

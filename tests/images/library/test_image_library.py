@@ -14,7 +14,7 @@ from nsae.errors import ImageReadError
 from nsae.images import ImageLibrary, load_image
 from nsae.images.library import image_library as module
 from nsae.images.library import intake
-from nsae.images.library.near_duplicates import connected_groups
+from nsae.images.library.duplicates import DuplicateGroup
 from nsae.images.library.scan import Stamp, UpdateReport, compare, table_from_bytes, table_to_bytes
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links, pipes and names as POSIX has them")
@@ -417,8 +417,8 @@ def test_an_encoder_of_whole_images(root, tmp_path):
     assert (tmp_path / "l.nsae" / "model.npz").stat().st_size == (tmp_path / "m.npz").stat().st_size
     assert len(ImageLibrary.open(tmp_path / "l.nsae").update().added) == 8
     with pytest.raises(ValueError, match="l2 distance"):
-        library.duplicates()
-    assert library.duplicates(0) == []
+        library.duplicates(kinds=["same scene"])
+    assert library.duplicates() == library.duplicates(0) == []
 
 
 def test_the_table_keeps_every_name():
@@ -445,13 +445,16 @@ def test_similar_takes_files_and_arrays(library, root, tmp_path):
 
 
 def test_duplicates(library, root):
-    assert library.duplicates(0) == []
+    assert library.duplicates() == library.duplicates(0) == []
     shutil.copyfile(root / "0.png", root / "sub/copy.png")
     Image.fromarray(pixels(2)).save(root / "again.bmp")  # the same pixels in another file
     library.update()
-    groups = library.duplicates(1e-6)
-    assert sorted(map(sorted, groups)) == [["0.png", "sub/copy.png"], ["2.png", "again.bmp"]]
-    assert sorted(library.duplicates(2.0)[0]) == sorted(library.index.ids)
+    groups = {group.kind: set(group.ids) for group in library.duplicates()}
+    assert groups == {"same file": {"0.png", "sub/copy.png"}, "same picture": {"2.png", "again.bmp"}}
+    (group,) = library.duplicates(kinds=["same file"])
+    assert set(group.ids) == {"0.png", "sub/copy.png"}
+    (group,) = library.duplicates(2.0)
+    assert (group.kind, group.ids) == ("same scene", tuple(library.index.ids))
     assert (root / "sub/copy.png").exists()
     for radius in (-1, float("nan")):
         with pytest.raises(ValueError, match="radius"):
@@ -463,21 +466,7 @@ def test_duplicates_of_zero_codes_only_by_content(library, root):
     library.index.add(np.zeros((2, 32)), ["0.png", "1.png"], on_duplicate="replace")
     shutil.copyfile(root / "0.png", root / "copy.png")
     library.update()
-    assert library.duplicates(0) == [["0.png", "copy.png"]]
-
-
-def test_groups_are_connected_components():
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        n = int(rng.integers(1, 15))
-        pairs = rng.integers(0, n, (int(rng.integers(0, n)), 2))
-        reach = np.eye(n, dtype=bool)
-        for i, j in pairs:
-            reach[i, j] = reach[j, i] = True
-        for _ in range(n):
-            reach = reach @ reach
-        expected = sorted({tuple(np.flatnonzero(row).tolist()) for row in reach if row.sum() > 1})
-        assert sorted(map(tuple, connected_groups(n, pairs.tolist()))) == expected
+    assert library.duplicates(0) == [DuplicateGroup("same file", ("0.png", "copy.png"))]
 
 
 def test_a_gallery_is_written(library, root, tmp_path):

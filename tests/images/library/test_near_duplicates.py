@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from nsae.images.library import near_duplicates
-from nsae.images.library.near_duplicates import connected_groups, near_pairs
+from nsae.images.library.disjoint_sets import DisjointSets
+from nsae.images.library.near_duplicates import near_pairs
 from nsae.retrieval import CodeIndex
+
+
+def connected_groups(n, pairs):
+    sets = DisjointSets(n)
+    for i, j in pairs:
+        sets.join(i, j)
+    return sets.groups()
 
 
 def by_all_pairs(index, radius):
