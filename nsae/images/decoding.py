@@ -194,7 +194,9 @@ def _check_pixels(Image: ModuleType, image: Picture) -> None:
     """Refuse a picture of more pixels than Pillow allows: a small file may hold one that fills the memory."""
     n, limit = image.width * image.height, Image.MAX_IMAGE_PIXELS
     if limit is not None and n > 2 * limit:
-        raise Image.DecompressionBombError(f"{n:,}, and {int(2 * limit):,} is the limit")
+        raise Image.DecompressionBombError(
+            f"Image size ({n} pixels) exceeds limit of {int(2 * limit)} pixels"
+        )
 
 
 def _open_large(Image: ModuleType, source: str | os.PathLike | io.BytesIO) -> Picture:
@@ -315,7 +317,7 @@ def _reason(Image: ModuleType, path: str | os.PathLike, error: Exception) -> str
         return "too large for the memory"
     if isinstance(error, Image.DecompressionBombError):
         return (
-            f"too many pixels ({_line(error)}); if you trust the file, raise it with --max-pixels, or in Python with "
+            f"too many pixels: {_line(error).partition(', could be')[0]}. If you trust the file, raise it with --max-pixels, or in Python with "
             "PIL.Image.MAX_IMAGE_PIXELS, which is half of it"
         )
     if isinstance(error, Image.UnidentifiedImageError):
