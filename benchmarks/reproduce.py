@@ -64,6 +64,11 @@ SCRIPTS = (
     Script("thread_test", 5, ("threads/calls", "threads/equal", "forked/children_wrong")),
     Script("kill_training", 5, ("dense/same", "dense/ended", "k-sparse/same", "k-sparse/ended")),
     Script("fuzz", 60, tuple(f"{target}/error" for target in ("model", "index", "idx", "image", "command"))),
+    Script(
+        "broken_images",
+        1,
+        ("indexed", "left_out", "whole_left_out", "without_a_line", "tracebacks", "peak_mb"),
+    ),
     Script("library_speed", 3, ("photos_per_s", "unchanged_s", "one_new_s"), ("corel1k.tar",)),
     Script(
         "scaling", 20, ("exponents/units/k_sparse", "exponents/rows/memory", "memmap/peak_above_start_mb")

@@ -89,7 +89,11 @@ def find_photos(source: str, exclude: Sequence[str] = ()) -> Photos:
 def skipped(root: Path, failed: Iterable[tuple[str, str]]) -> None:
     """Say which files below ``root`` are left out, and why: ``failed`` has (id, reason)."""
     for id, reason in failed:
-        print(f"nsae: skipped {printable(os.fspath(root / id))}: {reason}", file=sys.stderr)
+        print(_skipped(root / id, reason), file=sys.stderr)
+
+
+def _skipped(path: object, reason: str) -> str:
+    return f"nsae: skipped {printable(str(path))}: {printable(reason)}"
 
 
 def report_left_out(ids: Iterable[str]) -> None:
@@ -162,7 +166,7 @@ def read_to_learn(photos: Photos, how: dict[str, Any], strict: bool) -> tuple[np
                 photo = photo._replace(pixels=images[n])
                 n += 1
             else:
-                skipped(photos.root, [(photo.id, str(photo.reason))])
+                progress.say(_skipped(photos.root / photo.id, str(photo.reason)))
             decoded[photo.id] = photo
             progress.update()
     failed = len(photos.failed) + len(photos.ids) - n
@@ -251,7 +255,7 @@ def read_images(paths: list[Path], how: dict[str, Any], strict: bool) -> tuple[n
     as_bytes = how.get("dtype") == "uint8"
     images, kept = [], []
     with Progress("reading images", len(paths), enabled=len(paths) > MANY) as progress:
-        options = {"side": how["side"], "color": how["color"], "on_error": _reporter(failures)}
+        options = {"side": how["side"], "color": how["color"], "on_error": _reporter(failures, progress)}
         for path, image in iter_images(paths, **options):
             images.append(np.rint(image * 255).astype(np.uint8) if as_bytes else image)
             kept.append(path)
@@ -260,10 +264,16 @@ def read_images(paths: list[Path], how: dict[str, Any], strict: bool) -> tuple[n
     return np.stack(images), kept
 
 
-def _reporter(failures: list[ImageReadError]) -> Callable[[ImageReadError], None]:
+def _reporter(
+    failures: list[ImageReadError], progress: Progress | None = None
+) -> Callable[[ImageReadError], None]:
     def report(error: ImageReadError) -> None:
         failures.append(error)
-        print(f"nsae: skipped {printable(str(error))}", file=sys.stderr)
+        line = _skipped(error.path, error.reason)
+        if progress is None:
+            print(line, file=sys.stderr)
+        else:
+            progress.say(line)
 
     return report
 

@@ -316,8 +316,9 @@ def _reason(Image: ModuleType, path: str | os.PathLike, error: Exception) -> str
     if isinstance(error, MemoryError):
         return "too large for the memory"
     if isinstance(error, Image.DecompressionBombError):
+        size = _line(error).partition(", could be")[0]
         return (
-            f"too many pixels: {_line(error).partition(', could be')[0]}. If you trust the file, raise it with --max-pixels, or in Python with "
+            f"too many pixels: {size}. If you trust the file, raise it with --max-pixels, or in Python with "
             "PIL.Image.MAX_IMAGE_PIXELS, which is half of it"
         )
     if isinstance(error, Image.UnidentifiedImageError):

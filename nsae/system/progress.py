@@ -53,6 +53,14 @@ class Progress:
                 numbers = "".join(f"  {name} {value:.4g}" for name, value in shown.items())
                 print(f"{self._what}: {self._done}/{self._total}{numbers}", file=sys.stderr, flush=True)
 
+    def say(self, text: str) -> None:
+        """Print a line ``text`` on stderr; a bar moves out of its way."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(text, file=sys.stderr, flush=True)
+        if self._bar is not None:
+            self._bar.refresh()
+
     def __enter__(self) -> Progress:
         return self
 
