@@ -13,8 +13,8 @@ fashion_60k
     scikit-learn; hnswlib and pynndescent at their fastest setting that reaches a recall).  helpers/search_peers.py
     has them.  All run on one thread and take turns.
 million
-    A million codes of k = 32 of training images, shifted and scaled at random.  Encoding them takes some ten
-    minutes on 2 cores: ``--codes`` keeps them for another run.
+    A million image codes of k = 32, of training images that are shifted and scaled at random.  Encoding them takes
+    some ten minutes on 2 cores: ``--codes`` keeps them for another run.
 scaling
     A query alone among 10⁴ to 10⁶ of these.
 crossover
@@ -213,38 +213,37 @@ def million(images: Images, options: argparse.Namespace) -> dict[str, Any]:
     """Search a million codes of k = 32: in a batch, one query at a time; size, build, opening."""
     n = 50_000 if options.quick else 1_000_000
     peers.one_thread()
-    result: dict[str, Any] = {}
-    for name in ENCODERS:
-        codes, queries = large(name, n, images, options)
-        indexed(codes[:1000])  # compiles the loops, which is no part of the build
-        started = time.perf_counter()
-        index = indexed(codes)
-        build = time.perf_counter() - started
-        one_by_one(index, queries[:50])
-        alone = one_by_one(index, queries[: 200 if options.quick else 3000])
-        few = queries[:20]
-        same = np.mean(search_of(index)(few, HITS) == index.search(few, HITS, backend="numpy").rows)
-        size, opening = bytes_of(index)
-        contestants = {
-            "nsae": Contestant(search_of(index), queries),
-            "nsae, 2 threads": Contestant(search_of(index, 2), queries),
-        }
-        for peer in ("SciPy, sparse product", "sparse_dot_topn"):
-            if installed(peer):
-                contestants[peer] = Contestant(OVER_CODES[peer](codes), queries, least=FEW.get(peer))
-        race(contestants, max(3, options.rounds // 2))
-        result[name] = {
-            "p50_ms": float(np.median(alone)),
-            "p99_ms": float(np.percentile(alone, 99)),
-            "recall": float(same),
-            "bytes_per_nonzero": size / len(codes.units),
-            "build_s": build,
-            "open_ms": opening,
-            "rows": {label: summary(contestant) for label, contestant in contestants.items()},
-        }
-        print_race(f"{n} codes of k={K}, {name} codes, {HITS} hits", contestants)
-        print("  " + ", ".join(f"{key} {value:.4g}" for key, value in result[name].items() if key != "rows"))
-    return {"n": n, **result["image"], "pixel": result["pixel"]}
+    codes, queries = large("image", n, images, options)
+    indexed(codes[:1000])  # compiles the loops, which is no part of the build
+    started = time.perf_counter()
+    index = indexed(codes)
+    build = time.perf_counter() - started
+    one_by_one(index, queries[:50])
+    alone = one_by_one(index, queries[: 200 if options.quick else 3000])
+    few = queries[:20]
+    same = np.mean(search_of(index)(few, HITS) == index.search(few, HITS, backend="numpy").rows)
+    size, opening = bytes_of(index)
+    contestants = {
+        "nsae": Contestant(search_of(index), queries),
+        "nsae, 2 threads": Contestant(search_of(index, 2), queries),
+    }
+    for peer in ("SciPy, sparse product", "sparse_dot_topn"):
+        if installed(peer):
+            contestants[peer] = Contestant(OVER_CODES[peer](codes), queries, least=FEW.get(peer))
+    race(contestants, max(3, options.rounds // 2))
+    result = {
+        "n": n,
+        "p50_ms": float(np.median(alone)),
+        "p99_ms": float(np.percentile(alone, 99)),
+        "recall": float(same),
+        "bytes_per_nonzero": size / len(codes.units),
+        "build_s": build,
+        "open_ms": opening,
+        "rows": {label: summary(contestant) for label, contestant in contestants.items()},
+    }
+    print_race(f"{n} codes of k={K}, image codes, {HITS} hits", contestants)
+    print("  " + ", ".join(f"{key} {value:.4g}" for key, value in result.items() if key != "rows"))
+    return result
 
 
 def scaling(images: Images, options: argparse.Namespace) -> dict[str, Any]:
