@@ -83,6 +83,8 @@ def encode(args: Namespace) -> int:
 
 def index(args: Namespace) -> int:
     """Index a folder of photos, with the encoder that makes its codes: ``nsae index`` with ``args``."""
+    if args.checkpoint and (args.update or args.model):
+        raise UsageError("--checkpoint is for learning: with --update or --model nothing is learned.")
     if args.update:
         return update_library(args)
     others = [flag for flag, given in (("--root", args.root), ("--prune", args.prune)) if given]
@@ -276,7 +278,8 @@ def _fit(args: Namespace, source: Source, *, on_interrupt: str) -> SparseAutoenc
     params.update(verbose=not args.json, on_interrupt=on_interrupt)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Training was interrupted")  # the report says so
-        model = SparseAutoencoder(**params).fit(source.X).set_params(on_interrupt="auto")
+        model = SparseAutoencoder(**params).fit(source.X, checkpoint=args.checkpoint)
+    model.set_params(on_interrupt="auto")
     model.preprocessing_ = source.preprocessing
     return model
 
@@ -285,7 +288,9 @@ def _fit_image_encoder(args: Namespace, images: np.ndarray) -> ImageEncoder:
     options = {**args.patch_defaults, **vars(args)}
     params = {name: options[name] for name in ("n_units", "k", "epochs", "random_state")}
     params["k"] = params["k"] or params["n_units"]  # --k 0: as many as there are
-    return ImageEncoder(verbose=not args.json, image_size=images.shape[1], **params).fit(images)
+    return ImageEncoder(verbose=not args.json, image_size=images.shape[1], **params).fit(
+        images, checkpoint=args.checkpoint
+    )
 
 
 def _last(model: SparseAutoencoder) -> dict[str, float]:

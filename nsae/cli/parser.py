@@ -109,7 +109,17 @@ def _train(add: Add) -> argparse.ArgumentParser:
     add_training_options(command, whole_defaults())
     options.reading(command)
     command.add_argument("--plot", metavar="PNG", help="draw the loss curves")
+    _checkpoint(command)
     return command
+
+
+def _checkpoint(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="write what is learned to FILE every 10 minutes, and go on from it if the command is given again "
+        "after it was stopped",
+    )
 
 
 def _encode(add: Add) -> argparse.ArgumentParser:
@@ -128,6 +138,7 @@ def _index(add: Add) -> argparse.ArgumentParser:
     )
     options.output(command, "photos.nsae")
     command.add_argument("--model", help="use this saved model instead of learning one")
+    _checkpoint(command)
     command.add_argument("--metric", choices=("cosine", "l2", "dot"), help="(cosine)")
     command.add_argument(
         "--update",

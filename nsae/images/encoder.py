@@ -106,7 +106,8 @@ class ImageEncoder(Parameters):
     max_images : int
         Images that the second autoencoder learns from, at most; they are chosen at random.
     random_state : int, numpy.random.Generator or None
-        The same number gives the same model.
+        The same number gives the same model, to the bit on the same machine with the same versions, ``backend``
+        and ``n_threads``; see :class:`SparseAutoencoder`.
     backend : "auto", "numpy" or "numba"
         Codes are the same bits with each.
     n_threads : int, optional
@@ -190,7 +191,15 @@ class ImageEncoder(Parameters):
 
     # ---- learning
 
-    def fit(self, images: Images, y: object = None, *, on_error: OnError | None = None) -> ImageEncoder:
+    def fit(
+        self,
+        images: Images,
+        y: object = None,
+        *,
+        on_error: OnError | None = None,
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_minutes: float = 10.0,
+    ) -> ImageEncoder:
         """Learn from images.
 
         Parameters
@@ -202,28 +211,39 @@ class ImageEncoder(Parameters):
         on_error : callable, optional
             Is given an :class:`~nsae.errors.ImageReadError` for each file that cannot be read, which is left
             out then.  Without it, the error is raised.
+        checkpoint : path, optional
+            What both autoencoders have learned so far is written to files beside this path every
+            ``checkpoint_minutes``.  If they are there when ``fit`` is called with the same images and a
+            ``random_state``, it goes on from them; see ``SparseAutoencoder.fit``.  At the end they are removed.
+        checkpoint_minutes : float
+            0 writes after each step.
 
         Raises
         ------
         ValueError, TypeError
-            Images or hyperparameters that cannot be used.  A model fitted before stays as it was.
+            Images or hyperparameters that cannot be used, or checkpoints of others.  A model fitted before stays
+            as it was.
         """
         images = check_images(images)
         geometry, settled = resolve_hyperparameters(self, images)
         rng = generator(self.random_state)
+        files = [None if checkpoint is None else f"{os.fspath(checkpoint)}.{n}" for n in (1, 2)]
+        keep: dict[str, Any] = {"checkpoint_minutes": checkpoint_minutes, "keep_checkpoint": True}
         first, second = self._autoencoders(settled, rng)
         images, on_error = choose(images, self.max_images, rng), once(on_error)
 
         X = random_patches(images, geometry, self.n_patches, rng, on_error, self.n_threads)  # (29)
         whitening = Whitening.fit(X, settled["zca_eps"])  # (30)
-        first.fit(whitening(X))
+        first.fit(whitening(X), checkpoint=files[0], **keep)
         del X
         layer = first.encoder().encoder_layer
         features = PatchFeatures.of(geometry, layer, settled["patch_k"], whitening)
         pca, T = self._components(images, features, settled["n_components"], rng, on_error)
-        second.fit(T)
+        second.fit(T, checkpoint=files[1], **keep)
         threshold = usual_threshold(second, T, settled["shrink_threshold"])  # (36)
         self._adopt(geometry, whitening, pca, first, second.with_threshold(threshold).with_k(self.k))
+        for file in filter(None, files):
+            os.unlink(file)
         return self
 
     # ---- using what was learned

@@ -76,9 +76,9 @@ class CheckpointFile:
         state: TrainingState = saved._state
         return state
 
-    def checkpoint(self, state: TrainingState, minutes: float) -> Checkpoint:
-        """Return what ``train`` calls: it writes ``state`` every so many ``minutes``."""
-        return Checkpoint(lambda *parts: self.write(state, *parts), minutes, self._found)
+    def checkpoint(self, state: TrainingState, minutes: float, keep: bool) -> Checkpoint:
+        """Return what ``train`` calls: it writes ``state`` every so many ``minutes``, and at the end to ``keep`` it."""
+        return Checkpoint(lambda *parts: self.write(state, *parts), minutes, self._found, keep)
 
     def write(self, state: TrainingState, entry: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Write ``state``, and ``entry`` and ``arrays`` of a :class:`Checkpoint`, over what is there: atomically."""

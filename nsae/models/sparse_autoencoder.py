@@ -89,7 +89,10 @@ class SparseAutoencoder(Parameters):
         Stop when the loss has fallen by less than the fraction ``tol`` for ``patience`` epochs
         running; ``tol=0`` runs every epoch.
     random_state : int, numpy.random.Generator or None
-        For the initial weights, the order of samples, and resampling.  The same number gives the same model.
+        For the initial weights, the order of samples, and resampling.  The same number gives the same model, to
+        the bit, on the same machine, with the same versions, ``backend`` and ``n_threads``.  Another backend or
+        number of threads adds numbers in another order: the models then agree to rounding, which many steps
+        make larger.
     dtype : "float32" or "float64"
         Of the parameters and codes.
     backend : "auto", "numpy" or "numba"
@@ -211,6 +214,7 @@ class SparseAutoencoder(Parameters):
         *,
         checkpoint: str | os.PathLike | None = None,
         checkpoint_minutes: float = 10.0,
+        keep_checkpoint: bool = False,
     ) -> Self:
         """Learn from data, starting anew, or from where a killed process stopped.
 
@@ -223,10 +227,11 @@ class SparseAutoencoder(Parameters):
         checkpoint : path, optional
             A file that gets the state of training every ``checkpoint_minutes``.  If it is there when ``fit`` is
             called, training goes on from it, and ends with the bits that it would have ended with without the
-            interruption (on the same machine, with the same versions and ``n_threads``).  At the end of training
-            the file is removed.
+            interruption (on the same machine, with the same versions and ``n_threads``).
         checkpoint_minutes : float
             0 writes after each step.
+        keep_checkpoint : bool
+            At the end of training the file is removed, or else kept, so that the next call has nothing to do.
 
         Raises
         ------
@@ -254,9 +259,9 @@ class SparseAutoencoder(Parameters):
             training_options(self),
             epochs=int(self.epochs),
             rng=rng if self.shuffle else None,
-            checkpoint=None if file is None else file.checkpoint(state, checkpoint_minutes),
+            checkpoint=None if file is None else file.checkpoint(state, checkpoint_minutes, keep_checkpoint),
         )
-        if file is not None and stopped != "interrupted":
+        if file is not None and stopped != "interrupted" and not keep_checkpoint:
             file.remove()
         self._adopt(state, stopped, names)
         self.preprocessing_: dict[str, Any] | None = None

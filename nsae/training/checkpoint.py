@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from nsae.training.history import Convergence, EpochLog
+from nsae.training.schedules import Schedule
 
 Entry = dict[str, Any]
 Arrays = dict[str, np.ndarray]
+Write = Callable[[Entry, Arrays], None]
 LOG_ARRAYS = ("log_parts", "log_ever_on", "log_origin", "log_sum", "log_sum2")
 
 
@@ -29,15 +31,24 @@ class Checkpoint:
         From one time to the next.
     found : (dict, dict), optional
         What an earlier process has written, for :meth:`resume`.
+    keep : bool
+        Write once more when training has ended, so that calling it again does nothing.
+
+    Attributes
+    ----------
+    ended : str or None
+        Why training had ended when an earlier process wrote last; None if it had not.
     """
 
     def __init__(
         self,
-        write: Callable[[Entry, Arrays], None] | None = None,
+        write: Write | None = None,
         minutes: float = 0.0,
         found: tuple[Entry, Arrays] | None = None,
+        keep: bool = False,
     ):
-        self._write, self._seconds, self._found = write, 60 * minutes, found
+        self._write, self._seconds, self._found, self._keep = write, 60 * minutes, found, keep
+        self.ended: str | None = None if found is None else found[0]["ended"]
         self._last = time.monotonic()
         self._order: Entry | None = None
 
@@ -68,15 +79,19 @@ class Checkpoint:
         if self._write is not None and rng is not None:
             self._order = _with_lists(rng.bit_generator.state)
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to write again."""
-        return self._write is not None and time.monotonic() - self._last >= self._seconds
+    def write_if_due(self, log: EpochLog, convergence: Convergence, schedule: Schedule) -> None:
+        """Write how far the fit is after a step, if it is time: ``log``, ``convergence`` and the ``schedule``."""
+        if self._write is not None and time.monotonic() - self._last >= self._seconds:
+            self._write_all(self._write, log, convergence, schedule)
 
-    def write(self, log: EpochLog, convergence: Convergence) -> None:
-        """Write how far the fit is, after a step: ``log`` and ``convergence``."""
-        if self._write is None:
-            return
+    def end(self, log: EpochLog, convergence: Convergence, schedule: Schedule, ended: str) -> None:
+        """Write once more, to keep it: training has ``ended``, with ``log``, ``convergence`` and ``schedule``."""
+        self.ended = ended
+        if self._write is not None and self._keep:
+            self._write_all(self._write, log, convergence, schedule)
+
+    def _write_all(self, write: Write, log: EpochLog, convergence: Convergence, schedule: Schedule) -> None:
+        schedule.reset()  # the model is written with its own k and learning rate
         metrics, variance = log.metrics, log.variance
         entry = {
             "epochs": log.epochs,
@@ -89,9 +104,10 @@ class Checkpoint:
             "best": convergence.best,
             "waited": convergence.waited,
             "order": self._order,
+            "ended": self.ended,
         }
         arrays = (metrics.parts, metrics.ever_on, variance.origin, variance.sum, variance.sum2)
-        self._write(entry, dict(zip(LOG_ARRAYS, arrays, strict=True)))
+        write(entry, dict(zip(LOG_ARRAYS, arrays, strict=True)))
         self._last = time.monotonic()
 
 

@@ -107,35 +107,38 @@ def train(
     FloatingPointError
         The loss or a weight became NaN or infinite.
     """
-    dtype = state.model.encoder_layer.W.dtype
-    buffer = np.empty((min(options.batch_size, len(X)), X.shape[1]), dtype)  # (B, d)
+    size = min(options.batch_size, len(X)), X.shape[1]  # (B, d)
+    buffer = np.empty(size, state.model.encoder_layer.W.dtype)  # (B, d)
     schedule = Schedule.of(state, options, len(X))
     convergence = Convergence(options.tol, options.patience)
     log, checkpoint = EpochLog(len(state.idle), len(X)), checkpoint or Checkpoint()
     checkpoint.resume(log, convergence, rng)
+    ended = checkpoint.ended or "epochs"
+    if not checkpoint.ended:
+        schedule.warn_if_ended()
     try:
         schedule.prepare()  # a compiled step makes buffers for the k that it finds
         with (
             make_step(state, options, len(buffer), work=epochs * X.size * len(state.idle)) as step,
             Progress("training", epochs, enabled=options.verbose) as progress,
         ):
-            for _ in range(len(log.epochs), epochs):
+            for _ in range(len(log.epochs), 0 if checkpoint.ended else epochs):
                 done = log.start_epoch()  # 0, unless an earlier process was stopped in this epoch
                 checkpoint.note_order(rng)
-                batches = minibatches(X, options.batch_size, dtype, rng, buffer)
+                batches = minibatches(X, options.batch_size, buffer.dtype, rng, buffer)
                 for batch in islice(batches, done, None):  # (B, d)
                     schedule.prepare()  # the learning rate and k of this step
                     report = step(batch)  # forward, loss, backward, Adam: as in PlainStep above
                     log.add(batch, report)
-                    if checkpoint.due:
-                        schedule.reset()  # the model is written with its own k
-                        checkpoint.write(log, convergence)
+                    checkpoint.write_if_due(log, convergence, schedule)
                 numbers = log.end_epoch()
                 state.check_finite(numbers["loss"], len(log.epochs))
                 progress.update(**{name: numbers[name] for name in ("loss", "l0", "dead")})
                 if schedule.k_has_arrived and convergence.reached(numbers["loss"]):
-                    return "converged"
-        return "epochs"
+                    ended = "converged"
+                    break
+        checkpoint.end(log, convergence, schedule, ended)
+        return ended
     except KeyboardInterrupt:  # wherever it came, model and history are left whole
         if log.metrics.n:
             log.end_epoch()

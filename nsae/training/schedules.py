@@ -71,15 +71,18 @@ class Schedule:
         a_pass = -(-state.epoch_rows // int(options.batch_size))
         steps = int(options.schedule_steps or options.epochs * a_pass)
         g = state.model.g
-        schedule = cls(options, state, g.k if isinstance(g, KSparse) else None, steps)
-        if options.lr_schedule != "none" and state.optimizer.t >= steps:
+        return cls(options, state, g.k if isinstance(g, KSparse) else None, steps)
+
+    def warn_if_ended(self) -> None:
+        """Warn if the learning rate has come down to 0 before this call: it would change nothing."""
+        if self.options.lr_schedule != "none" and self.state.optimizer.t >= self.steps:
             warnings.warn(
-                f"lr_schedule={options.lr_schedule!r} has come to its end after {steps} steps, and the learning rate "
-                "is 0: this call changes nothing. Go on at a constant rate with set_params(lr_schedule='none'), or "
-                "give the schedule more steps with set_params(schedule_steps=...).",
+                f"lr_schedule={self.options.lr_schedule!r} has come to its end after {self.steps} steps, and the "
+                "learning rate is 0: this call changes nothing. Go on at a constant rate with "
+                "set_params(lr_schedule='none'), or give the schedule more steps with "
+                "set_params(schedule_steps=...).",
                 stacklevel=4,
             )
-        return schedule
 
     def prepare(self) -> None:
         """Set what the next step needs."""

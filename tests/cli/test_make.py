@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ Image = pytest.importorskip("PIL.Image")
 from nsae import CodeIndex, Encoder, SparseAutoencoder
 from nsae.cli import main
 from nsae.cli.evaluate import label_of
+from nsae.training.checkpoint import Checkpoint
+from nsae.training.history import EpochLog
 
 FAST = ["--whole", "--units", "24", "--k", "4", "--epochs", "3", "--image-size", "8"]
 
@@ -263,6 +266,41 @@ def test_python_dash_m(tmp_path):
     assert answer.stdout.startswith("nsae 0.")
 
 
+@pytest.mark.parametrize("command", ["train", "index"])
+def test_a_command_that_was_stopped_goes_on_from_its_checkpoint(rows, tmp_path, monkeypatch, command):
+    class Stopped(BaseException):
+        """As a signal would do."""
+
+    steps, real, kept = [], EpochLog.add, tmp_path / "kept.npz"
+
+    def add(self, X, report):
+        steps.append(1)
+        real(self, X, report)
+        if len(steps) == 2:
+            raise Stopped
+
+    arguments = [command, rows, "-o", str(tmp_path / "out"), "--epochs", "5", "--batch-size", "30"]
+    arguments += ["--checkpoint", str(kept)]
+    monkeypatch.setattr("nsae.models.checkpoint_file.Checkpoint", partial(at_each_step, Checkpoint))
+    monkeypatch.setattr(EpochLog, "add", add)
+    with pytest.raises(Stopped):
+        main(arguments)
+    assert SparseAutoencoder.load(kept).stopped_ == "unfinished"
+    assert main(arguments) == 0
+    assert not kept.exists()
+
+
+def at_each_step(checkpoint, write, minutes, found, keep):
+    return checkpoint(write, 0, found, keep)
+
+
+def test_a_checkpoint_is_for_learning(tmp_path, capsys):
+    for more in (["--model", "m.npz"], ["--update"]):
+        arguments = ["index", "photos", "-o", str(tmp_path / "out"), "--checkpoint", "kept", *more]
+        assert main(arguments) == 2
+        assert "--checkpoint is for learning" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
 def test_ctrl_c_saves_the_model_as_it_stands(tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((2000, 64), dtype=np.float32))
@@ -366,7 +404,7 @@ def stopped_at_once(monkeypatch):
     """Training is interrupted before its first epoch."""
     fit = SparseAutoencoder.fit
 
-    def stopped(model, X):
+    def stopped(model, X, **_):
         fit(model, X).stopped_ = "interrupted"
         if model.on_interrupt == "raise":
             raise KeyboardInterrupt

@@ -187,7 +187,7 @@ def test_train_reports_the_seconds_of_all_epochs(monkeypatch, tmp_path, capsys):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((40, 6), dtype=np.float32))
     fit = SparseAutoencoder.fit
 
-    def slow(model, X):
+    def slow(model, X, **_):
         fit(model, X).history_["seconds"][:] = [2.0, 3.0, 5.0]
         return model
 

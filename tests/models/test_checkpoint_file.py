@@ -227,3 +227,13 @@ def test_what_is_no_checkpoint_is_refused_and_left_alone(tmp_path):
         estimator().fit(DATA, checkpoint=tmp_path / "no folder" / "fit.npz")
     with pytest.raises(ValueError, match="checkpoint_minutes=-1"):
         estimator().fit(DATA, checkpoint=tmp_path / "fit.npz", checkpoint_minutes=-1)
+
+
+@pytest.mark.parametrize("options", [OPTIONS["all of it"], OPTIONS["until it has converged"]])
+def test_a_checkpoint_that_is_kept_leaves_nothing_to_do(monkeypatch, tmp_path, options):
+    path = tmp_path / "fit.npz"
+    whole = bits(estimator(**options).fit(DATA, checkpoint=path, keep_checkpoint=True))
+    monkeypatch.setattr(loop.PlainStep, "__call__", lambda *_: pytest.fail("a step was taken"))
+    again = estimator(**options).fit(DATA, checkpoint=path, keep_checkpoint=True)
+    assert bits(again) == whole
+    assert path.exists()
