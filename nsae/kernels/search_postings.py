@@ -116,7 +116,7 @@ def _bound_of_level(factor, step, scale):
     return max(np.float32(abs(factor * step) / scale), SMALLEST_STEP)
 
 
-@njit(**KERNEL, forceinline=True)
+@njit(**KERNEL)
 def _sum_bounds(query, lists, w, members, codes, bounds):
     """Fill ``bounds`` for the rows ``members`` of window ``w``: an upper bound of each row's product.
 
@@ -274,7 +274,7 @@ def _entries_in_window(units, starts, w):
     return total
 
 
-@njit(**KERNEL, forceinline=True)
+@njit(**KERNEL)
 def _sum_sparse(query, lists, w, sums, positions, bounds):
     """Fill ``bounds`` only for the rows of window w that share a unit with the query, for the cosine and dot.
 
@@ -303,7 +303,7 @@ def _sum_sparse(query, lists, w, sums, positions, bounds):
     return n, np.float64(error)
 
 
-@njit(**KERNEL, forceinline=True)
+@njit(**KERNEL)
 def _take_others(i, members, sums, distance, n, row_filter, found):
     """Take in those of the rows ``members`` that share no unit with query i: all are at ``distance``."""
     distances, rows, count = found.distances[i], found.rows[i], found.counts[i]
