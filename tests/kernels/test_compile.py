@@ -94,7 +94,8 @@ def test_the_cache_depends_on_the_files_of_all_records_that_kernels_are_given(rn
     for queries, k in ((index.codes[:200], 5), (index.codes[:3], 5), (index.codes[:3], 2000)):
         index.search(queries, k=k, backend="numba")
 
-    files = {PACKAGE / name for name in RECORDS} | set((PACKAGE / "kernels").glob("*.py"))
+    package = Path(kernels.__file__).parent.parent  # which may be an installed one
+    files = {package / name for name in RECORDS} | set((package / "kernels").glob("*.py"))
     records = set()
     for module in [module for name, module in sys.modules.items() if name.startswith("nsae.kernels.")]:
         for kernel in vars(module).values():
