@@ -83,7 +83,7 @@ def test_functions_are_short_and_take_few_things(source):
         if name.removesuffix(".__init__") in estimators:
             continue  # a list of hyperparameters
         assert lines <= LINES_OF_A_FUNCTION, f"{name}: {lines} lines of code"
-        parameters = _parameters(function)
+        parameters = _parameters(function, collected=False)
         assert len(parameters) <= PARAMETERS, f"{name}: {len(parameters)} parameters"
 
 
@@ -172,10 +172,12 @@ def _public(tree):
                     yield f"{node.name}.{inner.name}", inner
 
 
-def _parameters(function):
-    """The names of a function's parameters, without self and cls."""
+def _parameters(function, *, collected=True):
+    """The names of a function's parameters, without self and cls; those of *more and **rest if ``collected``."""
     given = function.args
-    named = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    if collected:
+        named = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
     names = [argument.arg for argument in named if argument is not None]
     return [name for i, name in enumerate(names) if not (i == 0 and name in ("self", "cls"))]
 

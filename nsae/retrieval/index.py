@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     else:
         from typing_extensions import Unpack
 
-    from nsae.retrieval.options import SearchOptions
+    from nsae.retrieval.options import Execution, SearchOptions, Weights, Where
 
 CHECKED_BYTES = 1 << 16  # Codes of that size are checked also where they could be mapped.
 MOST_UNITS = 1 << 31  # Units are numbered in int32.
@@ -185,7 +185,19 @@ class CodeIndex:
         """
         return statistics(self.codes)
 
-    def search(self, codes: Codes | np.ndarray, k: int = 10, **options: Unpack[SearchOptions]) -> Hits:
+    def search(
+        self,
+        codes: Codes | np.ndarray,
+        k: int = 10,
+        *,
+        keep: int | None = None,
+        where: Where | None = None,
+        require: Iterable[int] = (),
+        forbid: Iterable[int] = (),
+        weights: Weights | None = None,
+        exclude: Sequence[int | str | None] | None = None,
+        **execution: Unpack[Execution],
+    ) -> Hits:
         """Find the k nearest rows to each query.
 
         Parameters
@@ -195,22 +207,21 @@ class CodeIndex:
         k : int
             Hits for each query.  Where the index has fewer, they are padded and ``counts`` tells; see ``Hits``
             for a k above 1,000.
-        **options
-            keep : int, optional
-                Compare only the ``keep`` largest values of each code, of queries and rows alike.
-            where : (n,) bool or function of an id, optional
-                Which rows may be found.
-            require, forbid : units
-                Find only rows in which all, and none, of these are active.
-            weights : (h,) array or dict of unit to weight, optional
-                At least 0, and 1 for units that a dict leaves out.  q·z becomes Σ wⱼqⱼzⱼ and ‖z‖² Σ wⱼzⱼ²; the
-                units of a support count as wⱼ each.
-            exclude : q ids or None, optional
-                For each query an id that it shall not find, or None (leave-one-out).
-            n_threads : int or None, default 1
-                Over which several queries are spread.  None and −1 are as many as there are processors.
-            backend : "auto", "numpy" or "numba"
-                The same hits come from each.  "auto" is numba where it is installed and there is enough to do.
+        keep : int, optional
+            Compare only the ``keep`` largest values of each code, of queries and rows alike.
+        where : (n,) bool or function of an id, optional
+            Which rows may be found.
+        require, forbid : units
+            Find only rows in which all, and none, of these are active.
+        weights : (h,) array or dict of unit to weight, optional
+            At least 0, and 1 for units that a dict leaves out.  q·z becomes Σ wⱼqⱼzⱼ and ‖z‖² Σ wⱼzⱼ²; the
+            units of a support count as wⱼ each.
+        exclude : q ids or None, optional
+            For each query an id that it shall not find, or None (leave-one-out).
+        **execution
+            How the search is run; the hits are the same.  ``n_threads`` (by default 1) is over how many threads
+            several queries are spread; None and −1 are as many as there are processors.  ``backend`` is "auto",
+            "numpy" or "numba"; "auto" is numba where it is installed and there is enough to do.
 
         Returns
         -------
@@ -237,11 +248,20 @@ class CodeIndex:
         >>> index.search(np.array([1.0, 0.0, 0.0]), k=2, forbid=[1]).ids[0].tolist()
         ['b', None]
         """
+        options: SearchOptions = {
+            "keep": keep,
+            "where": where,
+            "require": require,
+            "forbid": forbid,
+            "weights": weights,
+            "exclude": exclude,
+            **execution,
+        }
         check_options("search", options)
         state = self._state
         k = columns(k, len(state))
-        searcher, queries, filters, execution = self._prepared(state, codes, options)
-        return Hits.of(*searcher.search(queries, k, filters, **execution), state.ids)
+        searcher, queries, filters, how = self._prepared(state, codes, options)
+        return Hits.of(*searcher.search(queries, k, filters, **how), state.ids)
 
     def within(self, codes: Codes | np.ndarray, radius: float, **options: Unpack[SearchOptions]) -> Hits:
         """Find all rows at a distance up to ``radius`` from each query, padded to the longest list.
