@@ -10,6 +10,8 @@ Image = pytest.importorskip("PIL.Image")
 from nsae import CodeIndex, ImageEncoder
 from nsae.cli import main, make
 from nsae.datasets import dead_leaves
+from nsae.images.library.intake import Intake
+from nsae.images.pipeline import ImagePipeline
 
 OPTIONS = ["--units", "64", "--k", "8", "--epochs", "4", "--image-size", "56"]
 
@@ -69,3 +71,28 @@ def test_enough_photos_are_learned_from_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(make, "dead_leaves", lambda *_, **__: pytest.fail("pictures were made"))
     _, said = index_and_ask(write(tmp_path / "six", 6), tmp_path, capsys)
     assert "too few" not in said
+
+
+def test_more_photos_than_are_learned_from_are_read_in_blocks(tmp_path, monkeypatch, capsys):
+    """Before, all photos were in memory at once."""
+    learned, held = [], []
+    fit, take_in = ImageEncoder.fit, Intake._take_in
+
+    def fitted(encoder, images, **options):
+        learned.append(len(images))
+        return fit(encoder, images, **options)
+
+    def taken(intake, photos):
+        held.append(sum(photo.pixels is not None for photo in photos))
+        return take_in(intake, photos)
+
+    options = {"max_images": 5, "n_patches": 2000, "patch_units": 32}
+    monkeypatch.setattr(make, "FEW", 0)
+    monkeypatch.setattr(make, "ImageEncoder", lambda **params: ImageEncoder(**options, **params))
+    monkeypatch.setattr(ImageEncoder, "fit", fitted)
+    monkeypatch.setattr(ImagePipeline, "block_size", 4)
+    monkeypatch.setattr(Intake, "_take_in", taken)
+    distances, _ = index_and_ask(write(tmp_path / "twelve", 12), tmp_path, capsys)
+    assert learned == [5]
+    assert len(distances) == 11
+    assert held == [4, 4, 4]
