@@ -28,11 +28,13 @@ THUMBNAIL = 256  # longer side of what they are made from: twice as fine stays s
 COARSE = 16  # side of the pixels that find candidates
 BLOCK = 8  # side of a block of the pixels that are compared
 NOISE = 4.0  # grey levels of 256: differences like these are of compression, whatever the contrast
+SHIFT = 8.0  # grey levels by which a block may be lighter or darker: JPEG darkens small print on white
 # Largest difference of two pictures that are the same, as a fraction of contrast and NOISE together.  Chosen by
 # benchmarks/duplicates.py on one half of its photos.
-COARSE_LIMIT = 0.30  # of the whole, at 16 × 16 and at 32 × 32 pixels
-USUAL_LIMIT = 0.70  # of 98 % of the blocks
-WORST_LIMIT = 1.10  # of each block
+COARSE_LIMIT = 0.40  # of the whole, at 16 × 16 and at 32 × 32 pixels, with SHIFT in place of NOISE
+# Of the blocks: (the fraction of them that it is for, the limit).  A page differs from another one in most
+# blocks, a photo of a burst from the next in some.
+BLOCK_LIMITS = ((0.75, 0.48), (0.98, 0.70), (1.00, 1.00))
 SHAPE_LIMIT = 1.05  # ratio of the proportions: sizes are rounded to pixels
 ROWS = 256  # photos whose candidates are found at once
 TRIES = 4  # photos of one group that a photo is compared with, at most
@@ -72,10 +74,25 @@ def is_same_picture(one: Signature, other: Signature) -> bool:
         return False
     if _difference(_reduced(one.grey, 4), _reduced(other.grey, 4)) > COARSE_LIMIT:
         return False
+    differences = block_differences(one, other)
+    return all(np.quantile(differences, fraction) <= limit for fraction, limit in BLOCK_LIMITS)
+
+
+def block_differences(one: Signature, other: Signature) -> np.ndarray:
+    """Return the root mean square difference of each block of ``one`` and the ``other``, (blocks,).
+
+    It is a fraction of the contrast in the block and NOISE together, and leaves out a shift of all pixels by
+    up to SHIFT.
+    """
     detail = min(one.detail, other.detail)  # a small copy has lost what is finer
     step = 1 if detail >= 0.9 * SIDE else 2 if detail >= 0.45 * SIDE else 4
-    differences = _block_differences(_reduced(one.grey, step), _reduced(other.grey, step))
-    return bool(np.quantile(differences, 0.98) <= USUAL_LIMIT and differences.max() <= WORST_LIMIT)
+    size = min(BLOCK, SIDE // step // 8)
+    A, B = (_blocks(_reduced(x.grey, step), size) for x in (one, other))  # (blocks, size²)
+    contrast = (A.var(axis=1) + B.var(axis=1)) / 2  # (blocks,)
+    D = A - B  # (blocks, size²)
+    shift = np.maximum(np.abs(D.mean(axis=1)) - SHIFT, 0)  # (blocks,)
+    differences: np.ndarray = np.sqrt((D.var(axis=1) + shift**2) / (contrast + NOISE**2))
+    return differences
 
 
 def join_same_pictures(
@@ -139,7 +156,7 @@ def _candidates(coarse: np.ndarray, rows: np.ndarray, invariant: bool) -> Iterat
     squares, variances = np.einsum("nd,nd->n", X, X), X.var(axis=1)  # (m,), (m,)
     for start in range(0, len(rows), ROWS):
         stop = min(start + ROWS, len(rows))
-        scale = (variances[start:stop, None] + variances[:stop]) / 2 + NOISE**2  # (rows, stop)
+        scale = (variances[start:stop, None] + variances[:stop]) / 2 + SHIFT**2  # (rows, stop)
         near = np.zeros(scale.shape, bool)
         for turned in _turned(X[start:stop], invariant):
             distances = squares[start:stop, None] + squares[:stop] - 2 * (turned @ X[:stop].T)
@@ -167,17 +184,8 @@ def _reduced(grey: np.ndarray, step: int) -> np.ndarray:
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean square difference of two arrays, as a fraction of their contrast and NOISE."""
-    return float(np.sqrt(np.mean((a - b) ** 2) / ((a.var() + b.var()) / 2 + NOISE**2)))
-
-
-def _block_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The same as :func:`_difference`, for each block of two square arrays, (blocks,)."""
-    size = min(BLOCK, len(a) // 8)
-    A, B = (_blocks(x, size) for x in (a, b))  # (blocks, size²)
-    contrast = (A.var(axis=1) + B.var(axis=1)) / 2  # (blocks,)
-    differences: np.ndarray = np.sqrt(np.mean((A - B) ** 2, axis=1) / (contrast + NOISE**2))
-    return differences
+    """Root mean square difference of two arrays, as a fraction of their contrast and SHIFT together."""
+    return float(np.sqrt(np.mean((a - b) ** 2) / ((a.var() + b.var()) / 2 + SHIFT**2)))
 
 
 def _blocks(image: np.ndarray, size: int) -> np.ndarray:
