@@ -69,6 +69,12 @@ SCRIPTS = (
         1,
         ("indexed", "left_out", "whole_left_out", "without_a_line", "tracebacks", "peak_mb"),
     ),
+    Script(
+        "duplicates",
+        10,
+        ("before/pages/precision", "after/pages/precision", "after/photos/precision", "after/photos/resized"),
+        ("corel1k.tar",),
+    ),
     Script("library_speed", 3, ("photos_per_s", "unchanged_s", "one_new_s"), ("corel1k.tar",)),
     Script(
         "scaling", 20, ("exponents/units/k_sparse", "exponents/rows/memory", "memmap/peak_above_start_mb")

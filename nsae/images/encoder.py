@@ -267,6 +267,22 @@ class ImageEncoder(Parameters):
         how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
         return self._fitted().encode(images, on_error=on_error, **how)
 
+    def transform(self, images: Images) -> np.ndarray:
+        """Return the codes of ``images`` as a dense array (n, n_units) float32, for scikit-learn's pipelines.
+
+        A row for each image is needed there, so a file that cannot be read raises its error.
+        """
+        return self.encode(images).to_dense()
+
+    def fit_transform(self, images: Images, y: object = None) -> np.ndarray:
+        """Learn from ``images`` and return their dense codes; ``y`` is ignored."""
+        return self.fit(images, y).transform(images)
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Return names (n_units,) of the columns of codes: imageencoder0, …; ``input_features`` is ignored."""
+        names = [f"imageencoder{j}" for j in range(self._fitted().n_units)]
+        return np.array(names, dtype=object)
+
     def pooled(self, images: Images, *, on_error: OnError | None = None) -> np.ndarray:
         """Return the pooled vectors (n, n_features) float32 of images, of norm 1: Eqs. (31) and (35).
 

@@ -13,6 +13,7 @@ from nsae.images.files import OnError, load_images
 
 Images = np.ndarray | Sequence[str | os.PathLike]
 
+CHANNELS = (1, 3, 4)  # numbers a pixel; grey images are wider
 ROUNDING = 1e-6  # a resized image may end at 1 + 1e-7
 
 
@@ -43,6 +44,11 @@ def check_images(images: Images) -> Images:
             ) from None
     if images.size == 0:
         raise ValueError(f"Found array with 0 sample(s) (shape={images.shape}): give one image at least.")
+    if images.ndim == 3 and images.shape[2] in CHANNELS and images.shape[1] > images.shape[2]:
+        raise ValueError(
+            f"An array (n, H, W) or (n, H, W, 3) of images was expected, and shape {images.shape} is that of one "
+            "image with channels. Give image[None]; a grey one is image[None, :, :, 0]."
+        )
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise ValueError(
             f"An array (n, H, W) or (n, H, W, 3) of images was expected, got shape {images.shape}. "

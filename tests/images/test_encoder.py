@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_images import SMALL, bars
 
-from nsae import ModelFormatError, NotFittedError, load_encoder
+from nsae import ModelFormatError, NotFittedError, encode_photos, load_encoder
 from nsae.images import ImageEncoder
 from nsae.images.encoder import OLD_NAMES
 from nsae.images.features.patch_features import PATCHES
@@ -265,6 +265,9 @@ def test_before_fit(tmp_path):
         ([], ValueError, "0 sample"),
         (np.zeros((0, 8, 8), np.uint8), ValueError, "0 sample"),
         (np.zeros((8, 8), np.uint8), ValueError, r"image\[None\]"),
+        (np.zeros((32, 32, 3), np.uint8), ValueError, r"image\[None\]"),  # one image, and not 32 of 32 × 3
+        (np.zeros((32, 40, 4), np.uint8), ValueError, r"image\[None\]"),
+        (np.zeros((32, 32, 1), np.uint8), ValueError, r"image\[None, :, :, 0\]"),
         (np.zeros((5, 8, 8, 4), np.uint8), ValueError, r"\(5, 8, 8, 4\)"),
         (np.zeros((5, 8, 8), np.int32), TypeError, "int32"),
         (np.full((5, 12, 12), 255.0), ValueError, "Image 0 has the value 255"),
@@ -309,3 +312,32 @@ def test_a_failed_fit_leaves_the_model_as_it_was(fitted):
     finally:
         fitted.set_params(k=5)
     assert same(fitted.encode(images), before)
+
+
+def test_one_image_is_refused_where_many_are_expected():
+    images, _ = bars(20, side=32, color=True)
+    encoder = ImageEncoder(8, k=2, random_state=0, **SMALL).fit(images)
+    for encode in (encoder.encode, encoder.encoder().encode, lambda image: encode_photos(encoder, image)):
+        with pytest.raises(ValueError, match=r"image\[None\]"):
+            encode(images[0])
+    with pytest.raises(ValueError, match="were expected, one a row"):
+        encoder.encode_images(images[0])
+    assert len(encoder.encode(images[:1])) == len(encode_photos(encoder, [images[0]])) == 1
+
+
+# ---- in scikit-learn's pipelines
+
+
+def test_dense_codes_for_a_pipeline():
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    linear = pytest.importorskip("sklearn.linear_model")
+    images, labels = bars(60)
+    encoder = ImageEncoder(24, k=4, random_state=0, **SMALL)
+    model = pipeline.make_pipeline(encoder, linear.LogisticRegression()).fit(images, labels)
+    assert model.score(images, labels) > 0.9
+    np.testing.assert_array_equal(model[0].transform(images), model[0].encode(images).to_dense())
+    np.testing.assert_array_equal(
+        ImageEncoder(24, k=4, random_state=0, **SMALL).fit_transform(images), model[0].transform(images)
+    )
+    assert list(model[0].get_feature_names_out())[:2] == ["imageencoder0", "imageencoder1"]
+    assert len(model[0].get_feature_names_out()) == 24
