@@ -15,11 +15,11 @@ import numpy as np
 
 from nsae import ImageEncoder
 from nsae.images.defaults import resolve_hyperparameters
-from nsae.images.encoder import random_patches
 from nsae.images.features.patch_features import Geometry
 from nsae.images.features.patches import Whitening, fold
 from nsae.images.features.pca import PCA
 from nsae.images.features.pooling import cells_of, root_and_norm
+from nsae.images.random_patches import random_patches
 from nsae.system.threads import Threads
 
 Encode = Callable[[np.ndarray], np.ndarray]

@@ -28,7 +28,8 @@ from nsae.images.features.soft_threshold import usual_threshold
 from nsae.images.features.unit_regions import Box
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, choose, once
-from nsae.images.pipeline import ImagePipeline, blocks_of, geometry_from, pooled_blocks
+from nsae.images.pipeline import ImagePipeline, geometry_from, pooled_blocks
+from nsae.images.random_patches import random_patches
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import model_bytes, read_model, write_model
 from nsae.models.sklearn_contract import Parameters
@@ -53,7 +54,6 @@ OLD_NAMES = {
     "whiten": "whitening_power",
     "eps": "contrast_eps",
 }
-IMAGES_FOR_PATCHES = 10_000  # that patches are taken from, at most
 POOLED_BYTES = 1 << 28  # of pooled vectors that the principal components are learned from, at most
 
 
@@ -467,47 +467,3 @@ class ImageEncoder(Parameters):
 
 def _with_names_of_today(part: dict[str, Any]) -> dict[str, Any]:
     return {OLD_NAMES.get(name, name): value for name, value in part.items()}
-
-
-def random_patches(
-    images: Images,
-    geometry: Geometry,
-    n_patches: int,
-    rng: np.random.Generator,
-    on_error: OnError | None = None,
-    n_threads: int | None = None,
-) -> np.ndarray:
-    """Return normalised patches (29) of random places in random images, as many of each image, (n_patches, d).
-
-    Parameters
-    ----------
-    images : array or list of paths
-        As ``check_images`` returned them.
-    geometry : Geometry
-    n_patches : int
-        Is rounded up to a multiple of the number of images, unless these have fewer patches.
-    rng : numpy.random.Generator
-    on_error : callable, optional
-        Is given the error of each file that cannot be read.
-    n_threads : int, optional
-        That decode files.
-
-    Raises
-    ------
-    ValueError
-        None of the files could be read.
-    """
-    some = choose(images, IMAGES_FOR_PATCHES, rng)
-    P = len(geometry.places) ** 2
-    each = min(P, -(-n_patches // len(some)))
-    all_of_one = np.empty((P, geometry.n_pixels), np.float32)  # (P, d)
-    X = np.empty((len(some) * each, geometry.n_pixels), np.float32)  # (images · each, d)
-    n = 0
-    for block in blocks_of(geometry, some, 1, on_error, n_threads):
-        for image in block:
-            geometry.patches(image[None], all_of_one[None])
-            X[n : n + each] = all_of_one[rng.choice(P, each, replace=False)]
-            n += each
-    if n == 0:
-        raise ValueError("None of the files could be read, so there is nothing to learn from.")
-    return X[:n]
