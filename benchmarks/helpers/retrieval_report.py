@@ -37,10 +37,10 @@ FIVE = {
     label: ROWS[label]
     for label in (
         "raw pixels",
+        "low frequencies (DCT)",
         "principal components",
-        "bag of visual words",
-        "dictionary of patches",
         "**nsae, k = 32**",
+        "nsae, k = 128",
     )
 }
 # what can take the place of the second autoencoder
