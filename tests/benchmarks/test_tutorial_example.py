@@ -54,7 +54,7 @@ def run(env, *options):
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 

@@ -310,7 +310,7 @@ def test_ctrl_c_saves_the_model_as_it_stands(tmp_path):
     process.stderr.read(1)  # it speaks when training has begun
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     assert SparseAutoencoder.load(target).stopped_ == "interrupted"
 

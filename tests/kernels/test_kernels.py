@@ -268,6 +268,7 @@ def test_everything_above_with_the_jit_off(dtype):
         pytest.skip("once is enough")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", __file__, BESIDE]
     root = Path(__file__).parent.parent.parent
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    # PYTEST_ADDOPTS is for the outer run alone: it may ask for coverage, or for processes.
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTEST_ADDOPTS": ""}
     answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout[-2000:]

@@ -349,12 +349,12 @@ def test_other_processes_compute_the_same(method):
         pytest.skip(f"no {method}")
     expected = [fit_and_search(seed) for seed in range(4)]  # Threads have been used before the fork.
     with multiprocessing.get_context(method).Pool(2) as pool:
-        assert pool.map_async(fit_and_search, range(4)).get(timeout=200) == expected
+        assert pool.map_async(fit_and_search, range(4)).get(timeout=600) == expected
 
 
 @pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
 def test_joblib_computes_the_same(backend):
     joblib = pytest.importorskip("joblib")
     expected = [fit_and_search(seed) for seed in range(4)]
-    run = joblib.Parallel(n_jobs=2, backend=backend, timeout=200)
+    run = joblib.Parallel(n_jobs=2, backend=backend, timeout=600)
     assert run(joblib.delayed(fit_and_search)(seed) for seed in range(4)) == expected

@@ -362,7 +362,7 @@ def test_ctrl_c_from_outside(tmp_path, options, said, code):
             process.wait(0.7)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
     assert (out, process.returncode) == (said, code)
     if said:
         assert "Training was interrupted (Ctrl-C) after" in err
