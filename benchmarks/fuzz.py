@@ -42,7 +42,7 @@ FAULTS = OUTCOMES[2:]
 SECONDS, CLOCK = 5.0, 120.0
 MEMORY, TIMES = 1 << 26, 64
 MANY = 10_000  # units of a forged model that is not tried any further
-SHOWN = 5  # faults of a target that are described
+SHOWN = 10  # faults of a target that are described
 FORMATS = {
     "png": {},
     "jpg": {},

@@ -156,7 +156,8 @@ class Encoder:
         self.preprocessing = header.get("preprocessing")
         self.n_units, self.n_features = encoder_layer.W.shape
         names = header.get("feature_names")
-        if names is not None and [type(name) for name in names] != [str] * self.n_features:
+        named = isinstance(names, list) and [type(name) for name in names] == [str] * self.n_features
+        if names is not None and not named:
             raise ModelFormatError(
                 "The names of the model's features do not fit its features. Save it again."
             )
