@@ -52,7 +52,7 @@ def load_image(path: str | os.PathLike, *, side: int | None = None, color: bool 
     check_side(side)
     Image = require("PIL.Image", "images", "reading images")
     try:
-        return _pixels(Image, _regular(path), side, color)
+        return _pixels(Image, io.BytesIO(read_whole(path)), side, color)
     except Exception as error:  # Decoders meet damaged bytes with almost any exception.
         raise _read_error(Image, path, error) from error
 
@@ -80,7 +80,11 @@ def decode_image(
 
 
 def read_whole(path: str | os.PathLike) -> bytes:
-    """Return the content of an image file; OSError if ``path`` cannot be read, or is a pipe or the like."""
+    """Return the content of an image file; OSError if ``path`` cannot be read, or is a pipe or the like.
+
+    Decoders get the bytes and not the file.  A damaged header can ask for a gigabyte; Python allocates that
+    before it reads a file, but of bytes it gives no more than there are.
+    """
     with open(_regular(path), "rb") as file:
         return file.read()
 
@@ -102,7 +106,7 @@ def load_thumbnail(path: str | os.PathLike, longest: int) -> np.ndarray:
     check_side(longest)
     Image = require("PIL.Image", "images", "reading images")
     try:
-        plain = _upright_and_plain(Image, _regular(path), True, longest)
+        plain = _upright_and_plain(Image, io.BytesIO(read_whole(path)), True, longest)
         if plain.mode == "F":  # grey of more than 8 bits, in [0, 1]
             plain = Image.fromarray(np.rint(np.asarray(plain) * 255).astype(np.uint8)).convert("RGB")
         plain.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=3.0)

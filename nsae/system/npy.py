@@ -12,6 +12,7 @@ import mmap
 import os
 import zipfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -60,9 +61,12 @@ def arrays_from_npz(path: str | os.PathLike | io.BytesIO, names: Iterable[str]) 
     ValueError, zipfile.BadZipFile and others of zipfile
         The archive is damaged, or a member cannot be an array: see :func:`array_from_npy`.
     """
-    size = len(path.getbuffer()) if isinstance(path, io.BytesIO) else os.path.getsize(path)
+    # zipfile gets the bytes and not the file: a forged directory can ask for a gigabyte, and of bytes Python
+    # gives no more than there are.
+    file = path if isinstance(path, io.BytesIO) else io.BytesIO(Path(path).read_bytes())
+    size = len(file.getbuffer())
     arrays = {}
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist()}
         for name in names:
             member = members.get(f"{name}.npy")
