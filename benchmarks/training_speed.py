@@ -1,6 +1,6 @@
 """What a training step costs, against the matrix products in it and against PyTorch.
 
-    python benchmarks/training_speed.py [--rounds N] [--threads N] [--only NAME] [--plot PNG] [--quick] [--save]
+    python benchmarks/training_speed.py [--rounds N] [--threads N] [--only NAME ...] [--plot PNG] [--quick] [--save]
 
 A dense step (ReLU, linear output, squared error, L1) has five matrix products.  A k-sparse step (k = 32) needs
 one, the encoder's.  The products alone are the floor: no implementation can be faster.  All contestants start
@@ -179,7 +179,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="the smallest shapes only: to see that it runs")
     parser.add_argument("--rounds", type=int, help="rounds of timing (15)")
     parser.add_argument("--threads", type=int, default=2, help="for every contestant alike (2)")
-    parser.add_argument("--only", default="", help="shapes with this in their name: h16384, encode")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="shapes with these in their name: h16384, encode"
+    )
     parser.add_argument("--plot", metavar="PNG", help="draw the ratios (needs matplotlib)")
     args = parser.parse_args(argv)
     args.rounds = args.rounds or (2 if args.quick else 15)
@@ -224,11 +226,11 @@ def measure(
         save_data(folder, QUICK_ROWS if args.quick else ENCODE_ROWS)
         for kind, some in shapes.items():
             for shape in some:
-                if args.only in str(shape):
+                if any(part in str(shape) for part in args.only):
                     seconds = race(workers, "steps", folder, shape, args)
                     table[kind][str(shape)] = ratios(seconds, shape)
                     ms[str(shape)] = statistics.median(seconds["nsae"]) * 1e3
-        if args.only in "encode":
+        if any(part in "encode" for part in args.only):
             seconds = race(workers, "encode", folder, ENCODE, args)
             encode = Ratio.of(seconds["product"], seconds["nsae"])
     return table, ms, encode

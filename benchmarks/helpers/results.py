@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]  # of the checkout
 RESULTS = ROOT / "benchmarks" / "results"
 DIGITS = 6  # significant ones of a saved number
 # Options that tell what to show or where files are.  They change no figure.
-NO_SETTINGS = {"json", "save", "plot", "markdown", "files", "codes", "photos", "folder", "work"}
+NO_SETTINGS = {"json", "save", "note", "plot", "markdown", "files", "codes", "photos", "folder", "work"}
 DEFAULT = "default"  # what --save without a path stands for
 
 
@@ -37,6 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         const=DEFAULT,
         metavar="FILE",
         help="write the figures to FILE (benchmarks/results/NAME.json) with versions, processor and settings",
+    )
+    parser.add_argument(
+        "--note", help="what readers of a saved result should know, such as other work meanwhile"
     )
 
 
@@ -56,7 +59,8 @@ def finish(args: argparse.Namespace, name: str, figures: Mapping[str, Any], **ab
     """
     if args.save:
         path = RESULTS / f"{name}.json" if args.save == DEFAULT else Path(args.save)
-        save(path, document(name, figures, settings_of(args), **about))
+        note = {"note": args.note} if args.note else {}
+        save(path, {**document(name, figures, settings_of(args), **about), **note})
         print(f"saved: {path.name}", file=sys.stderr, flush=True)
     if args.json:
         print(json.dumps(figures))

@@ -67,7 +67,9 @@ def render(name: str, link: str, folder: Path = results.RESULTS) -> str:
             return f"*Not measured yet: `python benchmarks/{file}.py --save`.*"
         parts.append(figures)
     text = table.text(*parts)
-    return f"{text}\n\n" + "\n".join(source(result, link) for result in found)
+    return f"{text}\n\n" + "\n".join(
+        dict.fromkeys(source(result, link) for result in found if result is not None)
+    )
 
 
 def source(result: Figures, link: str) -> str:
@@ -78,10 +80,11 @@ def source(result: Figures, link: str) -> str:
     )
     threads = f", threads: {result['threads']}" if result["threads"] else ""
     processor = f"{result['processors']} × {result['processor']}"
+    note = f"; {result['note']}" if result.get("note") else ""
     file = f"{result['name']}.json"
     return (
         f"<sub>[{file}]({link}/{file}), {date:%d %B %Y}: {processor}{threads}; "
-        f"Python {result['python']}, {versions}</sub>"
+        f"Python {result['python']}, {versions}{note}</sub>"
     )
 
 
@@ -246,7 +249,11 @@ def speed_three(training: Figures, fashion: Figures) -> str:
     """Return README's three rows: a dense step, a k-sparse step and a search, each beside a peer."""
     rows = []
     for kind, shape in (("dense", "784x1024xB1024"), ("k_sparse", "h4096")):
-        ratios = {key: ratio for key, ratio in training[kind][shape].items() if key.startswith("torch_")}
+        ratios = {
+            key: ratio
+            for key, ratio in training[kind][shape].items()
+            if key.endswith("_over_ours") and key.startswith("torch_")
+        }
         ours = training["ms"][shape]
         title = f"a {kind.replace('_', '-')} training step, {_shape(shape)}"
         title += ", k = 32" if kind == "k_sparse" else ""
@@ -261,12 +268,12 @@ def speed_three(training: Figures, fashion: Figures) -> str:
     return markdown(["", "nsae", "the peer", "as fast"], rows)
 
 
-def tutorial(figures: Figures) -> str:
+def tutorial(fits: Figures, processes: Figures) -> str:
     """Return the times of the tutorial's example, of a fit and of a whole process."""
     rows = []
-    for title, key in (("100 epochs", "fits"), ("a whole process", "processes")):
-        first = next(iter(figures[key].values()))["median"]
-        for row in figures[key].values():
+    for title, figures in (("100 epochs", fits), ("a whole process", processes)):
+        first = next(iter(figures.values()))["median"]
+        for row in figures.values():
             spread = f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
             setting = f"`{row['setting']}`" if "=" in row["setting"] else row["setting"]
             rows.append([title, row["name"], spread, f"{row['median'] / first:.1f} ×", setting])
@@ -333,7 +340,7 @@ TABLES = {
     "training_dense": Table(("training_speed",), training_dense),
     "training_ksparse": Table(("training_speed",), training_ksparse),
     "speed_three": Table(("training_speed", "search_speed/fashion_60k"), speed_three),
-    "tutorial": Table(("tutorial_example",), tutorial),
+    "tutorial": Table(("tutorial_example/fits", "tutorial_example/processes"), tutorial),
     "tutorial_losses": Table(("tutorial_example",), tutorial_losses),
     "dead_units": Table(("dead_units",), dead_units),
     "demo": Table(("demo",), demo),
