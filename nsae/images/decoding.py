@@ -24,6 +24,9 @@ from nsae.images.kinds import kind_of_content, register_plugins
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+# What Pillow says of a text or profile that is too long for it: the first one up to Pillow 10.
+TOO_LONG_TEXT = ("Decompressed Data Too Large", "MAX_TEXT")
+
 _quieted = threading.Lock()
 
 
@@ -189,7 +192,7 @@ def _upright_and_plain(
     except Image.DecompressionBombError:
         return decoded(_open_large(Image, source))
     except ValueError as error:
-        if "MAX_TEXT" not in str(error):
+        if not any(words in str(error) for words in TOO_LONG_TEXT):
             raise
         return decoded(_open(Image, io.BytesIO(without_text(_content(source)))))
 

@@ -93,6 +93,7 @@ LONG = b"x" * (2 << 20)  # Pillow reads texts of up to 1 MiB
         (b"iCCP", b"profile\0\0" + zlib.compress(LONG)),
         (b"tEXt", b"Comment\0" + b"x" * (65 << 20)),
     ],
+    ids=["zTXt", "iTXt", "iCCP", "tEXt"],
 )
 @pytest.mark.parametrize("at_the_end", [False, True])
 def test_a_png_with_long_texts_or_profiles_is_read(kind, data, at_the_end, tmp_path):
