@@ -40,25 +40,7 @@ def mnist(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
 
 
 def fashion_mnist(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
-    """Read photos of clothes, in the form of :func:`mnist`.
-
-    Parameters
-    ----------
-    split : "train" or "test"
-        Which images: 60,000 or 10,000.
-
-    Returns
-    -------
-    images : (n, 28, 28) uint8
-    labels : (n,) uint8
-
-    Raises
-    ------
-    FileNotFoundError
-        If the files are not there.
-    ValueError
-        If they are damaged.
-    """
+    """Read photos of clothes; ``split``, result and errors are those of :func:`mnist`."""
     return _mnist_like("fashion-mnist", split)
 
 
