@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from unmeasured import unmeasured
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -306,7 +307,8 @@ def test_ctrl_c_saves_the_model_as_it_stands(tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((2000, 64), dtype=np.float32))
     target = tmp_path / "model.npz"
     arguments = ["train", str(tmp_path / "rows.npy"), "-o", str(target), "--epochs", "1000000"]
-    process = subprocess.Popen([sys.executable, "-m", "nsae", *arguments], stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "nsae", *arguments]
+    process = subprocess.Popen(command, env=unmeasured(), stderr=subprocess.PIPE)
     process.stderr.read(1)  # it speaks when training has begun
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from unmeasured import unmeasured
 
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.search import searcher as searching
@@ -145,7 +146,12 @@ for _ in range(150):
 print(damaged, cut_short)
 """
     out = subprocess.run(
-        [sys.executable, "-c", program, "1"], capture_output=True, text=True, check=True, timeout=900
+        [sys.executable, "-c", program, "1"],
+        env=unmeasured(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=900,
     )
     damaged, cut_short = map(int, out.stdout.split())
     assert damaged == 0
@@ -328,6 +334,7 @@ thread.join()
 """
     out = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
+        env=unmeasured(),
         capture_output=True,
         text=True,
         check=True,

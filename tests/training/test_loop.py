@@ -9,6 +9,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from unmeasured import unmeasured
 
 from nsae import SparseAutoencoder
 from nsae.equations.optimizers import Adam
@@ -352,7 +353,7 @@ def test_ctrl_c_from_outside(tmp_path, options, said, code):
     with subprocess.Popen(
         run,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**unmeasured(), "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
