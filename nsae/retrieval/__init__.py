@@ -2,10 +2,11 @@
 
 It works on codes and knows neither images nor models.  Read ``distances.py`` first (the definitions), then
 ``search/brute_force.py`` (the same over lists of units), ``search/search_postings.py`` (most rows left out),
-``index.py`` and ``metrics.py``.  What is said about hits is in ``explain/``, and how an index is stored in
-``on_disk/``.
+``index.py``, ``metrics.py`` and ``classification.py``.  What is said about hits is in ``explain/``, and how an
+index is stored in ``on_disk/``.
 """
 
+from nsae.retrieval.classification import linear_probe, soft_knn
 from nsae.retrieval.dense_ranking import rank_dense
 from nsae.retrieval.distances import contributions, cosine, dot, hamming, jaccard, l2
 from nsae.retrieval.explain.counterfactual import Counterfactual
@@ -34,8 +35,10 @@ __all__ = [
     "hamming",
     "jaccard",
     "l2",
+    "linear_probe",
     "precision_at",
     "rank_dense",
     "recall_at",
+    "soft_knn",
     "unit_catalogue",
 ]
