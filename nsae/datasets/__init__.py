@@ -4,7 +4,7 @@
 :func:`data_folder`.  :func:`download` fetches MNIST and Fashion-MNIST into it.
 """
 
-from nsae.datasets.archives import CIFAR10, COREL1K, cifar10_jpeg, corel1k
+from nsae.datasets.archives import CALTECH101, CIFAR10, COREL1K, caltech101, cifar10_jpeg, corel1k
 from nsae.datasets.dead_leaves import dead_leaves
 from nsae.datasets.download import download
 from nsae.datasets.folder import data_folder
@@ -12,9 +12,11 @@ from nsae.datasets.glyphs import CHARACTERS, glyphs
 from nsae.datasets.mnist import fashion_mnist, mnist, read_idx
 
 __all__ = [
+    "CALTECH101",
     "CHARACTERS",
     "CIFAR10",
     "COREL1K",
+    "caltech101",
     "cifar10_jpeg",
     "corel1k",
     "data_folder",

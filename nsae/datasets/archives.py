@@ -1,4 +1,4 @@
-"""Photos that come in one tar file: CIFAR-10 as JPEG, and Corel-1K.
+"""Photos that come in one tar file: CIFAR-10 as JPEG, Corel-1K, and Caltech-101.
 
 They are decoded in memory; no file is unpacked.
 """
@@ -20,6 +20,17 @@ from nsae.validation import one_of
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
 COREL1K = "people beach buildings buses dinosaurs elephants flowers horses mountains food".split()
+CALTECH101 = """
+Faces Faces_easy Leopards Motorbikes accordion airplanes anchor ant barrel bass beaver binocular bonsai brain
+brontosaurus buddha butterfly camera cannon car_side ceiling_fan cellphone chair chandelier cougar_body
+cougar_face crab crayfish crocodile crocodile_head cup dalmatian dollar_bill dolphin dragonfly electric_guitar
+elephant emu euphonium ewer ferry flamingo flamingo_head garfield gerenuk gramophone grand_piano hawksbill
+headphone hedgehog helicopter ibis inline_skate joshua_tree kangaroo ketch lamp laptop llama lobster lotus
+mandolin mayfly menorah metronome minaret nautilus octopus okapi pagoda panda pigeon pizza platypus pyramid
+revolver rhino rooster saxophone schooner scissors scorpion sea_horse snoopy soccer_ball stapler starfish
+stegosaurus stop_sign strawberry sunflower tick trilobite umbrella watch water_lilly wheelchair wild_cat
+windsor_chair wrench yin_yang
+""".split()
 
 
 def cifar10_jpeg(split: str = "train") -> tuple[np.ndarray, np.ndarray]:
@@ -91,9 +102,7 @@ def corel1k(side: int = 64) -> tuple[np.ndarray, np.ndarray]:
     MissingExtraError
         If Pillow is not installed.
     """
-    if side < 1:
-        raise ValueError(f"side={side} was given. Use the number of pixels, 1 or more.")
-    Image = require("PIL.Image", "images", "decoding JPEG")
+    Image = _pillow_for(side)
     path = _archive("corel1k.tar")
     found = []
     for name, data in _members(path):
@@ -105,6 +114,55 @@ def corel1k(side: int = 64) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{path}: there is no image in it. Fetch it again.")
     found.sort(key=lambda member: member[0])
     return np.stack([image for _, image in found]), np.array([number // 100 for number, _ in found])
+
+
+def caltech101(side: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Read Caltech-101 from ``caltech101_small.tar`` in :func:`~nsae.datasets.data_folder`.
+
+    The data set is Li, Andreetto, Ranzato and Perona: Caltech 101, 2022, https://doi.org/10.22002/D1.20086,
+    licence CC BY 4.0.  The members of the archive are ``kind/number.jpg``: 8,677 photos in 101 kinds (without
+    the backgrounds), made small, so that the shorter side has 112 pixels.
+
+    Parameters
+    ----------
+    side : int
+        Photos are stretched to squares with this many pixels a side, as ``images.load_image`` does.
+
+    Returns
+    -------
+    images : (n, side, side, 3) uint8
+        Kind by kind, in the order of ``CALTECH101``, which is alphabetical, capitals first.
+    labels : (n,) int64
+        Places in ``CALTECH101``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the archive is not there.
+    ValueError
+        If it is damaged, has other members, or ``side`` is less than 1.
+    MissingExtraError
+        If Pillow is not installed.
+    """
+    Image = _pillow_for(side)
+    path = _archive("caltech101_small.tar")
+    found = []
+    for name, data in _members(path):
+        parts = PurePosixPath(name).parts[-2:]
+        if len(parts) != 2 or parts[0] not in CALTECH101:
+            raise ValueError(f"{path}: {name!r} was found, where kind/number.jpg was expected.")
+        found.append((CALTECH101.index(parts[0]), parts[1], _decode(Image, path, name, data, side)))
+    if not found:
+        raise ValueError(f"{path}: there is no image in it. Fetch it again.")
+    found.sort(key=lambda member: member[:2])
+    return np.stack([image for _, _, image in found]), np.array([label for label, _, _ in found])
+
+
+def _pillow_for(side: int) -> ModuleType:
+    """Return Pillow's module of images, for photos of ``side`` pixels a side."""
+    if side < 1:
+        raise ValueError(f"side={side} was given. Use the number of pixels, 1 or more.")
+    return require("PIL.Image", "images", "decoding JPEG")
 
 
 def _archive(name: str) -> Path:

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from nsae.datasets.archives import CIFAR10, cifar10_jpeg, corel1k
+from nsae.datasets.archives import CALTECH101, CIFAR10, caltech101, cifar10_jpeg, corel1k
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -63,7 +63,20 @@ def test_corel(tar):
         corel1k(0)
 
 
-@pytest.mark.parametrize("load", [cifar10_jpeg, corel1k])
+def test_caltech(tar):
+    kinds = ["yin_yang", "Faces", "Faces", "accordion"]
+    members = {f"{kind}/{4 - i:04}.jpg": jpeg(60 * i, (96, 112)) for i, kind in enumerate(kinds)}
+    tar("caltech101_small.tar", members)
+    images, labels = caltech101(side=16)
+    assert (images.shape, images.dtype, labels.dtype) == ((4, 16, 16, 3), np.uint8, np.int64)
+    assert [CALTECH101[label] for label in labels] == ["Faces", "Faces", "accordion", "yin_yang"]
+    assert np.abs(images[:, 8, 8, 0].astype(int) - [120, 60, 180, 0]).max() <= 2
+    assert (len(CALTECH101), sorted(CALTECH101)) == (101, CALTECH101)
+    with pytest.raises(ValueError, match="side=0"):
+        caltech101(0)
+
+
+@pytest.mark.parametrize("load", [cifar10_jpeg, corel1k, caltech101])
 def test_what_is_not_there(load, tmp_path, monkeypatch):
     monkeypatch.setenv("NSAE_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="NSAE_DATA"):
@@ -85,7 +98,16 @@ def test_what_is_damaged(tar):
     tar("cifar10_jpeg.tar.xz", {"train/tram/0.jpg": jpeg(1)})
     with pytest.raises(ValueError, match=r"split/class/number\.jpg"):
         cifar10_jpeg()
-    for name, load in (("cifar10_jpeg.tar.xz", cifar10_jpeg), ("corel1k.tar", corel1k)):
+    for name in ("0.jpg", "tram/0.jpg"):
+        tar("caltech101_small.tar", {name: jpeg(1)})
+        with pytest.raises(ValueError, match=r"kind/number\.jpg"):
+            caltech101()
+    archives = {
+        "cifar10_jpeg.tar.xz": cifar10_jpeg,
+        "corel1k.tar": corel1k,
+        "caltech101_small.tar": caltech101,
+    }
+    for name, load in archives.items():
         tar(name, {})
         with pytest.raises(ValueError, match="in it"):
             load()
