@@ -1,4 +1,7 @@
-"""What ``nsae evaluate`` does: how good an index ranks photos whose classes are known, beside raw pixels."""
+"""What ``nsae evaluate`` does: how good an index ranks photos whose classes are known.
+
+Beside the codes: the vectors that an image encoder makes them from, and raw pixels.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,17 @@ import numpy as np
 
 from nsae.cli.inputs import NothingWorked, open_folder, read_images
 from nsae.cli.outputs import as_json
+from nsae.codes import Codes
+from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.library.library_folder import LibraryFolder
-from nsae.retrieval import CodeIndex
-from nsae.retrieval.metrics import evaluate_blocks
+from nsae.images.pipeline import ImagePipeline
+from nsae.retrieval import CodeIndex, evaluate_blocks, linear_probe, rank_dense, soft_knn
+from nsae.retrieval.classification import FEWEST, NEIGHBOURS
 
 BLOCK_PAIRS = 1 << 21  # hits held at a time, of some 30 bytes
 PIXEL_BYTES = 1 << 30  # of float32 pixels that are compared at most: 9,700 photos at 96 × 96
 SHORT = 1000  # depth of the second mAP
+RETAINED = (1, 10)  # depths at which codes are compared with the vectors they are made from
 
 
 def evaluate_index(args: Namespace) -> int:
@@ -33,16 +40,27 @@ def evaluate_index(args: Namespace) -> int:
             "needed: use 'folder', 'name', or a regular expression with one group."
         )
     depths = [k for k in args.k if k < len(index)]
-    figures = leave_one_out(by_codes(index), labels, depths)
-    columns = {"codes": {**figures, "bytes": bytes_of(index)}}
-    pixels = None if args.no_pixels else pixels_of(opened)
-    if pixels is not None:
-        figures = leave_one_out(by_pixels(pixels), labels, depths)
+    judged = sorted({*depths, *(k for k in RETAINED if k < len(index))})
+    figures = leave_one_out(by_codes(index), labels, judged)
+    columns = {"codes": {**figures, **told_apart(index.codes, labels)}}
+    images = None if args.no_pixels else images_of(opened)
+    if images is not None:
+        pixels = images.reshape(len(images), -1)  # (n, d)
+        vectors = vectors_of(opened.encoder, images)  # (n, m)
+        if vectors is not None:
+            figures = leave_one_out(by_pixels(vectors), labels, judged)
+            columns["vector"] = {**figures, **told_apart(vectors, labels), "bytes": 4.0 * vectors.shape[1]}
+            columns["codes"] |= retention(columns["codes"], figures)
+        figures = leave_one_out(by_pixels(pixels), labels, judged)
         columns["raw pixels"] = {**figures, "bytes": float(pixels.shape[1])}
+    columns["codes"]["bytes"] = bytes_of(index)
+    for k in set(judged).difference(depths):  # was needed, but was not asked for
+        for column in columns.values():
+            del column[f"precision@{k}"], column[f"recall@{k}"]
     counts = {"images": len(index), "classes": len(set(labels))}
     if args.json:
-        raw = {"raw": columns["raw pixels"]} if pixels is not None else {}
-        print(as_json({**counts, **columns["codes"], **raw}))
+        others = {name.split()[0]: column for name, column in columns.items() if name != "codes"}
+        print(as_json({**counts, **columns["codes"], **others}))
     else:
         print_columns(counts, columns)
     return 0
@@ -109,6 +127,35 @@ def leave_one_out(
     return evaluate_blocks(rankings, np.array(labels), k=depths, map_at=(None, SHORT))
 
 
+# ---- other figures
+
+
+def told_apart(rows: Codes | np.ndarray, labels: list[str]) -> dict[str, float]:
+    """Return ``soft_knn`` and ``linear_probe`` of codes or vectors, NaN where there are too few rows for a probe.
+
+    Of ``rows (n, d)`` each is judged by the others, and ``labels`` are their classes.  Both go by the cosine,
+    whatever the metric of the index is.
+    """
+    depth = min(NEIGHBOURS, len(labels) - 1)
+    if isinstance(rows, Codes):
+        index = CodeIndex(rows.n_units)
+        index.add(rows)
+        hits = index.search(rows, depth, exclude=index.ids)
+    else:
+        hits = rank_dense(rows, rows, "cosine", depth, exclude_self=True)
+    classes = np.array(labels)
+    probe = linear_probe(rows, classes) if len(labels) >= FEWEST else float("nan")
+    return {"soft_knn": soft_knn(hits, classes), "linear_probe": probe}
+
+
+def retention(codes: dict[str, float], vectors: dict[str, float]) -> dict[str, float]:
+    """Return the precision of ``codes`` over that of the ``vectors`` they are made from; NaN where that is 0."""
+    names = {f"retention@{k}": f"precision@{k}" for k in RETAINED if f"precision@{k}" in codes}
+    return {
+        name: codes[key] / vectors[key] if vectors[key] > 0 else float("nan") for name, key in names.items()
+    }
+
+
 # ---- what is compared, and how it is shown
 
 
@@ -117,8 +164,19 @@ def bytes_of(index: CodeIndex) -> float:
     return float(index.codes.counts.mean()) * (4 + (2 if index.n_units <= 1 << 16 else 4))
 
 
-def pixels_of(opened: LibraryFolder) -> np.ndarray | None:
-    """Return the photos of ``opened`` as its encoder sees them, (n, d).
+def vectors_of(encoder: PhotoEncoder | None, images: np.ndarray) -> np.ndarray | None:
+    """Return what the second autoencoder of an image ``encoder`` reads of ``images``, at norm 1, (n, m) float32.
+
+    None for another encoder, which has no such thing.
+    """
+    if not isinstance(encoder, ImagePipeline):
+        return None
+    T = encoder.pca(encoder.pooled(images))  # (n, m)
+    return T / np.maximum(np.linalg.norm(T, axis=1, keepdims=True), 1e-12)
+
+
+def images_of(opened: LibraryFolder) -> np.ndarray | None:
+    """Return the photos of ``opened`` as its encoder sees them, (n, side, side[, 3]).
 
     Where they cannot be read, None is returned and the reason is printed on stderr.
     """
@@ -141,8 +199,11 @@ def pixels_of(opened: LibraryFolder) -> np.ndarray | None:
         else:
             reason = f"{len(paths) - len(kept)} of {len(paths)} photos cannot be read any more"
         if len(kept) == len(paths):
-            return images.reshape(len(images), -1)
-    print(f"nsae: raw pixels are not compared: {reason}", file=sys.stderr)
+            return images
+    print(
+        f"nsae: photos are not read again, so that pixels and vectors are not compared: {reason}",
+        file=sys.stderr,
+    )
     return None
 
 
@@ -153,4 +214,7 @@ def print_columns(counts: dict[str, int], columns: dict[str, dict[str, Any]]) ->
     print(f"{'':22}" + "".join(f"{head:>12}" for head in columns).rstrip())
     for name in columns["codes"]:
         form = ".0f" if name in ("bytes", "queries_without_match") else ".4f"
-        print(f"{name:<22}" + "".join(f"{figures[name]:>12{form}}" for figures in columns.values()))
+        cells = (
+            f"{figures[name]:>12{form}}" if name in figures else " " * 12 for figures in columns.values()
+        )
+        print(f"{name:<22}{''.join(cells)}".rstrip())

@@ -269,7 +269,9 @@ def _duplicates(add: Add) -> argparse.ArgumentParser:
 
 
 def _evaluate(add: Add) -> argparse.ArgumentParser:
-    what = "precision, recall and mAP of an index, each photo a query, beside raw pixels"
+    what = (
+        "how good an index ranks, each photo a query: precision, recall, mAP, soft neighbours, linear probe"
+    )
     command = _command(add, "evaluate", evaluate.evaluate_index, what)
     options.index(command)
     option = command.add_argument
@@ -278,7 +280,7 @@ def _evaluate(add: Add) -> argparse.ArgumentParser:
     option(
         "--no-pixels",
         action="store_true",
-        help="the codes alone: photos are not read again to compare pixels",
+        help="the codes alone: photos are not read again to compare pixels and vectors",
     )
     options.reading(command, strict=False)
     return command

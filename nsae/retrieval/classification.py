@@ -14,6 +14,7 @@ from nsae.validation import at_least
 
 NEIGHBOURS = 30
 TEMPERATURE = 0.03  # of similarities: a neighbour that is nearer by 0.03 weighs e times as much
+FEWEST = 10  # rows that a probe learns from
 FOLDS = 5  # of rows that are database and queries at once
 EPOCHS = 10
 BATCH = 256  # rows of a step, or fewer if an epoch then has fewer than STEPS of them
@@ -144,9 +145,9 @@ def linear_probe(
     """
     at_least("epochs", epochs, 1, whole=True)
     labels = np.asarray(labels)  # (n,)
-    if len(labels) != len(X) or len(X) < 10 or len(np.unique(labels)) < 2:
+    if len(labels) != len(X) or len(X) < FEWEST or len(np.unique(labels)) < 2:
         raise ValueError(
-            f"At least 10 rows with a label each, of 2 classes, are expected; {len(X)} rows came with "
+            f"At least {FEWEST} rows with a label each, of 2 classes, are expected; {len(X)} rows came with "
             f"{len(labels)} labels of {len(np.unique(labels))} classes."
         )
     if Q is not None:
@@ -168,7 +169,8 @@ def _predictions(X: Rows, labels: np.ndarray, Q: Rows, epochs: int, random_state
     rng = np.random.default_rng(random_state)
     classes, y = np.unique(labels, return_inverse=True)  # (C,), (n,)
     mixed = rng.permutation(len(X))
-    held_out, rows = mixed[: len(X) // 10], mixed[len(X) // 10 :]
+    n_held_out = max(1, len(X) // 10)
+    held_out, rows = mixed[:n_held_out], mixed[n_held_out:]
     batch = int(np.clip(len(rows) // STEPS, 16, BATCH))
     mean = np.zeros(X.shape[1], np.float32)  # (d,); codes are not centred, so that they stay sparse
     if not isinstance(X, Codes):

@@ -94,7 +94,11 @@ def test_evaluate(index, rule, capsys):
     figures = json.loads(capsys.readouterr().out)
     assert figures["images"] == 12
     assert figures["classes"] == 2
-    assert figures["precision@1"] == figures["precision@5"] == figures["map"] == 1
+    assert figures["precision@1"] == figures["precision@5"] == figures["map"] == figures["soft_knn"] == 1
+    assert figures["linear_probe"] > 0.8
+    assert not {"precision@10", "retention@1", "vector"} & set(
+        figures
+    )  # one layer: there is no vector before
 
 
 def test_evaluate_beside_raw_pixels(index, photos, capsys):
@@ -696,7 +700,17 @@ def test_photos_are_indexed_by_patches(stripes, tmp_path, capsys):
     hits = json.loads(capsys.readouterr().out)["results"][0]["hits"]
     assert [hit["id"].split("/")[0] for hit in hits] == ["lying"] * 4
     assert main(["evaluate", "-i", str(target), "--labels", "folder", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["precision@1"] > 0.8  # of 24 units, chance is a half
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["precision@1"] > 0.8  # of 24 units, chance is a half
+    for k in (1, 10):
+        assert figures[f"retention@{k}"] == figures[f"precision@{k}"] / figures["vector"][f"precision@{k}"]
+    assert min(figures["soft_knn"], figures["vector"]["soft_knn"]) > 0.8
+    assert 0 <= figures["vector"]["linear_probe"] <= 1
+    assert main(["evaluate", "-i", str(target), "--labels", "folder", "-k", "5"]) == 0
+    lines = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert lines["codes"] == ["vector", "raw", "pixels"]
+    assert [len(lines[name]) for name in ("precision@5", "soft_knn", "retention@10", "bytes")] == [3, 2, 1, 3]
+    assert "precision@10" not in lines
     assert main(["info", str(target / "model.npz")]) == 0
     assert "image_encoder" in capsys.readouterr().out
     again = tmp_path / "again.nsae"
