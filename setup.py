@@ -56,7 +56,15 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["nsae", "nsae.*"]),
-    package_data={"nsae": ["py.typed", "equations/README.md", "images/pictures/gallery.html"]},
+    package_data={
+        "nsae": [
+            "py.typed",
+            "equations/README.md",
+            "images/pictures/gallery.html",
+            "datasets/kodak/*.jpg",
+            "datasets/kodak/README.md",
+        ]
+    },
     install_requires=["numpy>=1.24"],
     extras_require={
         "fast": FAST,

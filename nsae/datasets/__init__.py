@@ -1,6 +1,6 @@
-"""Images to learn from: built-in characters, and data sets that are read from files.
+"""Images to learn from: built-in characters and photos, and data sets that are read from files.
 
-``glyphs`` and ``dead_leaves`` need no download.  The others are read from
+``glyphs``, ``dead_leaves`` and ``photos`` need no download.  The others are read from
 :func:`data_folder`.  :func:`download` fetches MNIST and Fashion-MNIST into it.
 """
 
@@ -10,6 +10,7 @@ from nsae.datasets.download import download
 from nsae.datasets.folder import data_folder
 from nsae.datasets.glyphs import CHARACTERS, glyphs
 from nsae.datasets.mnist import fashion_mnist, mnist, read_idx
+from nsae.datasets.photos import photos
 
 __all__ = [
     "CALTECH101",
@@ -25,5 +26,6 @@ __all__ = [
     "fashion_mnist",
     "glyphs",
     "mnist",
+    "photos",
     "read_idx",
 ]
