@@ -13,6 +13,7 @@ from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, Not
 
 if TYPE_CHECKING:
     from nsae.equations.gradcheck import check_gradients, compare_gradients
+    from nsae.export.export_encoder import export_encoder
     from nsae.images import ImageEncoder, ImageLibrary
     from nsae.images.encode_photos import encode_photos
     from nsae.images.load_encoder import load_encoder
@@ -39,6 +40,7 @@ __all__ = [
     "compare_gradients",
     "encode_photos",
     "evaluate",
+    "export_encoder",
     "load_encoder",
 ]
 
@@ -53,6 +55,7 @@ _WHERE = {
     "compare_gradients": "nsae.equations.gradcheck",
     "encode_photos": "nsae.images.encode_photos",
     "evaluate": "nsae.retrieval",
+    "export_encoder": "nsae.export.export_encoder",
     "load_encoder": "nsae.images.load_encoder",
 }
 

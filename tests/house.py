@@ -23,6 +23,7 @@ FLOORS = (
     ("training", "retrieval", "datasets"),
     ("models",),
     ("images",),
+    ("export",),
     ("nsae",),  # the package itself, __init__.py: what can be imported from it
     ("cli",),
     ("__main__",),

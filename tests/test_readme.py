@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nsae.cli import parser
+from nsae.cli import main, parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def test_the_commands_for_photos_print_what_they_say(tmp_path, monkeypatch):
         assert program == "nsae"
         printed = io.StringIO()
         with redirect_stdout(printed), redirect_stderr(io.StringIO()):
-            assert parser.main(arguments) == 0
+            assert main(arguments) == 0
         if arguments[0] == "explain":  # how its last line goes on depends on the photos
             said = "\n".join(said.splitlines()[:-1])
             last = printed.getvalue().splitlines()[-1]

@@ -1,5 +1,5 @@
-"""The command line, ``nsae COMMAND``: ``parser.py`` reads the words, the other files do what they ask."""
+"""The command line, ``nsae COMMAND``: ``parser.py`` reads the words, ``run.py`` runs what they ask for."""
 
-from nsae.cli.parser import main
+from nsae.cli.run import main
 
 __all__ = ["main"]

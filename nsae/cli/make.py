@@ -1,4 +1,4 @@
-"""The commands that make something: train, encode, index, info, download, demo.
+"""The commands that make something: train, encode, export, index, info, download, demo.
 
 Results go to stdout, progress and failures to stderr.  Each command returns its exit code.
 """
@@ -21,6 +21,7 @@ from nsae.cli.training_options import flags_of_whole, training_flags
 from nsae.codes import Codes
 from nsae.datasets.dead_leaves import dead_leaves
 from nsae.errors import UsageError
+from nsae.export.export_encoder import check_python_name, export_encoder
 from nsae.images import ImageEncoder, ImageLibrary
 from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.library.intake import Photo
@@ -80,6 +81,16 @@ def encode(args: Namespace) -> int:
         index.add(codes_of(encoder, source), source.ids)
     index.save(target, overwrite=args.force)
     report(args.json, {"codes": str(target), **_summary(index.codes)})
+    return 0
+
+
+def export(args: Namespace) -> int:
+    """Write a saved model as one Python file: ``nsae export`` with ``args``."""
+    target = check_file(check_python_name(args.target), args.force)
+    encoder = load_encoder(args.model)
+    export_encoder(encoder, target, overwrite=args.force)
+    figures = {"file": str(target), "units": encoder.n_units, "bytes": target.stat().st_size}
+    report(args.json, figures)
     return 0
 
 

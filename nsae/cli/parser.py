@@ -1,22 +1,13 @@
-"""The command line: ``nsae COMMAND``, or ``python -m nsae COMMAND``.
-
-Exit codes: 0 fine, 1 error, 2 usage, 130 interrupted (what was finished is saved).
-"""
+"""The words of the command line: which commands there are, and the options of each."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from nsae import __version__
 from nsae.cli import evaluate, library, make, options, search
-from nsae.cli.inputs import limit_pixels
-from nsae.cli.outputs import any_streams, printable
-from nsae.cli.training_options import add_training_options, in_flags, patch_defaults, whole_defaults
-from nsae.errors import UsageError
+from nsae.cli.training_options import add_training_options, patch_defaults, whole_defaults
 from nsae.images.library.duplicates import RADIUS
 from nsae.retrieval.explain.units import COMMON
 
@@ -34,47 +25,6 @@ SIMILAR = r"""examples:
   nsae similar *.jpg -i photos.nsae --html hits.html     a page to look at
   nsae similar a.jpg -i photos.nsae -0 | xargs -0 ls -l
 """
-EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError)  # they say what to do
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
-
-    No error ends in a traceback: it is one line on stderr, and ``--debug`` shows the rest.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The words after ``nsae``; those of this process by default.
-    """
-    any_streams()
-    args = build_parser().parse_args(argv)
-    try:
-        if getattr(args, "max_pixels", None):
-            limit_pixels(args.max_pixels)
-        code: int = args.run(args)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt as stopped:
-        print(f"nsae: interrupted {stopped}".rstrip(), file=sys.stderr)
-        return make.INTERRUPTED
-    except BrokenPipeError:  # The reader has seen enough (| head): the flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        _complain(error, args)
-        return 2 if isinstance(error, UsageError) else 1
-
-
-def _complain(error: Exception, args: argparse.Namespace) -> None:
-    """Say in one line what went wrong."""
-    if args.debug:
-        traceback.print_exception(error)
-    kind = type(error).__name__
-    text = in_flags(str(error), args.flags) or kind
-    if not isinstance(error, EXPECTED):
-        text = f"{kind}: {text}. This is a fault of nsae itself; --debug shows where it is."
-    print(f"nsae: error: {printable(text)}", file=sys.stderr)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -86,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nsae {__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     add = parser.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser
-    commands = (_demo, _train, _encode, _index, _similar, _explain, _units, _duplicates, _evaluate)
+    commands = (_demo, _train, _encode, _export, _index, _similar, _explain, _units, _duplicates, _evaluate)
     for add_command in (*commands, _info, _download):
         command = add_command(add)
         command.set_defaults(flags=_flags(command))
@@ -128,6 +78,14 @@ def _encode(add: Add) -> argparse.ArgumentParser:
     command.add_argument("data", help=options.DATA_HELP)
     options.output(command, "codes.nsae")
     options.reading(command)
+    return command
+
+
+def _export(add: Add) -> argparse.ArgumentParser:
+    what = "write a saved model as one Python file that needs NumPy alone"
+    command = _command(add, "export", make.export, what)
+    command.add_argument("model", help="a file from 'nsae train'")
+    options.output(command, "my_encoder.py")
     return command
 
 

@@ -232,7 +232,7 @@ class Encoder:
         ValueError
             The model was trained on rows of numbers, or the images are of another size.
         """
-        shape = self._image_shape()
+        shape = self.image_shape
         if shape is None:
             raise ValueError("This encoder was trained on rows of numbers, not images: use encode(X).")
         if images.shape[1:] != shape:
@@ -252,7 +252,7 @@ class Encoder:
 
         None if the model was trained on rows of numbers.
         """
-        shape = self._image_shape()
+        shape = self.image_shape
         return None if shape is None else self.patterns()[list(units)].reshape(-1, *shape)
 
     def unit_regions(self, image: np.ndarray, units: Sequence[int]) -> None:
@@ -306,7 +306,8 @@ class Encoder:
         """Return a copy of Vᵀ (h, d): row j is what unit j adds to a reconstruction."""
         return self.decoder_layer.W.T.copy()
 
-    def _image_shape(self) -> tuple[int, ...] | None:
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
         """The shape of the images that were trained on; None for rows of numbers."""
         if self.preprocessing is None:
             return None

@@ -2,16 +2,23 @@
 
 A BLAS with several threads leaves them waiting actively for some milliseconds after a product, in case
 another one follows.  They compete with the compiled loops that run next.  So each thread of nsae makes the
-products for its own rows itself, with a BLAS that uses one thread.
+products for its own rows itself, with a BLAS that uses one thread.  That also fixes the order of summation,
+which depends on the number of threads.
+
+threadpoolctl sets the number of threads of every BLAS.  Where it is not installed, NumPy's own OpenBLAS is
+asked directly.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
+
+from nsae.system.numpy_blas import blas_thread_functions
 
 _lock = threading.RLock()
 _users = 0  # Fits may run side by side: the first sets the limit, the last restores what was before.
@@ -20,7 +27,7 @@ _threads_before: int | None = None
 
 
 def can_limit() -> bool:
-    """Return whether threadpoolctl is there and works: it sets the number of threads of each BLAS."""
+    """Return whether the number of threads of BLAS can be set: by threadpoolctl, or in NumPy's OpenBLAS."""
     return _libraries() is not None
 
 
@@ -31,7 +38,28 @@ def _libraries() -> Any:
 
         return ThreadpoolController().select(user_api="blas")
     except Exception:  # It is not installed, or it stumbles over a library of this process.
-        return None
+        functions = blas_thread_functions()
+        return None if functions is None else _NumpyBlas(*functions)
+
+
+class _NumpyBlas:
+    """What is used of a ``ThreadpoolController``, for NumPy's own BLAS."""
+
+    def __init__(self, get_threads: Callable[[], int], set_threads: Callable[[int], None]):
+        self._get_threads = get_threads
+        self._set_threads = set_threads
+        self._before = get_threads()
+
+    def info(self) -> list[dict[str, int]]:
+        return [{"num_threads": self._get_threads()}]
+
+    def limit(self, *, limits: int) -> _NumpyBlas:
+        self._before = self._get_threads()
+        self._set_threads(limits)
+        return self
+
+    def restore_original_limits(self) -> None:
+        self._set_threads(self._before)
 
 
 def n_threads() -> int | None:

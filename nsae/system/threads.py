@@ -30,8 +30,8 @@ class Threads:
     """Runs loops on several threads: kernels and matrix products, which both release the GIL.
 
     Use it as a context manager.  Within the block, BLAS makes each product on the thread that asks for it.
-    If BLAS cannot be limited because threadpoolctl is not installed, there is one thread, and BLAS uses as
-    many threads as it likes for products.
+    If BLAS cannot be limited, which needs threadpoolctl or an OpenBLAS of NumPy's own, there is one thread, and
+    BLAS uses as many threads as it likes for products.
 
     A process that is forked within the block does all work on one thread, and BLAS is not limited in it.
 

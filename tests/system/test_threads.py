@@ -15,7 +15,7 @@ import pytest
 
 from nsae import CodeIndex, ImageEncoder, SparseAutoencoder
 from nsae.images import load_images
-from nsae.system import blas, threads
+from nsae.system import blas, numpy_blas, threads
 from nsae.system.threads import Threads, thread_count
 
 
@@ -117,12 +117,41 @@ def test_a_threadpoolctl_that_does_not_work_is_as_good_as_none(fails, tmp_path):
 import sys; sys.path.insert(0, {str(tmp_path)!r})
 import numpy as np
 from nsae import SparseAutoencoder
+from nsae.system import blas
+from nsae.system.numpy_blas import blas_thread_functions
 from nsae.system.threads import Threads
 model = SparseAutoencoder(4, k=2, epochs=1).fit(np.eye(4))
-print(Threads(2).n, model.encode(np.eye(4)).shape)
+known = blas_thread_functions() is not None
+assert (Threads(2).n, blas.can_limit()) == (2 if known else 1, known)
+if known:
+    read, _ = blas_thread_functions()
+    before = read()
+    with Threads(2):
+        assert read() == 1
+        assert blas.n_threads() == before
+    assert read() == before
+print(model.encode(np.eye(4)).shape)
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out == "1 (4, 4)\n"
+    assert out == "(4, 4)\n"
+
+
+def test_numpys_own_blas_is_asked_for_its_threads(monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    functions = numpy_blas.blas_thread_functions()
+    if functions is None:
+        pytest.skip("NumPy has another BLAS here")
+    get_threads, _ = functions
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        assert get_threads() == 1
+
+    def no_library(path):
+        raise OSError("not there")
+
+    monkeypatch.setattr(numpy_blas.ctypes, "CDLL", no_library)
+    assert numpy_blas.blas_thread_functions() is None
+    monkeypatch.setattr(numpy_blas.ctypes, "CDLL", lambda path: object())  # a library without such functions
+    assert numpy_blas.blas_thread_functions() is None
 
 
 # ---- n_threads

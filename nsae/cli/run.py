@@ -1,0 +1,61 @@
+"""The command line: ``nsae COMMAND``, or ``python -m nsae COMMAND``.
+
+Exit codes: 0 fine, 1 error, 2 usage, 130 interrupted (what was finished is saved).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from nsae.cli import make
+from nsae.cli.inputs import limit_pixels
+from nsae.cli.outputs import any_streams, printable
+from nsae.cli.parser import build_parser
+from nsae.cli.training_options import in_flags
+from nsae.errors import UsageError
+
+EXPECTED = (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError)  # they say what to do
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    No error ends in a traceback: it is one line on stderr, and ``--debug`` shows the rest.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after ``nsae``; those of this process by default.
+    """
+    any_streams()
+    args = build_parser().parse_args(argv)
+    try:
+        if getattr(args, "max_pixels", None):
+            limit_pixels(args.max_pixels)
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt as stopped:
+        print(f"nsae: interrupted {stopped}".rstrip(), file=sys.stderr)
+        return make.INTERRUPTED
+    except BrokenPipeError:  # The reader has seen enough (| head): the flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        _complain(error, args)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _complain(error: Exception, args: argparse.Namespace) -> None:
+    """Say in one line what went wrong."""
+    if args.debug:
+        traceback.print_exception(error)
+    kind = type(error).__name__
+    text = in_flags(str(error), args.flags) or kind
+    if not isinstance(error, EXPECTED):
+        text = f"{kind}: {text}. This is a fault of nsae itself; --debug shows where it is."
+    print(f"nsae: error: {printable(text)}", file=sys.stderr)

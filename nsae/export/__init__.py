@@ -1,0 +1,1 @@
+"""From an encoder to one Python file that needs NumPy alone."""
