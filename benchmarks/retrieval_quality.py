@@ -1,32 +1,40 @@
 """Do sparse codes find better neighbours than pixels?  Labels only judge: nothing here learns from them.
 
-    python benchmarks/retrieval_quality.py [--data NAME] [--only METHOD] [--seeds N] [--quick] [--json] [--save]
+    python benchmarks/retrieval_quality.py [--data SET ...] [--only GROUP ...] [--seeds N] [--quick] [--json] [--save]
     python benchmarks/retrieval_quality.py --from FILE ... [--plot FILE] [--save]
 
 ``ImageEncoder`` with its defaults, beside other ways to turn images into vectors (helpers/retrieval_methods.py).
 Each method learns on the database alone.  MNIST and Fashion-MNIST have 1,000 queries, 100 a class, and the other
 69,000 images as database; CIFAR-10 as JPEG has the test images as queries and the 50,000 others as database;
-of Corel-1K, each photo is compared with the others.
+of Corel-1K, each photo is compared with the others; of Caltech-101 every tenth photo is a query.
+
+**In pieces.**  ``--data`` and ``--only`` take some sets and some groups of rows; ``--from`` puts what ``--json``
+printed or ``--save`` wrote together.  The group ``nsae`` has the rows of nsae, ``vector`` and k-means.
 
 **The others are tuned.**  Of the settings of a method and of cosine and L2, that is taken which ranks best for 500
 queries held out of the database, against 6,000 other images of it (2,000 for methods that are slow to encode).
 Of Corel-1K, photos with even numbers choose.  nsae's defaults were chosen in the same way.  Measures to choose by
-are mAP, mAP@1000 for CIFAR-10, and precision@20 for Corel-1K.
+are mAP, mAP@1000 for CIFAR-10, precision@20 for Corel-1K and precision@10 for Caltech-101.
 
 **At equal bytes.**  A row NAME@192 is NAME cut to 96 principal components in float16: 192 bytes, as many as nsae's
 32 units take.  Bytes are those of what is compared: 4 for a value, 2 in float16 and for the number of a unit, 1 for
 a pixel, 1/8 for a bit.
 
-**Rows of nsae.**  ``nsae`` is the code of k = 32 active units, ``nsae_binary`` only which units they are; ``_kK``
-is the same for another k, from one model.  ``pooled_M`` is what the second autoencoder reads, M principal
-components in float16.  In place of the second autoencoder: ``nsae_l1`` and ``nsae_kl`` (L1 or KL, of two weights
-the better on held-out queries; ``_k32``: the 32 largest values) and ``kmeans_k32`` (the same number of k-means
-centres on the same components; a code is the 32 nearest centres).
+**Rows of nsae.**  ``vector`` is what the second autoencoder reads, components in float32, compared by cosine.
+``nsae`` is the code of k = 32 active units, ``nsae_binary`` only which units they are; ``_kK`` is the same for
+another k, from one model.  ``retention@1``, ``retention@10`` and ``retention_map@1000`` are precision and mAP@1000
+over the vector's.  ``pooled_96`` is the first 96 components in float16.
+
+**What the second autoencoder adds.**  ``kmeans`` and ``kmeans_k128`` have spherical k-means with as many centres in
+its place, on the same components, and the same threshold and k.  ``second_layer_s`` is how long either learned,
+``explained_variance`` how much of the components its code gives back.  The group ``sparsities`` has ``nsae_l1`` and
+``nsae_kl``: L1 or KL, of two weights the better on held-out queries; ``_k32``: the 32 largest values.
 
 mAP is over the whole ranking, mAP@1000 over the first 1,000 hits, divided by the relevant ones among them.
-``interval`` is a bootstrap interval of 95 % over queries, of the first seed.  Rows of nsae are means over
-``seeds``; ``spread`` is the largest less the smallest.  ``queries`` tells how many judged: curves, L1, KL and
-k-means take 2,000 of CIFAR-10's.  Search times are of a batch of 200 queries for 100 hits.
+``soft_knn`` is Eq. (39), ``linear_probe`` Eq. (40), learned from at most 20,000 rows of the database; of Corel-1K
+from four fifths for the other fifth.  ``interval`` is a bootstrap interval of 95 % over queries, of the first seed.
+Rows of the group ``nsae`` are means over ``seeds``; ``spread`` is the largest less the smallest.  ``queries`` tells
+how many judged: curves, L1 and KL take 2,000 of CIFAR-10's.  Search times are of a batch of 200 queries for 100 hits.
 """
 
 from __future__ import annotations
@@ -39,17 +47,40 @@ from typing import Any
 import numpy as np
 from helpers import results
 from helpers import retrieval_methods as methods
-from helpers.ranking import CRITERION, SETS, Problem, held_out, load, quality, say
+from helpers.ranking import CRITERION, SETS, Problem, held_out, load, probe, quality, say
 from helpers.retrieval_report import KS, plot, print_table, read
-from helpers.retrieval_rows import BYTES, dense, in_blocks, row, show, smaller, thinned
-from helpers.second_layers import other_second_layers
+from helpers.retrieval_rows import BYTES, in_blocks, row, show, smaller, thinned
+from helpers.second_layers import (
+    code_rows,
+    codes_of,
+    components,
+    sparsities,
+    spherical_k_means,
+    vector_row,
+    with_centres,
+)
 
 from nsae import CodeIndex, ImageEncoder
+from nsae.images.pipeline import ImagePipeline
 from nsae.retrieval import rank_dense
 
 CURVE = (16, 64, 256)  # components of the baselines' curves
 TIMED = 200  # queries whose search is timed
 SLOW = ("bag_of_words", "dictionary")  # to encode: fewer images are tried on
+# in the order in which they are run: what matters most, then what is fast
+GROUPS = (
+    "raw",
+    "pca",
+    "nsae",
+    "histogram",
+    "dct",
+    "haar",
+    "random_projection",
+    "itq",
+    "sparsities",
+    *SLOW,
+    "curves",
+)
 
 
 # ---- the others
@@ -101,6 +132,7 @@ def baseline(name: str, problem: Problem, criterion: str) -> dict[str, dict[str,
         )
         rows[label] = row(
             quality(problem, X, Q, metric),
+            linear_probe=probe(problem, X, Q),
             bytes=size,
             images_per_s=rate,
             search_ms=search_ms(X, Q, metric),
@@ -124,7 +156,8 @@ def curve(problem: Problem) -> dict[str, dict[str, Any]]:
                 in_blocks(encode, images).astype(np.float16).astype(np.float32)
                 for images in (problem.database, problem.queries)
             )
-            rows[f"{name}_{m}"] = row(quality(problem, X, Q), bytes=2 * m)
+            about = {"bytes": 2 * m, "linear_probe": probe(problem, X, Q)}
+            rows[f"{name}_{m}"] = row(quality(problem, X, Q), **about)
             show(f"{name}_{m}", rows[f"{name}_{m}"])
     return rows
 
@@ -132,41 +165,67 @@ def curve(problem: Problem) -> dict[str, dict[str, Any]]:
 # ---- nsae
 
 
-def nsae(problem: Problem, seed: int, quick: bool, criterion: str) -> dict[str, dict[str, Any]]:
-    """Return nsae's rows for one seed.  One model serves every k: it learns at k_fit, and k units are kept."""
+def learned(problem: Problem, seed: int, quick: bool) -> tuple[ImageEncoder, float]:
+    """Return an encoder of the database and the seconds that it took.  It serves every k."""
     options: dict[str, Any] = {"epochs": 5, "n_patches": 20_000, "patch_units": 128} if quick else {}
     started = time.perf_counter()
     encoder = ImageEncoder(k=max(KS), random_state=seed, **options).fit(problem.database)
-    seconds = time.perf_counter() - started
-    every = encoder.encode(problem.database)
-    all_queries = every if problem.leave_one_out else encoder.encode(problem.queries)
-    rows, some = {}, thinned(problem)
-    thin = slice(None, None, len(problem.queries) // len(some.queries))
+    return encoder, time.perf_counter() - started
+
+
+def on_components(problem: Problem, encoder: ImageEncoder) -> Problem:
+    """Return the problem with components in place of images."""
+    X = components(encoder, problem.database)  # (n, m)
+    return problem._replace(
+        database=X, queries=X if problem.leave_one_out else components(encoder, problem.queries)
+    )
+
+
+def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
+    """Return the rows of one seed: nsae's, of the vector before the second autoencoder, and of k-means."""
+    encoder, seconds = learned(problem, seed, quick)
+    pipeline, on_T = encoder.encoder(), on_components(problem, encoder)
+    rows, vector = vector_row(on_T)
+    show("vector", rows["vector"])
+    second = sum(encoder.model_.history_["seconds"])
+    decoder = encoder.model_.autoencoder_.decoder_layer.W.T  # (h, m)
+    some = thinned(on_T)
+    step = len(on_T.queries) // len(some.queries)
     for k in KS if seed == 0 else (32, 128):
-        codes, queries = every.keep(k), all_queries.keep(k)
-        more: dict[str, Any] = {"fit_s": seconds}
+        of_k = pipeline.with_k(k)
+        more: dict[str, Any] = {"fit_s": seconds, "second_layer_s": second, "n_units": pipeline.n_units}
         if k == 32:
-            of_k = encoder.encoder().with_k(k)
-            started = time.perf_counter()
-            of_k.encode(problem.database[:20_000])
-            more["images_per_s"] = min(20_000, len(problem.database)) / (time.perf_counter() - started)
-            index = CodeIndex(codes.n_units)
-            index.add(codes)
-            timed = queries[:TIMED]
-            index.search(timed[:2], min(100, len(index)))  # postings are made by the first search
-            started = time.perf_counter()
-            index.search(timed, min(100, len(index)))
-            more["search_ms"] = (time.perf_counter() - started) / len(timed) * 1e3
-        suffix = "" if k == 32 else f"_k{k}"
-        for binary, label in ((False, f"nsae{suffix}"), (True, f"nsae_binary{suffix}")):
-            X, Q = dense(codes, binary), dense(queries, binary)
-            size = k * (2 if binary else 6)
-            asked = (problem, X, Q) if k in (32, 128) else (some, X, Q[thin])
-            rows[label] = row(quality(*asked), bytes=size, **more)
-            show(label, rows[label])
+            more |= speed(problem.database[:20_000], of_k, on_T)
+        if k in (32, 128):
+            rows |= code_rows("nsae", on_T, of_k, vector, decoder, **more)
+        else:
+            thin = {name: values[::step] for name, values in vector.items()}
+            rows |= code_rows("nsae", some, of_k, thin, decoder, **more)
+    C, second = spherical_k_means(methods.some_of(on_T.database, seed), pipeline.n_units, seed)
+    for k in (32, 128):
+        more = {"second_layer_s": second, "n_units": len(C)}
+        rows |= code_rows("kmeans", on_T, with_centres(pipeline, C).with_k(k), vector, C, **more)
     if seed == 0:
-        rows |= other_second_layers(some, encoder, quick, criterion)
+        m = min(BYTES // 2, on_T.database.shape[1])
+        half = [A[:, :m].astype(np.float16).astype(np.float32) for A in (on_T.database, on_T.queries)]
+        about = {"bytes": 2 * m, "linear_probe": probe(on_T, *half)}
+        rows[f"pooled_{m}"] = row(quality(on_T, *half), **about)
+        show(f"pooled_{m}", rows[f"pooled_{m}"])
     return rows
+
+
+def speed(images: np.ndarray, pipeline: ImagePipeline, on_T: Problem) -> dict[str, float]:
+    """Return images encoded a second, and milliseconds of a search for 100 hits in a batch."""
+    started = time.perf_counter()
+    pipeline.encode(images)
+    rate = len(images) / (time.perf_counter() - started)
+    index = CodeIndex(pipeline.n_units)
+    index.add(codes_of(pipeline, on_T.database))
+    timed = codes_of(pipeline, on_T.queries[:TIMED])
+    index.search(timed[:2], min(100, len(index)))  # postings are made by the first search
+    started = time.perf_counter()
+    index.search(timed, min(100, len(index)))
+    return {"images_per_s": rate, "search_ms": (time.perf_counter() - started) / len(timed) * 1e3}
 
 
 def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -178,26 +237,29 @@ def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def evaluate_set(name: str, quick: bool, seeds: int, only: str | None = None) -> dict[str, dict[str, Any]]:
-    """Return all rows of one set of images."""
+def evaluate_set(
+    name: str, quick: bool, seeds: int, only: list[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the rows of one set of images, those of ``only`` or all, what is asked for first at the top."""
     problem = load(name, quick)
     criterion = CRITERION.get(name, "map")
     say(f"{name}: {len(problem.queries)} queries, {len(problem.database)} images; chosen by {criterion}")
     table: dict[str, dict[str, Any]] = {}
-    for method in methods.METHODS:
-        if (quick and method in SLOW) or only not in (None, method):
-            continue
+    for group in only or [g for g in GROUPS if not (quick and g in (*SLOW, "curves"))]:
         try:
-            table |= baseline(method, problem, criterion)
+            if group == "nsae":
+                runs = [nsae(problem, seed, quick) for seed in range(seeds)]
+                for label in runs[0]:
+                    table[label] = over_seeds([run[label] for run in runs if label in run])
+            elif group == "sparsities":
+                encoder = learned(problem, 0, quick)[0]
+                table |= sparsities(thinned(on_components(problem, encoder)), encoder, quick, criterion)
+            elif group == "curves":
+                table |= curve(problem)
+            else:
+                table |= baseline(group, problem, criterion)
         except ImportError as error:
-            say(f"  {method} is left out: {error}")
-    if not quick and only is None:
-        table |= curve(problem)
-    if only not in (None, "nsae"):
-        return table
-    runs = [nsae(problem, seed, quick, criterion) for seed in range(seeds)]
-    for label in runs[0]:
-        table[label] = over_seeds([run[label] for run in runs if label in run])
+            say(f"  {group} is left out: {error}")
     return table
 
 
@@ -206,10 +268,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
-    parser.add_argument("--data", choices=SETS, help="one set only")
-    parser.add_argument(
-        "--only", choices=[*methods.METHODS, "nsae"], help="rows of one method, without curves"
-    )
+    parser.add_argument("--data", choices=SETS, nargs="+", help="some of the sets only")
+    parser.add_argument("--only", choices=GROUPS, nargs="+", help="some of the groups of rows, in this order")
     parser.add_argument("--seeds", type=int, help="of nsae; means over so many (3; 1 with --quick)")
     parser.add_argument("--plot", metavar="FILE", help="draw quality against bytes")
     parser.add_argument(
@@ -224,7 +284,7 @@ def main(argv: list[str] | None = None) -> int:
     result = read(args.files) if args.files else {}
     for name, table in result.items():
         print_table(name, table)
-    for name in () if args.files else [args.data] if args.data else SETS:
+    for name in () if args.files else args.data or SETS:
         try:
             result[name] = evaluate_set(name, args.quick, seeds, args.only)
         except FileNotFoundError as error:

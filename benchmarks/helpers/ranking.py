@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from nsae import datasets
+from nsae import CodeIndex, Codes, datasets
 from nsae.datasets import archives
+from nsae.retrieval.classification import NEIGHBOURS, linear_probe, winners
 from nsae.retrieval.metrics import figures_of_queries, relevant_hits
 
 from .retrieval_report import CRITERION as CRITERION
 
-SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k")
+SETS = ("mnist", "fashion_mnist", "cifar10_jpeg", "corel1k", "caltech101")
 DEPTHS = (1, 10, 20, 100)
 BLOCK = 50  # queries ranked at a time
 QUERIES_A_CLASS = 100
-COREL_SIDE = 96
+PHOTO_SIDE = 96  # of Corel-1K and Caltech-101
+PROBED = 20_000  # rows that a linear probe learns from, at most
+Rows = Codes | np.ndarray
 
 
 class Problem(NamedTuple):
@@ -32,13 +36,20 @@ class Problem(NamedTuple):
 
 
 def load(name: str, quick: bool = False) -> Problem:
-    """Return the problem that is reported: nothing was chosen by its queries.  Of Corel-1K, all photos are queries."""
+    """Return the problem that is reported: nothing was chosen by its queries.
+
+    Of Corel-1K, all photos are queries; of Caltech-101 every tenth.
+    """
     if name == "corel1k":
-        images, labels = archives.corel1k(COREL_SIDE)
+        images, labels = archives.corel1k(PHOTO_SIDE)
         if quick:
             images, labels = images[::4], labels[::4]
         return Problem(images, labels, images, labels, True)
-    if name == "cifar10_jpeg":
+    if name == "caltech101":
+        images, labels = archives.caltech101(PHOTO_SIDE)
+        asked = np.arange(len(images)) % 10 == 0
+        (X, y), (Q, z) = ((images[some], labels[some]) for some in (~asked, asked))
+    elif name == "cifar10_jpeg":
         (X, y), (Q, z) = (archives.cifar10_jpeg(split) for split in ("train", "test"))
     else:
         parts = [getattr(datasets, name)(split) for split in ("train", "test")]
@@ -81,25 +92,72 @@ def ranking(S: np.ndarray) -> np.ndarray:
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-def quality(problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str = "cosine") -> dict[str, np.ndarray]:
-    """Return precision@1 …, map and map@1000 of each query, as (q,) arrays, from rows X (n, d) and Q (q, d).
+def quality(problem: Problem, X: Rows, Q: Rows, metric: str = "cosine") -> dict[str, np.ndarray]:
+    """Return precision@1 …, map, map@1000 and soft_knn of each query, as (q,) arrays.
 
-    Cosine or L2; the cosine of binary rows ranks as their Hamming distance, if each has as many ones.
+    Parameters
+    ----------
+    problem
+        Its labels judge.
+    X, Q
+        Of the database and of the queries: codes, which are searched as ``CodeIndex`` does, or rows (n, d), (q, d).
+    metric
+        Cosine or L2; codes are compared by cosine.  Soft neighbours go by the cosine, whichever it is.
     """
-    if metric == "cosine":
-        X, Q = (A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12) for A in (X, Q))
-    half_squares = np.einsum("nd,nd->n", X, X) / 2 if metric == "l2" else np.float32(0)  # (n,)
+    rankings = _of_codes(problem, X, Q) if isinstance(X, Codes) else _of_rows(problem, X, Q, metric)
 
     def block(start: int) -> dict[str, np.ndarray]:
         rows = slice(start, start + BLOCK)
-        S = Q[rows] @ X.T - half_squares  # (b, n)
-        if problem.leave_one_out:
-            S[np.arange(len(S)), start + np.arange(len(S))] = -np.inf
-        return measures(problem, ranking(S)[:, : len(X) - problem.leave_one_out], rows)
+        order, near, cosines = rankings(rows)
+        soft = winners(near, cosines, problem.labels) == problem.query_labels[rows]  # (b,)
+        return {**measures(problem, order, rows), "soft_knn": soft.astype(float)}
 
     with ThreadPoolExecutor(2) as pool:  # sorting and products let go of Python's lock
         parts = list(pool.map(block, range(0, len(Q), BLOCK)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+# What ranks a block of queries: whole rankings (b, n), and the nearest by cosine (b, 30) with their cosines.
+Ranked = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _of_codes(problem: Problem, X: Codes, Q: Codes) -> Callable[[slice], Ranked]:
+    index = CodeIndex(X.n_units)
+    index.add(X)
+    ids, n = index.ids, len(index) - problem.leave_one_out
+    index.search(Q[:1], 1)  # what it prepares is prepared before there are threads
+
+    def ranked(rows: slice) -> Ranked:
+        hits = index.search(Q[rows], n, exclude=ids[rows] if problem.leave_one_out else None)
+        return hits.rows, hits.rows[:, :NEIGHBOURS], 1 - hits.distances[:, :NEIGHBOURS].astype(np.float64)
+
+    return ranked
+
+
+def _of_rows(problem: Problem, X: np.ndarray, Q: np.ndarray, metric: str) -> Callable[[slice], Ranked]:
+    units = [A / np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12) for A in (X, Q)]
+    half_squares = np.einsum("nd,nd->n", X, X) / 2  # (n,)
+    depth = min(NEIGHBOURS, len(X) - problem.leave_one_out)
+
+    def ranked(rows: slice) -> Ranked:
+        cosines = units[1][rows] @ units[0].T  # (b, n)
+        S = Q[rows] @ X.T - half_squares if metric == "l2" else cosines  # (b, n)
+        if problem.leave_one_out:
+            own = np.arange(len(S))
+            S[own, rows.start + own] = cosines[own, rows.start + own] = -np.inf
+        order = ranking(S)[:, : len(X) - problem.leave_one_out]
+        near = order[:, :depth] if metric == "cosine" else np.argpartition(-cosines, depth - 1)[:, :depth]
+        return order, near, np.take_along_axis(cosines, near, axis=1).astype(np.float64)
+
+    return ranked
+
+
+def probe(problem: Problem, X: Rows, Q: Rows) -> float:
+    """Return the accuracy of a linear probe learned from at most PROBED of the rows of the database."""
+    if problem.leave_one_out:
+        return linear_probe(X, problem.labels)
+    some = np.sort(np.random.default_rng(3).permutation(len(X))[:PROBED])
+    return linear_probe(X[some], problem.labels[some], Q, problem.query_labels)
 
 
 def measures(problem: Problem, order: np.ndarray, rows: slice = slice(None)) -> dict[str, np.ndarray]:

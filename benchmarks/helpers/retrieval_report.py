@@ -13,9 +13,19 @@ NAMES = {
     "fashion_mnist": "Fashion-MNIST",
     "corel1k": "Corel-1K",
     "cifar10_jpeg": "CIFAR-10 JPEG",
+    "caltech101": "Caltech-101",
 }
-CRITERION = {"cifar10_jpeg": "map@1000", "corel1k": "precision@20"}  # what settings are chosen by; else "map"
-SHORT = {"map": "mAP", "map@1000": "mAP@1000", "precision@20": "prec@20", "precision@1": "prec@1"}
+# what settings are chosen by; else "map"
+CRITERION = {"cifar10_jpeg": "map@1000", "corel1k": "precision@20", "caltech101": "precision@10"}
+SHORT = {
+    "map": "mAP",
+    "map@1000": "mAP@1000",
+    "precision@20": "prec@20",
+    "precision@10": "prec@10",
+    "precision@1": "prec@1",
+    "soft_knn": "soft 30-NN",
+    "linear_probe": "probe",
+}
 # rows of the table of results, and of them README's
 ROWS = {
     "raw pixels": "raw",
@@ -30,8 +40,10 @@ ROWS = {
     "**nsae, k = 32**": "nsae",
     "nsae, only which units": "nsae_binary",
     "nsae, k = 128": "nsae_k128",
-    "before the second autoencoder": "pooled_96",
-    "k-means in place of the second autoencoder": "kmeans_k32",
+    "the vector before the second autoencoder": "vector",
+    "its first 96 components": "pooled_96",
+    "k-means in place of the second autoencoder": "kmeans",
+    "the same, k = 128": "kmeans_k128",
 }
 FIVE = {
     label: ROWS[label]
@@ -50,7 +62,7 @@ SPARSITIES = {
     "L1, all": "nsae_l1",
     "KL, the largest 32": "nsae_kl_k32",
     "KL, all": "nsae_kl",
-    "k-means, the nearest 32 centres": "kmeans_k32",
+    "k-means, 32 centres": "kmeans",
     "none: 96 components": "pooled_96",
 }
 KS = (8, 16, 32, 64, 128)
@@ -96,6 +108,8 @@ def print_table(name: str, table: Table) -> None:
         "mAP",
         "±",
         "mAP@1000",
+        "soft",
+        "probe",
         "bytes",
         "images/s",
         "ms/query",
@@ -104,11 +118,14 @@ def print_table(name: str, table: Table) -> None:
     for method, f in table.items():
         low, high = f["interval"]["map"]
         cells = [f[key] for key in ("precision@1", "precision@10", "precision@20", "precision@100", "map")]
-        line = "".join(f"{value:9.3f}" for value in [*cells, (high - low) / 2, f["map@1000"]])
+        cells += [(high - low) / 2, f["map@1000"], f["soft_knn"], f["linear_probe"]]
+        line = "".join(f"{value:9.3f}" for value in cells)
         line += f"{f['bytes']:9.0f}"
         for key, form in (("images_per_s", "9.0f"), ("search_ms", "9.2f")):
             line += format(f[key], form) if key in f else " " * 9
         more = " ".join(f"{k}={v}" for k, v in f.get("settings", {}).items())
+        if "retention@1" in f:
+            more += f" kept {f['retention@1']:.3f} @1, {f['retention@10']:.3f} @10"
         print(f"  {method:22}{line}  {more}".rstrip(), flush=True)
 
 

@@ -57,10 +57,22 @@ def thinned(problem: Problem) -> Problem:
     return problem._replace(queries=problem.queries[::step], query_labels=problem.query_labels[::step])
 
 
-def dense(codes: Codes, binary: bool = False) -> np.ndarray:
-    """Return codes as rows (n, h), or only which units are active as 0 and 1."""
-    Z = codes.to_dense()  # (n, h)
-    return (Z > 0).astype(np.float32) if binary else Z
+def binary(codes: Codes) -> Codes:
+    """Return only which units are active, as values of 1."""
+    return Codes(codes.indptr, codes.units, np.ones_like(codes.values), codes.n_units)
+
+
+def retained(values: dict[str, np.ndarray], vector: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return how good a code is over the vector it is made from, from figures of the same queries.
+
+    retention@1 and retention@10 are of precision, retention_map@1000 is of mAP@1000.
+    """
+    names = {
+        "retention@1": "precision@1",
+        "retention@10": "precision@10",
+        "retention_map@1000": "map@1000",
+    }
+    return {name: float(values[key].mean() / max(vector[key].mean(), 1e-12)) for name, key in names.items()}
 
 
 def show(method: str, figures: dict[str, Any]) -> None:

@@ -1,125 +1,189 @@
-"""What retrieval_quality.py puts in the place of the second autoencoder: L1, KL, k-means, and nothing."""
+"""The second autoencoder of retrieval_quality.py, and what else can stand in its place: k-means, L1, KL, nothing."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from nsae import Codes, ImageEncoder, SparseAutoencoder
+from nsae.equations.activations import KSparse
+from nsae.equations.layers import Dense
+from nsae.images.pipeline import ImagePipeline
+from nsae.models.encoder import layer_codes
 
-from .ranking import Problem, held_out, quality, say
-from .retrieval_methods import BLOCK, Encode, some_of
-from .retrieval_rows import dense, in_blocks, row, show
+from .ranking import Problem, held_out, probe, quality
+from .retrieval_methods import BLOCK, some_of
+from .retrieval_rows import binary, retained, row, show
 
 # second layers that the k-sparse one is compared with, each with the weights that are tried
 SPARSITIES = {
     "nsae_l1": [{"l1": l1, "unit_norm": True, "init": "scaled samples"} for l1 in (3.0, 10.0)],
     "nsae_kl": [{"kl": kl, "rho": 0.03, "activation": "sigmoid", "learning_rate": 3e-3} for kl in (0.1, 1.0)],
 }
-
+ROUNDS = 20  # of k-means: the mean cosine to the nearest centre grows by less than a thousandth afterwards
 
 Rows = dict[str, dict[str, Any]]
 
 
-def other_second_layers(problem: Problem, encoder: ImageEncoder, quick: bool, criterion: str) -> Rows:
-    """Return rows of the pooled vectors before the second autoencoder, and of others in its place.
+def components(encoder: ImageEncoder, images: np.ndarray) -> np.ndarray:
+    """Return what the second autoencoder reads, rows (n, m)."""
+    return encoder.pca_(encoder.pooled(images))
+
+
+def codes_of(pipeline: ImagePipeline, T: np.ndarray) -> Codes:
+    """Return the codes of components T (n, m), as the pipeline makes them."""
+    return layer_codes(pipeline.code_layer, KSparse(pipeline.k), T)
+
+
+# ---- nsae's own and k-means, on the same components
+
+
+def vector_row(problem: Problem) -> tuple[Rows, dict[str, np.ndarray]]:
+    """Return the row of the components themselves, and its figures of each query, by which codes are measured.
+
+    The images of ``problem`` are components, here and below.
+    """
+    X, Q = problem.database, problem.queries
+    values = quality(problem, X, Q)
+    return {"vector": row(values, bytes=4 * X.shape[1], linear_probe=probe(problem, X, Q))}, values
+
+
+def code_rows(
+    name: str,
+    problem: Problem,
+    pipeline: ImagePipeline,
+    vector: dict[str, np.ndarray],
+    centres: np.ndarray,
+    **more: Any,
+) -> Rows:
+    """Return the row of codes with the pipeline's k, and of only which units they are.
+
+    Parameters
+    ----------
+    name
+        Of the row.
+    problem
+        Of components.
+    pipeline
+        That makes codes of them.
+    vector
+        Figures of the components, for each query.
+    centres
+        (n_units, m): what a unit adds to a reconstruction.
+    more
+        What else the rows have.
+    """
+    X = codes_of(pipeline, problem.database)
+    Q = X if problem.leave_one_out else codes_of(pipeline, problem.queries)
+    k, size = pipeline.k, 2 if pipeline.n_units <= 1 << 16 else 4
+    suffix = "" if k == 32 else f"_k{k}"
+    rows: Rows = {}
+    tries: dict[str, tuple] = {f"{name}{suffix}": (X, Q, (4 + size) * k)}
+    if name == "nsae":
+        tries[f"{name}_binary{suffix}"] = binary(X), binary(Q), size * k
+    for label, (some, asked, n_bytes) in tries.items():
+        values = quality(problem, some, asked)
+        about = {"linear_probe": probe(problem, some, asked), **retained(values, vector), **more}
+        rows[label] = row(values, bytes=n_bytes, **about)
+        show(label, rows[label])
+    rows[f"{name}{suffix}"]["explained_variance"] = explained(problem.database, X, centres)
+    return rows
+
+
+def explained(T: np.ndarray, codes: Codes, D: np.ndarray) -> float:
+    """Return the variance of rows T (n, m) that s Z D explains, Z being their codes and s the best single factor.
+
+    A factor, because a code that a threshold made is shorter than what it is made from.
+    """
+    product = squares = 0.0
+    for start in range(0, len(T), BLOCK):
+        made = codes[start : start + BLOCK].to_dense() @ D  # (b, m)
+        product += float((made * T[start : start + BLOCK]).sum(dtype=np.float64))
+        squares += float((made**2).sum(dtype=np.float64))
+    total = float((T.astype(np.float64) ** 2).sum())
+    left = total - product**2 / max(squares, 1e-12)
+    return 1 - left / (total - len(T) * float((T.mean(axis=0, dtype=np.float64) ** 2).sum()))
+
+
+def with_centres(pipeline: ImagePipeline, C: np.ndarray) -> ImagePipeline:
+    """Return the pipeline with centres C (h, m) in place of the second autoencoder's units."""
+    layer = Dense(C, np.zeros(len(C), np.float32))
+    return ImagePipeline(pipeline.features, pipeline.pca, layer, pipeline.k, pipeline.header)
+
+
+def spherical_k_means(T: np.ndarray, n_centres: int, seed: int) -> tuple[np.ndarray, float]:
+    """Return centres (n_centres, m) of norm 1 of rows T (n, m), by Lloyd's algorithm, and its seconds.
+
+    It starts from rows.  A centre that is nearest to no row moves to the row that is farthest from its own.
+    """
+    started = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    T = T / np.maximum(np.linalg.norm(T, axis=1, keepdims=True), 1e-12)  # (n, m)
+    C = T[rng.permutation(len(T))[: min(n_centres, len(T))]].copy()  # (h, m)
+    for _ in range(ROUNDS):
+        nearest, cosine = np.empty(len(T), int), np.empty(len(T), np.float32)  # (n,), (n,)
+        for rows in _blocks(len(T)):
+            S = T[rows] @ C.T  # (b, h)
+            nearest[rows] = S.argmax(axis=1)
+            cosine[rows] = S.max(axis=1)
+        order = np.argsort(nearest, kind="stable")
+        used, first = np.unique(nearest[order], return_index=True)
+        C[used] = np.add.reduceat(T[order], first, axis=0)
+        idle = np.setdiff1d(np.arange(len(C)), used)
+        C[idle] = T[np.argsort(cosine, kind="stable")[: len(idle)]]
+        C /= np.maximum(np.linalg.norm(C, axis=1, keepdims=True), 1e-12)
+    return C, time.perf_counter() - started
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
+
+
+# ---- other sparsities
+
+
+def sparsities(problem: Problem, encoder: ImageEncoder, quick: bool, criterion: str) -> Rows:
+    """Return rows of L1 and KL in place of k active units: all values, and the 32 largest.
 
     Parameters
     ----------
     problem
-        With images.
+        Of components.
     encoder
-        Fitted; its pooled vectors and principal components are what the others learn from.
+        Fitted: its number of units, and of epochs.
     quick
         Whether only one setting of each is tried.
     criterion
         The measure by which settings are chosen, on held-out queries.
     """
-
-    def pooled(images: np.ndarray) -> np.ndarray:
-        return encoder.pca_(encoder.pooled(images))
-
-    X = in_blocks(pooled, problem.database)  # (n, m)
-    Q = X if problem.leave_one_out else in_blocks(pooled, problem.queries)  # (q, m)
-    rows = {}
-    for m in (X.shape[1], min(96, X.shape[1])):
-        half = [A[:, :m].astype(np.float16).astype(np.float32) for A in (X, Q)]
-        rows[f"pooled_{m}"] = row(quality(problem, *half), bytes=2 * m)
-        show(f"pooled_{m}", rows[f"pooled_{m}"])
-    on_components = problem._replace(database=X, queries=Q)
+    rows: Rows = {}
     for label, tries in SPARSITIES.items():
-        rows |= sparsity(label, tries[-1:] if quick else tries, on_components, encoder, criterion)
-    try:
-        rows |= k_means(on_components, encoder.n_units, criterion)
-    except ImportError as error:
-        say(f"  k-means is left out: {error}")
+        rows |= sparsity(label, tries[-1:] if quick else tries, problem, encoder, criterion)
     return rows
 
 
 def sparsity(
     label: str, tries: list[dict[str, Any]], problem: Problem, encoder: ImageEncoder, criterion: str
 ) -> Rows:
-    """Return two rows of an autoencoder with another sparsity: all its values, and the 32 largest.
-
-    Of the settings in ``tries``, that is taken which ranks best for held-out queries.
-    """
+    """Return two rows of an autoencoder with another sparsity, the best of ``tries`` for held-out queries."""
     trial, some = held_out(problem, 6000), some_of(problem.database, 0)
     best: tuple[float, SparseAutoencoder, dict[str, Any]] | None = None
     for options in tries:
         model = SparseAutoencoder(
-            encoder.n_units, epochs=encoder.epochs, lr_schedule="linear", random_state=0, **options
+            encoder.model_.n_units, epochs=encoder.epochs, lr_schedule="linear", random_state=0, **options
         ).fit(some)
-        figures = quality(trial, *(model.transform(A) for A in (trial.database, trial.queries)))
+        figures = quality(trial, *(model.encode(A) for A in (trial.database, trial.queries)))
         figure = float(figures[criterion].mean())
         if best is None or figure > best[0]:
             best = figure, model, options
     _, model, options = best
-    codes, queries = (Codes.from_dense(model.transform(A)) for A in (problem.database, problem.queries))
+    codes, queries = (model.encode(A) for A in (problem.database, problem.queries))
     rows = {}
     for name, X, Q in ((label, codes, queries), (f"{label}_k32", codes.keep(32), queries.keep(32))):
-        size = 6 * float(X.counts.mean())
-        rows[name] = row(quality(problem, dense(X), dense(Q)), bytes=size, settings=options)
+        about = {"bytes": 6 * float(X.counts.mean()), "linear_probe": probe(problem, X, Q)}
+        rows[name] = row(quality(problem, X, Q), settings=options, **about)
         show(name, rows[name])
     return rows
-
-
-def k_means(problem: Problem, n_centres: int, criterion: str) -> Rows:
-    """Return a row of k-means with as many centres as nsae has units, on the same components.
-
-    A code has the 32 nearest centres.  Their values are what ranks better for held-out queries: how much nearer
-    than the mean centre one is ("triangle" of Coates, Lee and Ng 2011), or the cosine.
-    """
-    from sklearn.cluster import MiniBatchKMeans
-
-    some = some_of(problem.database, 0)  # (n, m)
-    n_centres = min(n_centres, len(some))
-    learner = MiniBatchKMeans(n_centres, batch_size=4096, n_init=1, max_iter=100, random_state=0)
-    C = learner.fit(some).cluster_centers_.astype(np.float32)  # (h, m)
-
-    def triangle(X: np.ndarray) -> np.ndarray:
-        squares = (X**2).sum(axis=1, keepdims=True) + (C**2).sum(axis=1) - 2 * X @ C.T  # (n, h)
-        distances = np.sqrt(np.maximum(squares, 0))
-        return np.maximum(distances.mean(axis=1, keepdims=True) - distances, 0)
-
-    def cosine(X: np.ndarray) -> np.ndarray:
-        lengths = [np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12) for A in (X, C)]
-        return np.maximum((X / lengths[0]) @ (C / lengths[1]).T, 0)  # (n, h)
-
-    trial = held_out(problem, 6000)
-    best: dict[str, float] = {}
-    values = {"triangle": triangle, "cosine": cosine}
-    for name, value in values.items():
-        some_codes = (kept(value, A) for A in (trial.database, trial.queries))
-        best[name] = float(quality(trial, *map(dense, some_codes))[criterion].mean())
-    chosen = max(best, key=best.__getitem__)
-    X, Q = (kept(values[chosen], A) for A in (problem.database, problem.queries))
-    found = row(quality(problem, dense(X), dense(Q)), bytes=6 * 32, settings={"values": chosen})
-    show("kmeans_k32", found)
-    return {"kmeans_k32": found}
-
-
-def kept(value: Encode, X: np.ndarray) -> Codes:
-    """Return codes of the 32 largest of the values of rows X (n, m)."""
-    blocks = (X[start : start + BLOCK] for start in range(0, len(X), BLOCK))
-    return Codes.concatenate([Codes.from_dense(value(block)).keep(32) for block in blocks])

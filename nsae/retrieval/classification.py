@@ -17,6 +17,7 @@ TEMPERATURE = 0.03  # of similarities: a neighbour that is nearer by 0.03 weighs
 FEWEST = 10  # rows that a probe learns from
 FOLDS = 5  # of rows that are database and queries at once
 EPOCHS = 10
+LEAST_STEPS = 1000  # of Adam: few rows are learned from in more epochs
 BATCH = 256  # rows of a step, or fewer if an epoch then has fewer than STEPS of them
 STEPS = 50
 LEARNING_RATE = 0.1  # of Adam, falling to 0
@@ -130,7 +131,7 @@ def linear_probe(
         fifth row, which judge it.
     query_labels : (q,) str or int, optional
     epochs : int
-        At most.
+        At least; more where there are few rows, so that Adam makes 1,000 steps.
     random_state : int
 
     Returns
@@ -178,7 +179,9 @@ def _predictions(X: Rows, labels: np.ndarray, Q: Rows, epochs: int, random_state
         mean = sum(_Batch(block, mean).X.sum(axis=0) for block in blocks) / np.float32(len(X))
     theta = np.zeros((X.shape[1] + 1, len(classes)), np.float32)  # (d + 1, C): weights, and biases below them
     m1, m2 = np.zeros_like(theta), np.zeros_like(theta)
-    best, most, step, n_steps = theta.copy(), -1.0, 0, epochs * -(-len(rows) // batch)
+    steps = -(-len(rows) // batch)  # in an epoch
+    epochs = max(epochs, -(-LEAST_STEPS // steps))
+    best, most, step, n_steps = theta.copy(), -1.0, 0, epochs * steps
     for _ in range(epochs):
         order = rng.permutation(rows)
         for start in range(0, len(order), batch):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from nsae import Codes
+
 pytest.importorskip("PIL")
 
 
@@ -62,6 +64,25 @@ def test_cosine_is_l2_of_rows_at_norm_1(ranking, rng):
     order = np.argsort(-(Q / lengths[1]) @ (X / lengths[0]).T, axis=1)
     for name, values in ranking.measures(problem, order).items():
         np.testing.assert_allclose(values, cosine[name])
+
+
+@pytest.mark.parametrize("leave_one_out", [False, True])
+def test_codes_are_judged_as_their_dense_rows(ranking, rng, leave_one_out):
+    Z, Y = (np.maximum(rng.normal(size=(n, 12)) - 0.5, 0).astype(np.float32) for n in (130, 60))
+    Y = Z if leave_one_out else Y
+    labels = rng.integers(3, size=len(Z))
+    asked = labels if leave_one_out else rng.integers(3, size=len(Y))
+    problem = ranking.Problem(Z, labels, Y, asked, leave_one_out)
+    dense = ranking.quality(problem, Z, Y)
+    sparse = ranking.quality(problem, Codes.from_dense(Z), Codes.from_dense(Y))
+    assert set(dense) == set(sparse)
+    for name, values in dense.items():
+        np.testing.assert_allclose(sparse[name].mean(), values.mean(), atol=0.01)  # rounding moves near ties
+    np.testing.assert_array_equal(sparse["precision@1"], dense["precision@1"])
+    # soft neighbours go by the cosine, whatever ranks
+    np.testing.assert_array_equal(ranking.quality(problem, Z, Y, "l2")["soft_knn"], dense["soft_knn"])
+    assert 0 < dense["soft_knn"].mean() < 1
+    assert ranking.probe(problem, Codes.from_dense(Z), Codes.from_dense(Y)) <= 1
 
 
 def test_held_out_queries_are_not_in_their_database(ranking):

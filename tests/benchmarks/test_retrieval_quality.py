@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from small_images import bars
 
+from nsae import Codes
+
 pytest.importorskip("PIL")
 
 
@@ -126,6 +128,50 @@ def test_blocks_are_as_all_at_once(script, methods, rng):
     np.testing.assert_allclose(ratios[0] / ratios[1], np.mean(ratios[0] / ratios[1]), rtol=0.02)
 
 
+# ---- in the place of the second autoencoder
+
+
+@pytest.fixture(scope="module")
+def second_layers(benchmark_module):
+    return benchmark_module("helpers.second_layers")
+
+
+def test_variance_that_a_code_explains_by_hand(second_layers):
+    T, D = np.float32([[1, 0], [0, 1], [-1, 0], [0, -1]]), np.float32([[1, 0], [-1, 0], [0, 1]])
+    codes = Codes.from_dense(np.float32([[0.5, 0, 0], [0, 0, 0.5], [0, 0.5, 0], [0, 0, 0]]))
+    # The factor 2 makes three of the four rows whole again, and the fourth has no code.
+    assert second_layers.explained(T, codes, D) == pytest.approx(3 / 4)
+    assert second_layers.explained(T, Codes.from_dense(np.zeros((4, 3), np.float32)), D) == 0
+
+
+def test_spherical_k_means_finds_directions(second_layers, rng):
+    directions = np.linalg.qr(rng.normal(size=(8, 8)))[0][:5]  # (5, 8)
+    T = (directions[np.arange(200) % 5] + 0.05 * rng.normal(size=(200, 8))).astype(np.float32)
+    T /= np.linalg.norm(T, axis=1, keepdims=True)
+    C, seconds = second_layers.spherical_k_means(T, 20, 0)
+    np.testing.assert_allclose(np.linalg.norm(C, axis=1), 1, rtol=1e-5)
+    assert ((C @ directions.T).max(axis=0) > 0.99).all()
+    assert (T @ C.T).max(axis=1).mean() > (T @ directions.T).max(axis=1).mean()
+    assert len(second_layers.spherical_k_means(T[:3], 20, 0)[0]) == 3
+    assert seconds > 0
+
+
+def test_what_is_retained_by_hand(benchmark_module):
+    rows = benchmark_module("helpers.retrieval_rows")
+    code = {
+        "precision@1": np.array([1, 0]),
+        "precision@10": np.array([0.6, 0.6]),
+        "map@1000": np.array([0.5] * 2),
+    }
+    vector = {
+        "precision@1": np.array([1, 1]),
+        "precision@10": np.array([0.4, 0.6]),
+        "map@1000": np.array([0.25] * 2),
+    }
+    kept = rows.retained(code, vector)
+    assert kept == pytest.approx({"retention@1": 0.5, "retention@10": 1.2, "retention_map@1000": 2})
+
+
 # ---- the script
 
 
@@ -159,17 +205,28 @@ def test_a_quick_run_has_the_keys_that_are_promised(run):
         "nsae_k128",
         "nsae_l1",
         "nsae_kl",
-        "pooled_96",
+        "nsae_kl_k32",
+        "vector",
+        "kmeans",
+        "kmeans_k128",
     } <= set(table)
+    keys = {"precision@1", "precision@10", "precision@20", "precision@100", "map", "map@1000"}
     for figures in table.values():
-        assert {"precision@1", "precision@10", "precision@20", "precision@100", "map", "map@1000"} <= set(
-            figures
-        )
+        assert keys | {"soft_knn", "linear_probe"} <= set(figures)
         assert 0 <= figures["interval"]["map"][0] <= figures["map"] <= figures["interval"]["map"][1] <= 1
     assert table["raw"]["bytes"] == 144
     assert [table[name]["bytes"] for name in ("nsae", "nsae_binary", "nsae_k128")] == [192, 64, 768]
     assert all(figures["bytes"] <= 192 for name, figures in table.items() if name.endswith("@192"))
     assert table["nsae"]["map"] > table["random_projection"]["map"]  # bars lie anywhere: no pixel tells
+    for name in ("nsae", "nsae_binary", "nsae_k8", "nsae_k128", "kmeans", "kmeans_k128"):
+        figures = table[name]
+        assert figures["retention@1"] == pytest.approx(
+            figures["precision@1"] / table["vector"]["precision@1"]
+        )
+        assert {"retention@10", "retention_map@1000"} <= set(figures)
+    for name in ("nsae", "nsae_k128", "kmeans", "kmeans_k128"):
+        assert 0 < table[name]["explained_variance"] <= 1
+        assert table[name]["second_layer_s"] > 0
 
 
 def test_runs_are_shown_together(script, report, run, tmp_path, capsys, monkeypatch):
