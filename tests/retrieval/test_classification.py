@@ -87,7 +87,10 @@ def test_eq40_linear_probe(rng):
     assert linear_probe(X[:, 1:], labels) < 0.7  # noise alone
 
 
-def test_products_with_codes_are_those_with_dense_rows(rng):
+def test_products_with_codes_are_those_with_dense_rows(rng, monkeypatch):
+    made_dense = _Batch(Codes.from_dense(np.eye(9, dtype=np.float32)), np.zeros(9, np.float32))
+    assert made_dense.codes is None
+    monkeypatch.setattr("nsae.retrieval.classification.DENSE", 0)
     Z = np.maximum(rng.normal(size=(6, 9)) - 0.8, 0).astype(np.float32)
     Z[2] = Z[5] = 0
     theta, dS = (rng.normal(size=shape).astype(np.float32) for shape in ((10, 3), (6, 3)))
