@@ -100,8 +100,16 @@ SCRIPTS = (
             "cifar10_jpeg/nsae/map@1000",
             "corel1k/nsae/precision@20",
             "corel1k/raw/precision@20",
+            "caltech101/nsae/precision@10",
+            "caltech101/vector/precision@10",
         ),
         ("fashion-mnist",),
+    ),
+    Script(
+        "small_folders",
+        15,
+        ("corel1k/5/nsae", "corel1k/100/nsae", "corel1k/100/histogram", "corel1k/1000/nsae"),
+        ("corel1k.tar",),
     ),
     Script("retrieval_levers", 120, ("fashion_mnist/defaults/map",), ("fashion-mnist",)),
 )

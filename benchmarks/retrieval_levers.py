@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from helpers import results
 from helpers.ranking import CRITERION, Problem, held_out, load, measures, quality, say
-from helpers.retrieval_variants import second_layer, third_layer, variants
+from helpers.retrieval_variants import second_layer, variants
 
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.images.defaults import resolve_hyperparameters
@@ -150,7 +150,7 @@ def of_set(name: str, only: str, seed: int, quick: bool) -> dict[str, dict[str, 
     problem, table = trial(name, quick), {}
 
     def add(lever: str, codes: Codes, queries: Codes) -> None:
-        table[lever] = means(quality(problem, codes.to_dense(), queries.to_dense()))
+        table[lever] = means(quality(problem, codes, queries))
         show(name, lever, table)
 
     def learn(images: np.ndarray, **change: Any) -> ImageEncoder:
@@ -170,8 +170,6 @@ def of_set(name: str, only: str, seed: int, quick: bool) -> dict[str, dict[str, 
             for variant, features in variants(encoder, problem.database, learn) if only in VARIANTS else ():
                 F = features(problem.database)  # (n, f)
                 add(variant, *second_layer(encoder, F, features(problem.queries), seed))
-            if only in VARIANTS:
-                add("a third autoencoder", *third_layer(encoder, codes, queries, seed))
             for way, values in of_the_search(problem, codes, queries):
                 if only in way:
                     table[way] = means(values)

@@ -1,4 +1,4 @@
-"""What retrieval_levers.py tries that is no hyperparameter of ImageEncoder: other features, and a third layer.
+"""What retrieval_levers.py tries that is no hyperparameter of ImageEncoder: other features.
 
 Each variant makes features (n, f) of the images in its own way; what comes after them, components and a
 second k-sparse autoencoder, is as ImageEncoder has it.
@@ -46,9 +46,6 @@ def variants(encoder: ImageEncoder, images: np.ndarray, learn: Callable[..., Ima
         (lambda X: at_norm_1(np.hstack([encoder.pooled(X), pooled_by(encoder, X, Maxima)]))),
     )
     yield "two-sided patch codes", lambda X: pooled_by(encoder, X, TwoSided)
-    if geometry.color:
-        opponent = learn(opponent_colors(images))
-        yield "opponent colors", lambda X: opponent.pooled(opponent_colors(X))
 
 
 def without_root(encoder: ImageEncoder, images: np.ndarray) -> np.ndarray:
@@ -93,12 +90,6 @@ class TwoSided(PatchFeatures):
         super().__init__(geometry, both, k)
 
 
-def opponent_colors(images: np.ndarray) -> np.ndarray:
-    """Return brightness, red against green, and blue against yellow: (n, H, W, 3) uint8."""
-    R, G, B = np.moveaxis(images.astype(np.float32), -1, 0)
-    return np.stack([(R + G + B) / 3, (R - G + 255) / 2, (2 * B - R - G + 510) / 4], axis=-1).astype(np.uint8)
-
-
 # ---- what comes after the features
 
 
@@ -118,9 +109,3 @@ def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int)
     threshold = usual_threshold(model, T, settled["shrink_threshold"])
     model = model.with_threshold(threshold).with_k(encoder.k)
     return model.encode(T), model.encode(U)
-
-
-def third_layer(encoder: ImageEncoder, codes: Codes, queries: Codes, seed: int) -> tuple[Codes, Codes]:
-    """Return codes of codes: components of the second layer's, and another autoencoder."""
-    Z, Y = (np.sqrt(at_norm_1(c.to_dense())) for c in (codes, queries))
-    return second_layer(encoder, Z, Y, seed)

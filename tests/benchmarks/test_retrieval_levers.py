@@ -111,20 +111,7 @@ def test_variants_are_codes_of_features_of_their_own(levers):
         if name == "pooling: sums, no root":
             np.testing.assert_allclose(F, plain**2 / np.linalg.norm(plain**2, axis=1)[:, None], atol=1e-5)
     assert widths["patches of two sizes: and larger ones"] == 2
-    assert (widths["pooling: maxima"], widths["two-sided patch codes"], widths["opponent colors"]) == (
-        1,
-        2,
-        1,
-    )
+    assert (widths["pooling: maxima"], widths["two-sided patch codes"]) == (1, 2)
     codes, queries = levers.second_layer(encoder, plain, plain[:7], 0)
     assert (codes.shape, queries.shape, codes.counts.max()) == ((60, 24), (7, 24), 4)
     np.testing.assert_allclose(codes[:7].to_dense(), queries.to_dense(), atol=1e-5)
-    third, _ = levers.third_layer(encoder, codes, queries, 0)
-    assert third.shape == (60, 24)
-
-
-def test_opponent_colors_tell_colors_from_brightness(levers):
-    from helpers.retrieval_variants import opponent_colors
-
-    image = np.array([[[90, 90, 90], [255, 0, 0], [0, 0, 255]]], np.uint8)
-    assert opponent_colors(image).tolist() == [[[90, 127, 127], [85, 255, 63], [85, 127, 255]]]
