@@ -85,9 +85,15 @@ def encode(args: Namespace) -> int:
 
 
 def export(args: Namespace) -> int:
-    """Write a saved model as one Python file: ``nsae export`` with ``args``."""
+    """Write a saved model, or that of an index, as one Python file: ``nsae export`` with ``args``."""
     target = check_file(check_python_name(args.target), args.force)
-    encoder = load_encoder(args.model)
+    encoder = (
+        read_library_folder(args.model).encoder if Path(args.model).is_dir() else load_encoder(args.model)
+    )
+    if encoder is None:
+        raise ValueError(
+            f"{args.model} holds codes without the encoder that made them. Give the file of their model."
+        )
     export_encoder(encoder, target, overwrite=args.force)
     figures = {"file": str(target), "units": encoder.n_units, "bytes": target.stat().st_size}
     report(args.json, figures)

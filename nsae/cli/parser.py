@@ -84,7 +84,7 @@ def _encode(add: Add) -> argparse.ArgumentParser:
 def _export(add: Add) -> argparse.ArgumentParser:
     what = "write a saved model as one Python file that needs NumPy alone"
     command = _command(add, "export", make.export, what)
-    command.add_argument("model", help="a file from 'nsae train'")
+    command.add_argument("model", help="a file from 'nsae train', or a folder from 'nsae index'")
     options.output(command, "my_encoder.py")
     return command
 

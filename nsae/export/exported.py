@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -75,6 +78,16 @@ def one_blas_thread() -> Iterator[None]:
             yield
         finally:
             set_threads(before)
+
+
+def unpacked(text: str, kinds: Sequence[tuple[str, tuple[int, ...]]]) -> list[np.ndarray]:
+    """Return the arrays in a ``text`` of base64, one after the other; ``kinds`` has the dtype and shape of each."""
+    data, arrays, at = zlib.decompress(base64.b64decode(text)), [], 0
+    for dtype, shape in kinds:
+        array = np.frombuffer(data, dtype, math.prod(shape), at).reshape(shape)
+        arrays.append(array.astype(array.dtype.newbyteorder("=")))
+        at += array.nbytes
+    return arrays
 
 
 def main(encode: Callable[[np.ndarray], np.ndarray]) -> None:

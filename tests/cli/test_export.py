@@ -45,6 +45,21 @@ def test_what_is_refused(words, message, tmp_path, capsys):
     assert not (tmp_path / "encoder.py").exists()
 
 
+def test_the_encoder_of_an_index(model, tmp_path, monkeypatch, capsys):
+    X = np.random.default_rng(1).random((5, 6))
+    np.save("X.npy", X)
+    assert main(["index", "X.npy", "--model", "model.npz", "-o", "rows.nsae"]) == 0
+    assert main(["export", "rows.nsae", "-o", "of_rows.py"]) == 0
+    monkeypatch.syspath_prepend(tmp_path)
+    import of_rows
+
+    np.testing.assert_array_equal(of_rows.encode(X), model.encode(X).to_dense())
+    assert main(["encode", "model.npz", "X.npy", "-o", "codes.nsae"]) == 0
+    capsys.readouterr()
+    assert main(["export", "codes.nsae", "-o", "of_codes.py"]) == 1
+    assert "holds codes without the encoder that made them" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("model")
 def test_a_file_is_replaced_with_force(tmp_path):
     (tmp_path / "there.py").write_text("mine", encoding="utf-8")

@@ -11,8 +11,13 @@ import pytest
 from nsae import Encoder, ImageEncoder, SparseAutoencoder, export_encoder
 from nsae.equations.activations import KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
-from nsae.export import exported
+from nsae.export import exported, exported_images
+from nsae.export.images import source_of_images
+from nsae.images.pipeline import ImagePipeline
 
+FEW = {
+    "patch_units": 64, "n_patches": 5000, "epochs": 3, "patch_epochs": 1, "n_units": 70, "k": 9, "random_state": 0
+}  # fmt: skip
 # Refuses every import but of NumPy, of the standard library, and of the files that are tried.
 RUN = """
 import sys
@@ -50,6 +55,19 @@ def encoder(h, d, g, dtype="float32", whole_numbers=False, **header):
     return Encoder(Dense(W, b), Dense(W.T.copy(), np.zeros(d, dtype)), g, "linear", header)
 
 
+def images(n, shape):
+    """Blobs of some colours, uint8."""
+    rng = np.random.default_rng(n)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    centres, sizes = rng.uniform(0, shape[0], (n, 2)), rng.uniform(4, 40, n)
+    found = np.exp(
+        -((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / sizes[:, None, None]
+    )
+    if len(shape) == 3:
+        found = found[..., None] * rng.uniform(0.2, 1, (n, 1, 1, 3))
+    return np.rint(found * 200 + rng.uniform(0, 55, found.shape)).astype(np.uint8)
+
+
 @pytest.fixture(scope="module")
 def encoders():
     X = np.random.default_rng(0).random((200, 12), np.float32)
@@ -69,6 +87,11 @@ def encoders():
         # A BLAS with two threads has other bits for these.
         "wide": encoder(500, 100, KSparse(32)),
         "wide_double": encoder(513, 300, KSparse(32), "float64"),
+        "images": ImageEncoder(**FEW).fit(images(60, (28, 28))),
+        "photos": ImageEncoder(**FEW, image_size=32).fit(images(60, (32, 32, 3))).encoder(),
+        "photos_without_colors": ImageEncoder(**FEW, image_size=32, color_weight=0).fit(
+            images(60, (32, 32, 3))
+        ),
     }
 
 
@@ -79,6 +102,11 @@ def found(encoders, tmp_path_factory):
     inputs = {}
     for name, one in encoders.items():
         export_encoder(one, folder / f"exported_{name}.py")
+        if isinstance(one.encoder(), ImagePipeline):
+            pixels = images(130, one.encoder().geometry.shape)
+            inputs[name] = {"bytes": pixels, "floats": pixels[:20] / np.float32(255), "one": pixels[:1] / 255}
+            np.savez(folder / f"{name}.npz", **inputs[name])
+            continue
         d = one.encoder().n_features
         inputs[name] = {
             "floats": rng.random((300, d), np.float32),
@@ -97,7 +125,8 @@ def found(encoders, tmp_path_factory):
 
 @pytest.mark.parametrize("name", [
     "fitted", "threshold", "centred", "double", "sigmoid", "one_unit", "all_units", "ties", "relu",
-    "sigmoid_double", "wide", "wide_double",
+    "sigmoid_double", "wide", "wide_double", "images", "photos",
+    "photos_without_colors",
 ])  # fmt: skip
 def test_the_bits_are_those_of_encode(name, encoders, found):
     inputs, by_file = found[name]
@@ -146,6 +175,37 @@ def test_wrong_rows_are_refused(X, message):
         exported.check_rows(X, 4)
 
 
+def test_the_functions_that_are_copied_of_images():
+    pixels = images(130, (32, 32, 3))
+    pipeline = ImageEncoder(**FEW, image_size=32).fit(pixels).encoder()
+    namespace = {}
+    exec(source_of_images(pipeline, "here").partition("if __name__")[0], namespace)
+    layer, A, a = namespace["layer"], namespace["A"], namespace["a"]
+    np.testing.assert_array_equal(
+        exported_images.components(pixels, layer, A, a), namespace["rows_of"](pixels)
+    )
+    for given in (pixels, pixels / np.float32(255)):
+        F = [
+            exported_images.pooled(image, layer) for image in exported_images.check_images(given, (32, 32, 3))
+        ]
+        np.testing.assert_array_equal(F, pipeline.pooled(given))
+    plain = exported_images.pooled(pixels[0], layer._replace(color_weight=0.0))
+    assert len(plain) == pipeline.features.n_pooled
+
+
+@pytest.mark.parametrize(("pixels", "message"), [
+    (np.zeros((1, 4, 5)), r"shape \(1, 4, 5\) of float64 came; .* of shape \(n, 4, 4\)"),
+    (np.zeros((4, 4)), r"\(4, 4\)"),
+    (np.zeros((0, 4, 4)), r"\(0, 4, 4\)"),
+    (np.zeros((1, 4, 4), int), "int64"),
+    (np.full((1, 4, 4), 2.0), r"outside of \[0, 1\]"),
+    (np.full((1, 4, 4), np.nan), r"outside of \[0, 1\]"),
+])  # fmt: skip
+def test_wrong_images_are_refused(pixels, message):
+    with pytest.raises(ValueError, match=message):
+        exported_images.check_images(pixels, (4, 4))
+
+
 def test_the_file_is_a_command(tmp_path):
     one = encoder(9, 4, KSparse(2))
     export_encoder(one, tmp_path / "my_encoder.py")
@@ -191,6 +251,7 @@ def test_the_file_says_what_it_is(tmp_path):
     assert "9 units, of which at most 2 are active" in said
     assert "an image of 2 × 2 × 3 pixels from 0 to 255" in said
     assert "def grad" not in text
+    assert "NamedTuple" not in text  # nothing is imported that is not used
     export_encoder(encoder(9, 12, ReLU(), preprocessing={"side": 2, "color": True}), tmp_path / "floats.py")
     assert "pixels from 0 to 1," in (tmp_path / "floats.py").read_text(encoding="utf-8")
 
@@ -216,4 +277,6 @@ def test_what_cannot_be_exported(tmp_path):
     assert "KSparse(2)" in path.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="not fitted"):
         export_encoder(ImageEncoder(), tmp_path / "none.py")
+    with pytest.raises(TypeError, match="A list cannot be exported; a SparseAutoencoder or an ImageEncoder"):
+        export_encoder([1, 2], tmp_path / "none.py")
     assert [found.name for found in Path(tmp_path).iterdir()] == ["there.py"]
