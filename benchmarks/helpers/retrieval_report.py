@@ -65,6 +65,14 @@ SPARSITIES = {
     "k-means, 32 centres": "kmeans",
     "none: 96 components": "pooled_96",
 }
+# what the second autoencoder keeps of the vector that it reads, and k-means in its place
+KEPT = {
+    "the vector": "vector",
+    "nsae, k = 32": "nsae",
+    "k-means, k = 32": "kmeans",
+    "nsae, k = 128": "nsae_k128",
+    "k-means, k = 128": "kmeans_k128",
+}
 KS = (8, 16, 32, 64, 128)
 CURVES = {
     "nsae, k = 8 to 128": ("C0", [f"nsae_k{k}" if k != 32 else "nsae" for k in KS]),
@@ -161,6 +169,34 @@ def quality_rows(result: Mapping[str, Table], labels: Mapping[str, str]) -> tupl
             text = "" if found is None else f"{found:.3f}"
             cells.append(f"**{text}**" if found == best[column] else text)
         table.append(cells)
+    return head, table
+
+
+def kept_rows(result: Mapping[str, Table]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of a table: of each set the vector, nsae's codes of it, and those of k-means.
+
+    ``result`` is by set, by method, its figures.  Sets that were run without the vector are left out.
+    """
+    columns = ("precision@1", "precision@10", "map@1000", "soft_knn", "linear_probe")
+    head = ["", "", "bytes", *(SHORT[key] for key in columns), "kept, @1", "@10", "variance", "seconds"]
+    more = {
+        "retention@1": ".3f",
+        "retention@10": ".3f",
+        "explained_variance": ".3f",
+        "second_layer_s": ".1f",
+    }
+    table = []
+    for name in NAMES:
+        first = NAMES[name]
+        for label, r in KEPT.items():
+            row = result.get(name, {}).get(r)
+            if row is None or "vector" not in result[name]:
+                continue
+            cells = [first, label, f"{round(row['bytes']):,}", *(f"{row[key]:.3f}" for key in columns)]
+            table.append(
+                [*cells, *(format(row[key], form) if key in row else "" for key, form in more.items())]
+            )
+            first = ""
     return head, table
 
 

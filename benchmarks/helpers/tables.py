@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import results
-from .retrieval_report import FIVE, ROWS, SPARSITIES, judged_by, quality_rows
+from .retrieval_report import FIVE, ROWS, SPARSITIES, judged_by, kept_rows, quality_rows
 
 Figures = Mapping[str, Any]
 REMEDIES = {
@@ -130,6 +130,36 @@ def quality_five(figures: Figures) -> str:
 def sparsities(figures: Figures) -> str:
     """Return what can take the place of the second autoencoder."""
     return markdown(*quality_rows(figures, SPARSITIES)) + "\n\n" + judged_by(figures)
+
+
+def kept(figures: Figures) -> str:
+    """Return what codes keep of the vectors they are made from, beside k-means."""
+    head, rows = kept_rows(figures)
+    return (
+        markdown(head, rows)
+        if rows
+        else "*Not measured yet: `python benchmarks/retrieval_quality.py --save`.*"
+    )
+
+
+def small_folders(figures: Figures) -> str:
+    """Return precision@1 by the number of photos in a folder."""
+    names = {
+        "nsae": "**`nsae index`**",
+        "histogram": "histogram of colours",
+        "pretrained_k32": "encoder of the package, k = 32",
+        "pretrained_k64": "the same, k = 64",
+        "pretrained_k128": "the same, k = 128",
+        "own_units_k32": "its features, units from the folder",
+        "learned": "encoder learned from the folder",
+        "best_possible": "photos of the query's kind are there",
+    }
+    rows = [
+        [label, *(f"{row[name]:.3f}" if name in row else "" for row in figures.values())]
+        for name, label in names.items()
+        if any(name in row for row in figures.values())
+    ]
+    return markdown(["photos in the folder", *(f"{int(n):,}" for n in figures)], rows)
 
 
 def demo(figures: Figures) -> str:
@@ -333,6 +363,8 @@ TABLES = {
     "quality": Table(("retrieval_quality",), quality),
     "quality_five": Table(("retrieval_quality",), quality_five),
     "sparsities": Table(("retrieval_quality",), sparsities),
+    "kept": Table(("retrieval_quality",), kept),
+    "small_folders": Table(("small_folders/corel1k",), small_folders),
     "search": Table(("search_speed/fashion_60k",), search),
     "million": Table(("search_speed/million",), million),
     "crossover": Table(("search_speed/crossover",), crossover),

@@ -139,6 +139,31 @@ def test_a_part_that_was_not_measured_is_said(results, tables, tmp_path):
     assert tables.render("speed_three", "results", tmp_path).startswith("*Not measured yet")
 
 
+def test_folders_of_few_photos(results, tables, tmp_path):
+    figures = {"5": {"nsae": 0.25, "histogram": 0.2, "draws": 20}, "1000": {"nsae": 0.9, "histogram": 0.7}}
+    a_result(results, tmp_path, "small_folders", {"corel1k": figures})
+    text = tables.render("small_folders", "results", tmp_path)
+    assert "| photos in the folder | 5 | 1,000 |" in text
+    assert "| **`nsae index`** | 0.250 | 0.900 |" in text
+    assert "learned" not in text  # was not run
+
+
+def test_what_a_code_keeps(results, tables, tmp_path):
+    keys = ("precision@1", "precision@10", "map@1000", "soft_knn", "linear_probe")
+    vector = {"bytes": 400.0, **dict.fromkeys(keys, 0.5)}
+    code = {"bytes": 192, **dict.fromkeys(keys, 0.49), "retention@1": 0.98, "retention@10": 0.97}
+    a_result(
+        results,
+        tmp_path,
+        "retrieval_quality",
+        {"mnist": {"vector": vector, "nsae": code}, "corel1k": {"nsae": code}},
+    )
+    text = tables.render("kept", "results", tmp_path)
+    assert "| MNIST | the vector | 400 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | | | | |" in text
+    assert "| | nsae, k = 32 | 192 | 0.490 | 0.490 | 0.490 | 0.490 | 0.490 | 0.980 | 0.970 | | |" in text
+    assert "Corel-1K" not in text  # of which there is no vector
+
+
 def test_a_table_that_there_is_not(tables):
     with pytest.raises(ValueError, match=r"no table 'nonsense'.*quality_five"):
         tables.render("nonsense", "results")
