@@ -41,7 +41,9 @@ TAIL = """{names} = unpacked(
     \"\"\"
 {weights}
 \"\"\",
-    {kinds},
+    [
+{kinds}
+    ],
 )
 {settings}
 
@@ -76,7 +78,10 @@ def python_file(
     tail = TAIL.format(
         names=", ".join(arrays),
         weights=_in_base64(arrays),
-        kinds=[(_little(array).dtype.str, array.shape) for array in arrays.values()],
+        kinds="\n".join(
+            f'        ("{_little(array).dtype.str}", {array.shape}),  # {name}'
+            for name, array in arrays.items()
+        ),
         settings=settings,
     )
     sources = [_without_grad(function) for function in (*functions, *ENCODE, *SMALL_STEPS)]
