@@ -14,7 +14,8 @@ With one photo there is one hit, whatever the code is: .1 for everything, which 
 (helpers/retrieval_methods.py).  The others are what ``nsae index`` could do:
 
 - ``pretrained_k32``, ``_k64``, ``_k128``: the encoder of the package, with so many active units;
-- ``own_units_k32``: its patches and components, and a second autoencoder that learns from the folder;
+- ``own_units_k32``: its patches and components, with the directions of k-means on the folder's as units; of a
+  folder with fewer photos than units, each photo is a unit;
 - ``learned``: an encoder that learns from the folder, with pictures of ``datasets.dead_leaves`` where photos are few.
   It takes seconds to learn, so that only ``--learned`` of the draws are tried.
 
@@ -38,74 +39,75 @@ import numpy as np
 from helpers import results
 from helpers import retrieval_methods as methods
 from helpers.ranking import PHOTO_SIDE, Rows, say
-from helpers.second_layers import learned_units
+from helpers.second_layers import codes_of, components, spherical_k_means, with_centres
 
 import nsae
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.cli import main as run_nsae
 from nsae.datasets import archives, dead_leaves
 from nsae.images.library.library_folder import read_library_folder
+from nsae.images.pipeline import ImagePipeline
 from nsae.retrieval import rank_dense
 
 SIZES = (1, 5, 20, 100, 1000)
 FEW = 200  # photos, below which made pictures are learned from, too
 N_MADE = 100
-Encode = Callable[[np.ndarray], Rows]  # images (n, side, side, 3) to codes or rows
+PRETRAINED_K = (32, 64, 128)
 
 
 class Folder(NamedTuple):
-    """Photos, their kinds, and queries; ``own (q,)`` is the row of each query in the folder, −1 if it is in none."""
+    """Numbers of the photos in a folder (n,) and of the queries (q,); a query that is in it is left out of its hits."""
+
+    inside: np.ndarray
+    asked: np.ndarray
+
+
+class Photos(NamedTuple):
+    """Photos (n, side, side, 3) and their kinds, and what the encoder of the package makes of them all."""
 
     images: np.ndarray
     labels: np.ndarray
-    queries: np.ndarray
-    query_labels: np.ndarray
-    own: np.ndarray
+    pretrained: ImagePipeline
+    components: np.ndarray
 
 
-def draw(images: np.ndarray, labels: np.ndarray, n: int, half: int, seed: int) -> Folder:
+def draw(n_photos: int, n: int, half: int, seed: int) -> Folder:
     """Return a folder of ``n`` photos with numbers of one half (0: even, 1: odd), the others of it as queries.
 
-    A folder with more photos than a half has is all of them, and the half's are the queries.
+    A folder with more photos than half of them is all of them, and the half's are the queries.
     """
-    mine = np.arange(half, len(images), 2)
+    mine = np.arange(half, n_photos, 2)
     if n > len(mine) // 2:
-        return Folder(images, labels, images[mine], labels[mine], mine)
+        return Folder(np.arange(n_photos), mine)
     mixed = np.random.default_rng([seed, n]).permutation(mine)
-    inside, asked = mixed[:n], np.sort(mixed[n:])
-    outside = np.full(len(asked), -1)
-    return Folder(images[inside], labels[inside], images[asked], labels[asked], outside)
+    return Folder(mixed[:n], np.sort(mixed[n:]))
 
 
-def precision_at_1(folder: Folder, X: Rows, Q: Rows, metric: str = "cosine") -> float:
-    """Return how often the nearest of rows X is of the kind of its query in Q, a query itself left out."""
-    depth = 2 if (folder.own >= 0).any() else 1
+def precision_at_1(folder: Folder, labels: np.ndarray, X: Rows, Q: Rows, metric: str = "cosine") -> float:
+    """Return how often the nearest of rows X, of the folder, is of the kind of its query in Q."""
+    depth = min(2, len(folder.inside))
     if isinstance(X, Codes):
         index = CodeIndex(X.n_units)
         index.add(X)
         rows = index.search(Q, depth).rows  # (q, depth)
     else:
         rows = rank_dense(Q, X, metric, depth).rows  # (q, depth)
-    first = np.where(rows[:, 0] == folder.own, rows[:, -1], rows[:, 0])  # (q,)
-    return float(np.mean(folder.labels[first] == folder.query_labels))
-
-
-def judged(folder: Folder, encode: Encode, metric: str = "cosine") -> float:
-    """Return :func:`precision_at_1` of what ``encode`` makes of photos and queries."""
-    return precision_at_1(folder, encode(folder.images), encode(folder.queries), metric)
+    hits = folder.inside[rows]  # (q, depth), numbers of photos
+    first = np.where(hits[:, 0] == folder.asked, hits[:, -1], hits[:, 0])  # (q,)
+    return float(np.mean(labels[first] == labels[folder.asked]))
 
 
 # ---- the rows
 
 
-def indexed(folder: Folder) -> Encode:
-    """Return the encoder of an index that ``nsae index`` makes of the photos, which it finds as files."""
+def indexed(images: np.ndarray) -> Callable[[np.ndarray], Codes]:
+    """Return what encodes for an index that ``nsae index`` makes of these photos, which it finds as files."""
     from PIL import Image
 
     with tempfile.TemporaryDirectory() as work:
         photos = Path(work) / "photos"
         photos.mkdir()
-        for i, image in enumerate(folder.images):
+        for i, image in enumerate(images):
             Image.fromarray(image).save(photos / f"{i:04}.png")  # which loses nothing
         target = str(Path(work) / "photos.nsae")
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
@@ -115,68 +117,82 @@ def indexed(folder: Folder) -> Encode:
     return lambda queries: nsae.encode_photos(encoder, list(queries))
 
 
-def learned(folder: Folder, seed: int, quick: bool) -> Encode:
+def learned(images: np.ndarray, seed: int, quick: bool) -> Callable[[np.ndarray], Codes]:
     """Return an encoder that learns from the folder alone, with made pictures beside where photos are few."""
-    images = folder.images
     if len(images) < FEW:
         images = np.concatenate([images, dead_leaves(N_MADE, size=images.shape[1])])
     options: dict[str, Any] = {"epochs": 2, "n_patches": 10_000, "patch_units": 64} if quick else {}
     return ImageEncoder(random_state=seed, **options).fit(images).encode_images
 
 
-def ways(pretrained: Any, seed: int) -> dict[str, Callable[[Folder], Encode]]:
-    """Return what is quick to try, by name: a folder to an encoder."""
-    table: dict[str, Callable[[Folder], Encode]] = {
-        f"pretrained_k{k}": lambda _folder, k=k: pretrained.with_k(k).encode_images for k in (32, 64, 128)
-    }
-    table["own_units_k32"] = lambda folder: learned_units(pretrained.with_k(32), folder.images, seed)
-    return table
+def rows_of(photos: Photos, folder: Folder, seed: int) -> dict[str, float]:
+    """Return what is quick to try on a folder, by name."""
+    T = photos.components
+    found = {}
+    for k in PRETRAINED_K:
+        codes = codes_of(photos.pretrained.with_k(k), T)
+        pair = codes[folder.inside], codes[folder.asked]
+        found[f"pretrained_k{k}"] = precision_at_1(folder, photos.labels, *pair)
+    C, _seconds = spherical_k_means(T[folder.inside], photos.pretrained.n_units, seed)
+    own = with_centres(photos.pretrained.with_k(min(32, len(C))), C)
+    pair = codes_of(own, T[folder.inside]), codes_of(own, T[folder.asked])
+    found["own_units_k32"] = precision_at_1(folder, photos.labels, *pair)
+    return found
 
 
 # ---- all sizes
 
 
-def histograms(images: np.ndarray, folders: list[Folder]) -> tuple[dict[str, Any], str]:
-    """Return the settings and the metric of the histogram of colours that is best for these folders."""
-    best: tuple[float, dict[str, Any], str] = (-1.0, {}, "")
+def best_histogram(
+    images: np.ndarray, labels: np.ndarray, folders: list[Folder]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return histograms of the colours of all photos, by the settings and the metric that suit these folders best."""
+    best: tuple[float, np.ndarray, dict[str, Any]] = (-1.0, images, {})
     for options in methods.settings("histogram", images):
-        encode = methods.histogram(images, 0, **options)
+        F = methods.histogram(images, 0, **options)(images)
         for metric in ("cosine", "l2"):
-            figure = float(np.mean([judged(folder, encode, metric) for folder in folders]))
-            if figure > best[0]:
-                best = figure, options, metric
+            of = [
+                precision_at_1(folder, labels, F[folder.inside], F[folder.asked], metric)
+                for folder in folders
+            ]
+            if np.mean(of) > best[0]:
+                best = float(np.mean(of)), F, {**options, "metric": metric}
     return best[1], best[2]
 
 
-def of_size(
-    images: np.ndarray, labels: np.ndarray, n: int, half: int, args: argparse.Namespace
-) -> dict[str, Any]:
+def of_size(photos: Photos, n: int, half: int, args: argparse.Namespace) -> dict[str, Any]:
     """Return means over draws of folders with n photos, by row; "spread" is the largest less the smallest."""
-    draws = args.draws if n <= len(images) // 4 else 1
-    folders = [draw(images, labels, n, half, seed) for seed in range(draws)]
-    options, metric = histograms(images, [draw(images, labels, n, 0, seed) for seed in range(draws)])
-    encode = methods.histogram(images, 0, **options)
+    images, labels, n_photos = photos.images, photos.labels, len(photos.images)
+    draws = args.draws if n <= n_photos // 4 else 1
+    folders = [draw(n_photos, n, half, seed) for seed in range(draws)]
+    F, settings = best_histogram(images, labels, [draw(n_photos, n, 0, seed) for seed in range(draws)])
     found: dict[str, list[float]] = {"nsae": [], "histogram": []}
-    pretrained = nsae.load_encoder(args.encoder)
+
+    def judge(name: str, folder: Folder, encode: Callable[[np.ndarray], Codes]) -> None:
+        pair = encode(images[folder.inside]), encode(images[folder.asked])
+        found.setdefault(name, []).append(precision_at_1(folder, labels, *pair))
+
     for seed, folder in enumerate(folders):
-        found["histogram"].append(judged(folder, encode, metric))
-        for name, way in ways(pretrained, seed).items():
-            found.setdefault(name, []).append(judged(folder, way(folder)))
-        if half or n < len(images):  # of all photos, one index is asked by both halves
-            found["nsae"].append(judged(folder, indexed(folder)))
+        of = precision_at_1(folder, labels, F[folder.inside], F[folder.asked], settings["metric"])
+        found["histogram"].append(of)
+        for name, value in rows_of(photos, folder, seed).items():
+            found.setdefault(name, []).append(value)
+        if half:  # what is reported
+            judge("nsae", folder, indexed(images[folder.inside]))
     for seed in range(args.learned):
-        some = folders[seed % len(folders)]
-        found.setdefault("learned", []).append(judged(some, learned(some, seed, args.quick)))
-    possible = [np.mean(np.isin(folder.query_labels, folder.labels)) for folder in folders]
+        folder = folders[seed % len(folders)]
+        judge("learned", folder, learned(images[folder.inside], seed, args.quick))
+    possible = [np.mean(np.isin(labels[f.asked], labels[f.inside])) for f in folders]
     row: dict[str, Any] = {name: float(np.mean(values)) for name, values in found.items() if values}
     spread = {name: float(np.ptp(values)) for name, values in found.items() if len(values) > 1}
-    more = {"best_possible": float(np.mean(possible)), "draws": draws, "queries": len(folders[0].queries)}
-    return {**row, **more, "spread": spread, "settings": {**options, "metric": metric}}
+    more = {"best_possible": float(np.mean(possible)), "draws": draws, "queries": len(folders[0].asked)}
+    return {**row, **more, "spread": spread, "settings": settings}
 
 
 def print_table(title: str, table: dict[str, dict[str, Any]]) -> None:
     """Print a line for each row, with a column for each number of photos."""
-    names = [name for name in next(iter(table.values())) if name not in ("spread", "settings")]
+    names = list(dict.fromkeys(name for row in table.values() for name in row))
+    names = [name for name in names if name not in ("spread", "settings")]
     print(f"\n{title:24}" + "".join(f"{n:>10}" for n in table))
     for name in names:
         form = ".0f" if name in ("draws", "queries") else ".3f"
@@ -201,10 +217,12 @@ def main(argv: list[str] | None = None) -> int:
     args.draws = args.draws or (1 if args.quick else 20)
     args.learned = args.learned if args.learned is not None else (1 if args.quick else 2)
     images, labels = archives.corel1k(PHOTO_SIDE)
+    pretrained = nsae.load_encoder(args.encoder)
+    photos = Photos(images, labels, pretrained, components(pretrained, images))
     result: dict[str, Any] = {"chosen": {}, "corel1k": {}}
     for n in args.sizes:
         for half, part in enumerate(result):
-            result[part][str(n)] = row = of_size(images, labels, n, half, args)
+            result[part][str(n)] = row = of_size(photos, n, half, args)
             say(f"  {part} {n}: " + "  ".join(f"{k} {v:.3f}" for k, v in row.items() if isinstance(v, float)))
     print_table("chosen by", result["chosen"])
     print_table("reported", result["corel1k"])

@@ -15,7 +15,7 @@ from nsae.images.pipeline import ImagePipeline
 from nsae.models.encoder import layer_codes
 
 from .ranking import Problem, held_out, probe, quality
-from .retrieval_methods import BLOCK, Encode, some_of
+from .retrieval_methods import BLOCK, some_of
 from .retrieval_rows import binary, retained, row, show
 
 # second layers that the k-sparse one is compared with, each with the weights that are tried
@@ -141,15 +141,6 @@ def spherical_k_means(T: np.ndarray, n_centres: int, seed: int) -> tuple[np.ndar
 
 def _blocks(n: int) -> Iterator[slice]:
     return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
-
-
-def learned_units(pipeline: ImagePipeline, images: np.ndarray, seed: int) -> Encode:
-    """Return codes by the pipeline's features, with units that k-means finds in the components of these images.
-
-    Of fewer images than the pipeline has units, each is a unit.
-    """
-    C, _ = spherical_k_means(components(pipeline, images), pipeline.n_units, seed)
-    return with_centres(pipeline.with_k(min(pipeline.k, len(C))), C).encode_images
 
 
 # ---- other sparsities

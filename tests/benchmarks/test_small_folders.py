@@ -24,20 +24,16 @@ def photos(n=60, size=96):
 
 
 def test_folders_and_queries_are_of_one_half(script):
-    images, labels = np.arange(1000, dtype=np.int64)[:, None], np.arange(1000) // 100
     for half in (0, 1):
-        folder = script.draw(images, labels, 20, half, 3)
-        numbers, asked = folder.images[:, 0], folder.queries[:, 0]
-        assert (len(numbers), len(asked)) == (20, 480)
-        assert {*numbers % 2, *asked % 2} == {half}
-        assert not set(numbers) & set(asked)
-        assert (folder.own == -1).all()
-        np.testing.assert_array_equal(folder.labels, numbers // 100)
-    again, other = (script.draw(images, labels, 20, 1, seed).images for seed in (3, 4))
-    assert again.tolist() == numbers[:, None].tolist() != other.tolist()
-    whole = script.draw(images, labels, 1000, 1, 0)
-    assert len(whole.images) == 1000
-    np.testing.assert_array_equal(whole.images[whole.own], whole.queries)
+        folder = script.draw(1000, 20, half, 3)
+        assert (len(folder.inside), len(folder.asked)) == (20, 480)
+        assert {*folder.inside % 2, *folder.asked % 2} == {half}
+        assert not set(folder.inside) & set(folder.asked)
+    again, other = (script.draw(1000, 20, 1, seed).inside for seed in (3, 4))
+    assert again.tolist() == folder.inside.tolist() != other.tolist()
+    whole = script.draw(1000, 1000, 1, 0)
+    assert whole.inside.tolist() == list(range(1000))
+    assert whole.asked.tolist() == list(range(1, 1000, 2))
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -45,42 +41,36 @@ def test_precision_by_hand(script, sparse):
     X = np.float32([[1, 0.1], [0.9, 0.2], [0.1, 1]])
     Q = np.float32([[1, 0.1], [0, 1]])
     rows = [Codes.from_dense(A) if sparse else A for A in (X, Q)]
-    folder = script.Folder(X, np.array([0, 1, 1]), Q, np.array([0, 1]), np.array([-1, -1]))
-    assert script.precision_at_1(folder, *rows) == 1  # rows 0 and 2
-    itself = folder._replace(own=np.array([0, 2]))
-    assert script.precision_at_1(itself, *rows) == 0.5  # rows 1 and 1: the first is of another kind
+    labels = np.array([0, 1, 1, 0, 1])
+    folder = script.Folder(np.array([0, 1, 2]), np.array([3, 4]))
+    assert script.precision_at_1(folder, labels, *rows) == 1  # photos 0 and 2
+    itself = folder._replace(asked=np.array([0, 2]))
+    assert script.precision_at_1(itself, labels, *rows) == 0.5  # photos 1 and 1: the first is of another kind
 
 
-def test_the_script_goes_the_way_of_the_command(script, tmp_path, monkeypatch, capsys):
+def test_the_script_as_a_whole(script, tmp_path, monkeypatch, capsys):
     images, labels = photos()
     monkeypatch.setattr(script.archives, "corel1k", lambda side: (images, labels))
-    monkeypatch.setattr(script, "SIZES", (1, 5, 60))
+    monkeypatch.setattr(script, "PRETRAINED_K", (8,))
     encoder = ImageEncoder(64, k=32, n_patches=5000, patch_units=32, epochs=2, random_state=0).fit(
         images[::2]
     )
     encoder.save(tmp_path / "encoder.npz")
     asked = []
 
-    def index(folder):
-        asked.append(len(folder.images))
+    def index(photos):
+        asked.append(len(photos))
         return encoder.encode_images
 
     monkeypatch.setattr(script, "indexed", index)
     words = ["--quick", "--json", "--encoder", str(tmp_path / "encoder.npz"), "--sizes", "1", "5", "60"]
-    monkeypatch.setattr(
-        script,
-        "ways",
-        lambda pretrained, seed: {
-            "own_units_k32": lambda folder: script.learned_units(pretrained, folder.images, seed)
-        },
-    )
     assert script.main(words) == 0
     out = capsys.readouterr().out
     found = json.loads(out.splitlines()[-1])
     assert list(found["corel1k"]) == ["1", "5", "60"]
-    assert asked == [1, 1, 5, 5, 60]  # of all photos there is one index
+    assert asked == [1, 5, 60]  # what is reported alone
     for row in found["corel1k"].values():
-        assert {"nsae", "histogram", "own_units_k32", "learned", "best_possible"} <= set(row)
+        assert {"nsae", "histogram", "own_units_k32", "pretrained_k8", "learned", "best_possible"} <= set(row)
         assert 0 <= row["nsae"] <= row["best_possible"] <= 1
     one = found["corel1k"]["1"]
     assert one["nsae"] == one["histogram"] == one["learned"] == one["best_possible"]  # there is but one hit
@@ -89,8 +79,7 @@ def test_the_script_goes_the_way_of_the_command(script, tmp_path, monkeypatch, c
 
 
 def test_a_folder_is_indexed_by_the_command(script, monkeypatch):
-    images, labels = photos(12)
-    folder = script.Folder(images[:3], labels[:3], images[3:], labels[3:], np.full(9, -1))
+    images, _labels = photos(5)
     given = []
 
     def run(words):
@@ -98,13 +87,13 @@ def test_a_folder_is_indexed_by_the_command(script, monkeypatch):
         return script.nsae.cli.main([*words, "--whole", "--units", "16", "--k", "4", "--epochs", "2"])
 
     monkeypatch.setattr(script, "run_nsae", run)
-    codes = script.indexed(folder)(images[:2])
+    codes = script.indexed(images[:3])(images[3:])
     assert given[0][0] == "index"
     assert codes.shape == (2, 16)
 
 
 def test_an_index_that_cannot_be_made(script, monkeypatch):
-    images, labels = photos(4)
+    images, _labels = photos(4)
     monkeypatch.setattr(script, "run_nsae", lambda words: 1)
     with pytest.raises(RuntimeError):
-        script.indexed(script.Folder(images, labels, images, labels, np.full(4, -1)))
+        script.indexed(images)
