@@ -14,6 +14,7 @@ from nsae import Codes, ImageEncoder, SparseAutoencoder
 from nsae.equations.activations import KSparse
 from nsae.equations.layers import Dense
 from nsae.images.defaults import resolve_hyperparameters
+from nsae.images.features.exact_sums import exact_product
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import PCA
 from nsae.images.features.soft_threshold import usual_threshold
@@ -72,14 +73,14 @@ def pooled_by(encoder: ImageEncoder, images: np.ndarray, kind: type[PatchFeature
 class Maxima(PatchFeatures):
     """The largest value of a unit in a cell, in place of the sum."""
 
-    def _select_and_pool(self, backend: str) -> Callable[..., None]:
-        def largest(Y, b, k, cells, sums, scratch) -> None:
-            Z = KSparse(k)(Y + b)  # (P, h)
-            for of_grid in cells.T:
+    def _pool(self, images: np.ndarray, sums: np.ndarray) -> None:
+        X = np.empty((1, len(self.cells), self.geometry.n_pixels), np.float32)  # (1, P, d)
+        for i in range(len(images)):
+            self.geometry.patches(images[i : i + 1], X)
+            Z = KSparse(self.k)(exact_product(X[0], self.W) + self.layer.b)  # (P, h)
+            for of_grid in self.cells.T:
                 for cell in np.unique(of_grid):
-                    np.maximum(sums[cell], Z[of_grid == cell].max(axis=0), out=sums[cell])
-
-        return largest
+                    np.maximum(sums[i, cell], Z[of_grid == cell].max(axis=0), out=sums[i, cell])
 
 
 class TwoSided(PatchFeatures):

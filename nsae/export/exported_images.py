@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsae.equations.activations import KSparse
 from nsae.export.exported import one_blas_thread
 from nsae.images.features.color_histogram import append_histogram, color_histogram
-from nsae.images.features.patch_features import PATCHES
-from nsae.images.features.patches import cut_patches, normalise_contrast, patch_places
+from nsae.images.features.exact_sums import on_grid, patch_bits, pixel_bits
+from nsae.images.features.patches import PATCHES, cut_patches, normalise_contrast, patch_places
 from nsae.images.features.pca import BLOCK_ROWS
-from nsae.images.features.pooling import add_codes, cells_of, root_and_norm
+from nsae.images.features.pooling import cells_of, root_and_norm, select_and_pool
 
 
 class PatchLayer(NamedTuple):
@@ -21,7 +20,7 @@ class PatchLayer(NamedTuple):
     Attributes
     ----------
     W, b : (h, d) and (h,) array
-        Weights of the patch autoencoder, with the whitening of Eq. (30) folded in.
+        Weights of the patch autoencoder, with the whitening of Eq. (30) folded in, on the grid of exact sums.
     k : int
         Active units a patch.
     patch_size, stride : int
@@ -48,15 +47,13 @@ def pooled(image: np.ndarray, layer: PatchLayer) -> np.ndarray:
     """Return the pooled vector (f,) of an ``image`` (side, side[, 3]), by the patch ``layer``: Eqs. (29) to (35)."""
     cells, n_cells = cells_of(len(patch_places(len(image), layer.patch_size, layer.stride)), layer.grid)
     pixels = image / np.float32(255) if image.dtype == np.uint8 else image
-    X = cut_patches(pixels, layer.patch_size, layer.stride)  # (P, d)
-    normalise_contrast(X, layer.contrast_eps)  # (29)
-    Wt = np.ascontiguousarray(layer.W.T)  # (d, h)
+    d = layer.W.shape[1]
+    X = cut_patches(on_grid(pixels, pixel_bits(d)), layer.patch_size, layer.stride)  # (P, d)
+    X = on_grid(normalise_contrast(X, layer.contrast_eps), patch_bits(d))  # (29)
     sums = np.zeros((n_cells, len(layer.b)))  # (cells, h)
     for start in range(0, len(X), PATCHES):
         rows = slice(start, start + PATCHES)
-        with one_blas_thread():
-            Y = np.matmul(X[rows], Wt)  # (rows, h)
-        add_codes(KSparse(layer.k)(Y + layer.b), cells[rows], sums)  # (1) (30) (4) (31)
+        select_and_pool(X[rows], layer.W, layer.b, layer.k, cells[rows], sums)  # (1) (30) (4) (31)
     f = root_and_norm(sums.reshape(1, -1))[0]  # (31) (cells · h,)
     if not layer.color_weight:
         return f

@@ -5,8 +5,7 @@ from __future__ import annotations
 from nsae.equations.activations import KSparse
 from nsae.export import exported_images
 from nsae.export.python_file import python_file
-from nsae.images.features import color_histogram, patches, pooling
-from nsae.images.features.patch_features import PATCHES
+from nsae.images.features import color_histogram, exact_sums, patches, pooling
 from nsae.images.pipeline import ImagePipeline
 
 ABOUT = """Sparse codes of images of {size} pixels: {h} units, of which at most {k} are active.
@@ -31,6 +30,7 @@ are the bits of ``encode`` in nsae, with the same NumPy on the same processor.
 
 ENCODE = '''N_COLORS, BINS = {n_colors}, {bins}
 PATCHES = {patches}
+BITS, WEIGHT_BITS = {bits}, {weight_bits}
 
 
 def encode(images: np.ndarray) -> np.ndarray:
@@ -61,6 +61,29 @@ SETTINGS = """layer = PatchLayer(
 g = KSparse({k})"""
 
 
+FUNCTIONS = (
+    exported_images.check_images,
+    exported_images.components,
+    exported_images.PatchLayer,
+    exported_images.pooled,
+    patches.patch_places,
+    patches.cut_patches,
+    patches.normalise_contrast,
+    exact_sums.on_grid,
+    exact_sums.pixel_bits,
+    exact_sums.patch_bits,
+    exact_sums.exact_product,
+    pooling.cells_of,
+    pooling.select_and_pool,
+    pooling.add_codes,
+    pooling.root_and_norm,
+    color_histogram.color_histogram,
+    color_histogram.color_bins,
+    color_histogram.append_histogram,
+    KSparse,
+)
+
+
 def source_of_images(pipeline: ImagePipeline, module: str) -> str:
     """Return the text of the Python file for a ``pipeline`` that will be imported as ``module``."""
     geometry, features = pipeline.geometry, pipeline.features
@@ -81,29 +104,16 @@ def source_of_images(pipeline: ImagePipeline, module: str) -> str:
         "steps": _steps(pipeline),
         "n_colors": color_histogram.N_COLORS,
         "bins": color_histogram.BINS,
-        "patches": PATCHES,
+        "patches": patches.PATCHES,
+        "bits": exact_sums.BITS,
+        "weight_bits": exact_sums.WEIGHT_BITS,
     }
     return python_file(
         ABOUT.format(**fields),
         ENCODE.format(**fields),
-        [
-            exported_images.check_images,
-            exported_images.components,
-            exported_images.PatchLayer,
-            exported_images.pooled,
-            patches.patch_places,
-            patches.cut_patches,
-            patches.normalise_contrast,
-            pooling.cells_of,
-            pooling.add_codes,
-            pooling.root_and_norm,
-            color_histogram.color_histogram,
-            color_histogram.color_bins,
-            color_histogram.append_histogram,
-            KSparse,
-        ],
+        FUNCTIONS,
         {
-            "patch_W": features.layer.W,
+            "patch_W": features.W,
             "patch_b": features.layer.b,
             "A": pipeline.pca.A,
             "a": pipeline.pca.a,

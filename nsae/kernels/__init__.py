@@ -35,6 +35,7 @@ from nsae.kernels.ksparse_step import (
     update_units,
 )
 from nsae.kernels.nearest_heap import enter, sort_hits
+from nsae.kernels.patches import cut_patches
 from nsae.kernels.pooling import select_and_pool
 from nsae.kernels.search_postings import BOUNDS_BLOCK, distances_to, search_postings
 from nsae.kernels.search_products import fill_rows, search_products
@@ -46,6 +47,7 @@ __all__ = [
     "bias_exponent",
     "bias_relu",
     "by_unit",
+    "cut_patches",
     "decode_and_backprop",
     "distances_to",
     "enter",

@@ -23,7 +23,7 @@ import numba
 from numba.core.compiler_lock import global_compiler_lock
 
 # Records that compiled loops are given, besides those in this folder.  A test finds out if one is missing.
-RECORDS = ("images/features/pooling.py", "retrieval/search/records.py")
+RECORDS = ("images/features/pooling.py", "images/features/screening.py", "retrieval/search/records.py")
 
 _told = False
 

@@ -1,29 +1,37 @@
 """PatchFeatures: from images to pooled vectors, with a patch layer that was learned.
 
-Each thread takes its images from patches to pooled sums, with BLAS held to one thread.  The patches of an
-image are multiplied in blocks that depend on the size of the image alone, so that its vector does not depend
-on the images beside it.
+Each thread takes its images from patches to pooled sums, with BLAS held to one thread.  Pre-activations are exact
+sums, rounded once (see ``exact_sums``), so that the vector of an image does not depend on the images beside it, on
+the backend, or on how a matrix product adds up.  The compiled loops compute most of them only roughly: enough to
+know that they are not among the k largest (see ``screening``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
 from nsae.equations.layers import Dense
 from nsae.images.features.color_histogram import N_COLORS, append_histogram, color_histogram
-from nsae.images.features.patches import Whitening, cut_patches, fold, normalise_contrast, patch_places
+from nsae.images.features.exact_sums import exact_weights, on_grid, patch_bits, pixel_bits
+from nsae.images.features.patches import (
+    PATCHES,
+    Whitening,
+    cut_patches,
+    fold,
+    normalise_contrast,
+    patch_places,
+)
 from nsae.images.features.pooling import PoolingScratch, cells_of, root_and_norm, select_and_pool
+from nsae.images.features.screening import Screen
 from nsae.system.backends import resolve_backend
 from nsae.system.threads import Threads
 
-# Of patches, or of sums, that NumPy works on in one call: other threads wait while it holds the interpreter.
+# Of sums, that NumPy works on in one call: other threads wait while it holds the interpreter.
 GROUP_BYTES = 1 << 20
 MOST_PIXELS = 2048  # a side; the cells of all patches of such an image take some 100 MB
-PATCHES = 512  # that are multiplied at once: with 512 units, their pre-activations take 1 MB
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,15 @@ class Geometry:
         """The first pixel of each patch along a side, (m,) int64."""
         return patch_places(self.image_size, self.patch_size, self.stride)
 
+    def pixels(self, images: np.ndarray) -> np.ndarray:
+        """Return ``images``, uint8 or floats in [0, 1], as float32 in [0, 1], on the grid of ``exact_sums``."""
+        floats = images / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
+        return on_grid(floats, pixel_bits(self.n_pixels))
+
     def patches(self, images: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Cut images into patches and normalise their contrast: Eq. (29).
+
+        This is the definition.  ``nsae.kernels.cut_patches`` computes the same bits.
 
         Parameters
         ----------
@@ -88,13 +103,11 @@ class Geometry:
         Returns
         -------
         (n, P, d) float32 array
-            ``out`` itself.
+            ``out`` itself; its numbers are on the grid of ``exact_sums``.
         """
-        if images.dtype == np.uint8:
-            images = images / np.float32(255)
-        for image, patches in zip(images, out, strict=True):
-            cut_patches(image, self.patch_size, self.stride, patches)
-        normalise_contrast(out.reshape(-1, self.n_pixels), self.contrast_eps)
+        for image, X in zip(self.pixels(images), out, strict=True):
+            cut_patches(image, self.patch_size, self.stride, X)
+            X[:] = on_grid(normalise_contrast(X, self.contrast_eps), patch_bits(self.n_pixels))
         return out
 
 
@@ -113,6 +126,8 @@ class PatchFeatures:
     ----------
     geometry, layer, k
         As they were given; k is at most h.
+    W : (h, d) float32
+        The weights that are multiplied: those of ``layer`` on the grid of ``exact_sums``.
     cells : (P, grids) int64
         The cells of each patch; see ``pooling.cells_of``.
     n_cells : int
@@ -123,7 +138,12 @@ class PatchFeatures:
         self.layer = layer
         self.k = min(k, len(layer.b))
         self.cells, self.n_cells = cells_of(len(geometry.places), geometry.grid)
-        self._Wt = np.ascontiguousarray(layer.W.T)  # (d, h)
+        self.W = exact_weights(layer.W)  # (h, d)
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Bounds of pre-activations, by which the compiled loop leaves most of them out."""
+        return Screen.of(self.W, self.layer.b, self.geometry.patch_size)
 
     @classmethod
     def of(cls, geometry: Geometry, layer: Dense, k: int, whitening: Whitening) -> PatchFeatures:
@@ -162,29 +182,47 @@ class PatchFeatures:
         threads : Threads
         """
         F = np.empty((len(images), self.n_features), np.float32)  # (n, n_features)
-        pool = self._select_and_pool(backend)
-        P, d, h = len(self.cells), self.geometry.n_pixels, len(self.layer.b)
-        group = max(1, GROUP_BYTES // max(4 * P * d, 8 * self.n_pooled))  # images
+        pool = self._pool_compiled if resolve_backend(backend) == "numba" else self._pool
+        group = max(1, GROUP_BYTES // (8 * self.n_pooled))  # images
 
         def features_of_some(_part: int, lo: int, hi: int) -> None:
-            X = np.empty((min(group, hi - lo), P, d), np.float32)  # (group, P, d)
-            Y = np.empty((min(P, PATCHES), h), np.float32)  # (PATCHES, h)
-            sums = np.empty((len(X), self.n_cells, h))  # (group, cells, h)
-            scratch = PoolingScratch.of(self.layer.b, self.k)
             for first in range(lo, hi, group):
                 here = images[first : min(first + group, hi)]
-                self.geometry.patches(here, X[: len(here)])  # (29)
-                sums[:] = 0
-                for i in range(len(here)):
-                    for start in range(0, P, PATCHES):
-                        rows = slice(start, min(start + PATCHES, P))
-                        y = np.matmul(X[i, rows], self._Wt, out=Y[: rows.stop - start])  # (1) (30) (rows, h)
-                        pool(y, self.layer.b, self.k, self.cells[rows], sums[i], scratch)  # (4) (31)
-                f = root_and_norm(sums[: len(here)].reshape(len(here), -1))  # (31) (group, cells · h)
+                sums = np.zeros((len(here), self.n_cells, len(self.W)))  # (group, cells, h)
+                pool(here, sums)  # (29) (1) (30) (4) (31)
+                f = root_and_norm(sums.reshape(len(here), -1))  # (31) (group, cells · h)
                 self._append_colors(f, here, F[first : first + len(here)])
 
-        threads.parallel_for(len(images), features_of_some, work=len(images) * P * h)
+        threads.parallel_for(len(images), features_of_some, work=len(images) * len(self.cells) * len(self.W))
         return F
+
+    def _pool(self, images: np.ndarray, sums: np.ndarray) -> None:
+        """Add the codes of the patches of each image to its ``sums`` (n, cells, h), in NumPy."""
+        X = np.empty((1, len(self.cells), self.geometry.n_pixels), np.float32)  # (1, P, d)
+        for i in range(len(images)):
+            self.geometry.patches(images[i : i + 1], X)  # (29)
+            for start in range(0, len(self.cells), PATCHES):
+                rows = slice(start, start + PATCHES)
+                select_and_pool(X[0, rows], self.W, self.layer.b, self.k, self.cells[rows], sums[i])
+
+    def _pool_compiled(self, images: np.ndarray, sums: np.ndarray) -> None:
+        """Do the same as ``_pool``, to the bit, in compiled loops that do not hold the interpreter."""
+        from nsae import kernels
+
+        g, screen, (h, d) = self.geometry, self.screen, self.W.shape
+        pixels = g.pixels(images).reshape(len(images), g.image_size, -1)  # (n, side, side · channels)
+        n, r = len(images) * len(self.cells), screen.V.shape[1]
+        X = np.empty((min(PATCHES, n), d), np.float32)
+        directed, Y = np.empty((len(X), r), np.float32), np.empty((len(X), h), np.float32)
+        scratch = PoolingScratch.of(self.layer.b, self.k)
+        how = 3 if g.color else 1, g.patch_size, g.stride, g.contrast_eps, np.float32(2.0 ** patch_bits(d))
+        for first in range(0, n, PATCHES):
+            rows = min(PATCHES, n - first)
+            x, y = X[:rows], Y[:rows]  # (rows, d), (rows, h)
+            kernels.cut_patches(pixels, *how, first, x)  # (29)
+            xV = np.matmul(x, screen.V, out=directed[:rows]) if r else x  # (rows, r)
+            np.matmul(xV, screen.L, out=y)  # (1) (30)
+            kernels.select_and_pool(x, xV, y, screen, self.cells, first, sums, scratch)
 
     def _append_colors(self, f: np.ndarray, images: np.ndarray, out: np.ndarray) -> None:
         """Write the pooled codes f (n, cells · h), and the colours of their images, into ``out``."""
@@ -194,12 +232,3 @@ class PatchFeatures:
             return
         for i, image in enumerate(images):
             append_histogram(f[i], color_histogram(image), weight, out[i])  # (35)
-
-    def _select_and_pool(self, backend: str) -> Callable[..., Any]:
-        """The definition, or its compiled twin."""
-        if resolve_backend(backend) == "numpy":
-            return select_and_pool
-        from nsae import kernels
-
-        compiled: Callable[..., Any] = kernels.select_and_pool
-        return compiled

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+PATCHES = 512  # that are normalised, or multiplied, at once: with 512 units, their pre-activations take 1 MB
+
 
 def patch_places(image_size: int, patch_size: int, stride: int) -> np.ndarray:
     """Return the first pixel of each patch along one side of an image, as (m,) int64.
@@ -71,9 +73,12 @@ def normalise_contrast(X: np.ndarray, eps: float) -> np.ndarray:
     (P, d) array
         X itself.
     """
-    X -= X.mean(axis=1, keepdims=True)  # (29) (P, d)
-    variance = np.einsum("pd,pd->p", X, X) / X.dtype.type(X.shape[1])  # (P,)
-    X *= (1 / np.sqrt(variance + X.dtype.type(eps)))[:, None]  # (29) (P, d)
+    for start in range(0, len(X), PATCHES):
+        x = X[start : start + PATCHES].astype(np.float64)  # (rows, d)
+        mean = x.mean(axis=1, keepdims=True)  # (rows, 1)
+        squares = np.einsum("pd,pd->p", x, x)[:, None] / x.shape[1]  # (rows, 1)
+        variance = np.maximum(squares - mean * mean, 0)  # (rows, 1)
+        X[start : start + PATCHES] = (x - mean) * (1 / np.sqrt(variance + eps))  # (29)
     return X
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nsae.equations.activations import KSparse
+from nsae.images.features.exact_sums import exact_product
 
 LANES = 64  # of the compiled selection, at least; see kernels.select_and_pool
 
@@ -17,17 +18,29 @@ class PoolingScratch(NamedTuple):
     Attributes
     ----------
     maxima : (lanes,) array, with k ≤ lanes ≤ h
+    lanes : (lanes + 1,) int64
     candidates : (h,) int64
+    values : (k,) array
+    units : (k,) int64
     """
 
     maxima: np.ndarray
+    lanes: np.ndarray
     candidates: np.ndarray
+    values: np.ndarray
+    units: np.ndarray
 
     @classmethod
     def of(cls, b: np.ndarray, k: int) -> PoolingScratch:
         """Return scratch for h units with biases ``b`` (h,), of which ``k`` are active."""
         lanes = min(max(LANES, k), len(b))
-        return cls(np.empty(lanes, b.dtype), np.empty(len(b), np.int64))
+        return cls(
+            np.empty(lanes, b.dtype),
+            np.empty(lanes + 1, np.int64),
+            np.empty(len(b), np.int64),
+            np.empty(k, b.dtype),
+            np.empty(k, np.int64),
+        )
 
 
 def cells_of(m: int, grid: tuple[int, ...]) -> tuple[np.ndarray, int]:
@@ -60,7 +73,7 @@ def cells_of(m: int, grid: tuple[int, ...]) -> tuple[np.ndarray, int]:
 
 
 def select_and_pool(
-    Y: np.ndarray, b: np.ndarray, k: int, cells: np.ndarray, sums: np.ndarray, scratch: PoolingScratch
+    X: np.ndarray, W: np.ndarray, b: np.ndarray, k: int, cells: np.ndarray, sums: np.ndarray
 ) -> None:
     """Add the k-sparse codes of patches to the sums of their cells: Eq. (4), and the sum in Eq. (31).
 
@@ -68,8 +81,10 @@ def select_and_pool(
 
     Parameters
     ----------
-    Y : (P, h) array
-        X Wᵀ, the pre-activations (1) of patches without the bias.  The kernel overwrites it.
+    X : (P, d) array
+        Normalised patches, on their grid; see ``exact_sums``.
+    W : (h, d) array
+        The weights, on their grid.
     b : (h,) array
         The bias.
     k : int
@@ -78,10 +93,8 @@ def select_and_pool(
         From :func:`cells_of`.
     sums : (cells, h) float64 array
         Is added to.
-    scratch : PoolingScratch
-        For the kernel; not used here.
     """
-    add_codes(KSparse(k)(Y + b), cells, sums)  # (1) (4) (31)
+    add_codes(KSparse(k)(exact_product(X, W) + b), cells, sums)  # (1) (30) (4) (31)
 
 
 def add_codes(Z: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
