@@ -23,6 +23,7 @@ SPARSITIES = {
     "nsae_l1": [{"l1": l1, "unit_norm": True, "init": "scaled samples"} for l1 in (3.0, 10.0)],
     "nsae_kl": [{"kl": kl, "rho": 0.03, "activation": "sigmoid", "learning_rate": 3e-3} for kl in (0.1, 1.0)],
 }
+MOST_UNITS = 1024  # of L1 and KL, which are dense while they learn, and of KL's codes
 ROUNDS = 20  # of k-means: the mean cosine to the nearest centre grows by less than a thousandth afterwards
 
 Rows = dict[str, dict[str, Any]]
@@ -154,7 +155,7 @@ def sparsities(problem: Problem, encoder: ImageEncoder, quick: bool, criterion: 
     problem
         Of components.
     encoder
-        Fitted: its number of units, and of epochs.
+        Fitted: its number of units, or MOST_UNITS if it has more, and of epochs.
     quick
         Whether only one setting of each is tried.
     criterion
@@ -174,7 +175,11 @@ def sparsity(
     best: tuple[float, SparseAutoencoder, dict[str, Any]] | None = None
     for options in tries:
         model = SparseAutoencoder(
-            encoder.model_.n_units, epochs=encoder.epochs, lr_schedule="linear", random_state=0, **options
+            min(MOST_UNITS, encoder.model_.n_units),
+            epochs=encoder.epochs,
+            lr_schedule="linear",
+            random_state=0,
+            **options,
         ).fit(some)
         figures = quality(trial, *(model.encode(A) for A in (trial.database, trial.queries)))
         figure = float(figures[criterion].mean())
@@ -184,7 +189,10 @@ def sparsity(
     codes, queries = (model.encode(A) for A in (problem.database, problem.queries))
     rows = {}
     for name, X, Q in ((label, codes, queries), (f"{label}_k32", codes.keep(32), queries.keep(32))):
-        about = {"bytes": 6 * float(X.counts.mean()), "linear_probe": probe(problem, X, Q)}
-        rows[name] = row(quality(problem, X, Q), settings=options, **about)
+        size = 6 * float(X.counts.mean())
+        sparse = X.counts.mean() < X.n_units / 8
+        pair = (X, Q) if sparse else (X.to_dense(), Q.to_dense())
+        about = {"bytes": size, "linear_probe": probe(problem, *pair)}
+        rows[name] = row(quality(problem, *pair), settings=options, **about)
         show(name, rows[name])
     return rows
