@@ -279,7 +279,8 @@ def _plain(Image: ModuleType, image: Picture, color: bool) -> Picture:
             image = image.convert("LA")
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")  # the one mode that all others convert to
+    if image.mode != "RGB":  # Pillow would copy it.
+        image = image.convert("RGB")  # the one mode that all others convert to
     return image if color else image.convert("L")
 
 

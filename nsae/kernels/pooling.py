@@ -109,10 +109,12 @@ def _between(y, maxima, least, most, scratch):
         lanes[n_lanes] = l
         n_lanes += maxima[l] > least
     for i in range(n_lanes):
-        for j in range(lanes[i], len(y), len(maxima)):
+        j = lanes[i]
+        while j < len(y):  # Of a range with a step, the compiler first divides to know its length.
             if least < y[j] <= most:
                 candidates[n] = j
                 n += 1
+            j += len(maxima)
     return n
 
 
