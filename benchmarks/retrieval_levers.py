@@ -41,7 +41,8 @@ def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
     table = {"defaults": {}}
     changes: dict[str, list] = {
         "k_fit": [2, 4, 32],
-        "n_units": [512, 2048],
+        "n_units": [settled["n_units"] // 2, 2 * settled["n_units"]],
+        "neighbour_steps": [t for t in (0, 1, 2, 4) if t != settled["neighbour_steps"]],
         "n_components": [m // 2, 2 * m],
         "whitening_power": [0.0, 0.25, 0.75, 1.0],
         "contrast_eps": [0.03, 0.3],
@@ -53,7 +54,7 @@ def levers(images: np.ndarray) -> dict[str, dict[str, Any]]:
         "grid": [(1,), (1, 2), (finest,)] if pyramid else [finest - 1, finest + 1, (1, 2, finest)],
         "epochs": [40],
     }
-    changes["shrink_threshold"] = [v for v in (0.0, 0.1, 0.2, 0.3) if v != settled["shrink_threshold"]]
+    changes["shrink_threshold"] = [0.0, 0.5, 0.8]
     if geometry.color:
         changes["color_weight"] = [0.0, 0.25, 0.75, 1.0] if settled["color_weight"] else [0.25]
     for name, values in changes.items():

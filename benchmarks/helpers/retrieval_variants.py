@@ -15,9 +15,10 @@ from nsae.equations.activations import KSparse
 from nsae.equations.layers import Dense
 from nsae.images.defaults import resolve_hyperparameters
 from nsae.images.features.exact_sums import exact_product
+from nsae.images.features.image_threshold import thresholded_codes
+from nsae.images.features.neighbours import NeighbourMap, unit_rows
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import PCA
-from nsae.images.features.soft_threshold import usual_threshold
 from nsae.system.threads import Threads
 
 Features = Callable[[np.ndarray], np.ndarray]  # images to rows
@@ -97,16 +98,21 @@ class TwoSided(PatchFeatures):
 def second_layer(encoder: ImageEncoder, F: np.ndarray, G: np.ndarray, seed: int) -> tuple[Codes, Codes]:
     """Return codes of rows F (n, f), which components and the second autoencoder learn from, and of G (m, f)."""
     settled = resolve_hyperparameters(encoder, np.empty((1, *encoder.geometry_.shape), np.uint8))[1]
-    components = PCA.fit(F, settled["n_components"], encoder.whitening_power, np.random.default_rng(seed))
-    T, U = components(F), components(G)
+    rng = np.random.default_rng(seed)
+    components = PCA.fit(F, settled["n_components"], encoder.whitening_power, rng)
+    X, Y = unit_rows(components(F)), unit_rows(components(G))  # (37)
+    neighbours = NeighbourMap.fit(X, settled["neighbour_steps"], rng)
+    if neighbours is not None:
+        X, Y = neighbours(X), neighbours(Y)  # (38)
     model = SparseAutoencoder(
-        encoder.n_units,
+        encoder.encoder().n_units,
         k=encoder.k_fit,
         init="scaled samples",
         epochs=encoder.epochs,
         lr_schedule="linear",
         random_state=seed,
-    ).fit(T)
-    threshold = usual_threshold(model, T, settled["shrink_threshold"])
-    model = model.with_threshold(threshold).with_k(encoder.k)
-    return model.encode(T), model.encode(U)
+    ).fit(X)
+    W = unit_rows(model.encoder().encoder_layer.W)  # (37)
+    layer, phi = Dense(W, np.zeros(len(W), np.float32)), encoder.shrink_threshold
+    codes, of_others = (thresholded_codes(layer, rows, encoder.k, phi) for rows in (X, Y))  # (36)
+    return codes, of_others

@@ -268,7 +268,7 @@ def _learned(args: Namespace, source: Source) -> Learned:
         return Learned(model.encoder(), model.to_bytes(), {"stopped": model.stopped_, **_last(model)}, {})
     encoder = _fit_image_encoder(args, source.data)
     # Of an ImageEncoder's second autoencoder the figures are of training, which is with another k.
-    return Learned(encoder, encoder.to_bytes(), {"stopped": encoder.model_.stopped_}, {})
+    return Learned(encoder.encoder(), encoder.to_bytes(), {"stopped": encoder.model_.stopped_}, {})
 
 
 # ---- small steps

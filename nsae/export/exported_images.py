@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from nsae.export.exported import one_blas_thread
 from nsae.images.features.color_histogram import append_histogram, color_histogram
 from nsae.images.features.exact_sums import on_grid, patch_bits, pixel_bits
+from nsae.images.features.neighbours import unit_rows
 from nsae.images.features.patches import PATCHES, cut_patches, normalise_contrast, patch_places
 from nsae.images.features.pca import BLOCK_ROWS
 from nsae.images.features.pooling import cells_of, root_and_norm, select_and_pool
@@ -64,7 +66,7 @@ def pooled(image: np.ndarray, layer: PatchLayer) -> np.ndarray:
 
 
 def components(images: np.ndarray, layer: PatchLayer, A: np.ndarray, a: np.ndarray) -> np.ndarray:
-    """Return the components A f + a (n, m) of the pooled vectors f of ``images``, by the patch ``layer``.
+    """Return the components A f + a (n, m), at norm 1 (37), of the pooled vectors f of ``images``, by the ``layer``.
 
     A (m, f) and a (m,) hold the principal components.
     """
@@ -77,7 +79,42 @@ def components(images: np.ndarray, layer: PatchLayer, A: np.ndarray, a: np.ndarr
             block[i] = pooled(image, layer)
         with one_blas_thread():
             T[start : start + len(some)] = (A @ block.T).T[: len(some)] + a
-    return T
+    return unit_rows(T)
+
+
+def beside_predictions(
+    X: np.ndarray, hidden_W: np.ndarray, hidden_b: np.ndarray, output_W: np.ndarray, output_b: np.ndarray
+) -> np.ndarray:
+    """Return the rows [x; p(x)]/√2 (n, 2m) of ``X`` (n, m): what each row predicts of its neighbours, Eq. (38).
+
+    Ψ and ψ are ``hidden_W`` (1000, m) and ``hidden_b``, M and m ``output_W`` (m, 1000 + m) and ``output_b``.
+    """
+    n, m = X.shape
+    out = np.empty((n, 2 * m), np.float32)  # (n, 2m)
+    block = np.zeros((BLOCK_ROWS, m), np.float32)  # (128, m)
+    for start in range(0, n, BLOCK_ROWS):
+        rows = X[start : start + BLOCK_ROWS]
+        block[: len(rows)], block[len(rows) :] = rows, 0
+        with one_blas_thread():
+            hidden = np.concatenate([np.maximum(block @ hidden_W.T + hidden_b, 0), block], axis=1)
+            P = (hidden @ output_W.T + output_b)[: len(rows)]  # (38) (rows, m)
+        both = out[start : start + len(rows)]
+        both[:, :m], both[:, m:] = rows, unit_rows(P)
+    return out * np.float32(np.sqrt(0.5))
+
+
+def thresholded(blocks: Iterator[np.ndarray], k: int, phi: float) -> Iterator[np.ndarray]:
+    """Yield the codes Z (rows, h) in ``blocks``, with ``k`` active units less ``phi`` times the next one: Eq. (36)."""
+    for Z in blocks:
+        active = np.count_nonzero(Z, axis=1)  # (rows,)
+        for i in np.flatnonzero(active > k):
+            units = np.flatnonzero(Z[i])  # (k + 1,)
+            values = Z[i, units]  # (k + 1,)
+            left_out = units[len(units) - 1 - np.argmin(values[::-1])]  # of equal ones, the last
+            tau = Z.dtype.type(phi * values.min())
+            Z[i, units] = values - tau  # (36)
+            Z[i, left_out] = 0
+        yield Z
 
 
 def check_images(images: object, shape: tuple[int, ...]) -> np.ndarray:

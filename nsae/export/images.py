@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nsae.equations.activations import KSparse
 from nsae.export import exported_images
 from nsae.export.python_file import python_file
 from nsae.images.features import color_histogram, exact_sums, patches, pooling
+from nsae.images.features.neighbours import unit_rows
 from nsae.images.pipeline import ImagePipeline
 
 ABOUT = """Sparse codes of images of {size} pixels: {h} units, of which at most {k} are active.
@@ -35,18 +38,21 @@ BITS, WEIGHT_BITS = {bits}, {weight_bits}
 
 def encode(images: np.ndarray) -> np.ndarray:
     """Return the codes of images {shape} as an array Z (n, {h})."""
-    return np.concatenate(list(codes_of_rows(rows_of(images), W, b, g)))
+    return np.concatenate(list(thresholded(codes_of_rows(rows_of(images), W, b, g), k, phi)))
 
 
 def encode_sparse(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the codes of images {shape} as (indptr, units, values), without zeros."""
-    return as_pairs(codes_of_rows(rows_of(images), W, b, g))
+    return as_pairs(thresholded(codes_of_rows(rows_of(images), W, b, g), k, phi))
 
 
 def rows_of(images: np.ndarray) -> np.ndarray:
-    """Return what the second autoencoder reads: {m} components (n, {m}) of each image."""
-    return components(check_images(images, {one_shape}), layer, A, a)
+    """Return what the second autoencoder reads: {read} numbers (n, {read}) of each image."""
+    return {rows}
 '''
+
+COMPONENTS = "components(check_images(images, {one_shape}), layer, A, a)"
+ROWS = (COMPONENTS, f"beside_predictions({COMPONENTS}, hidden_W, hidden_b, output_W, output_b)")
 
 SETTINGS = """layer = PatchLayer(
     patch_W,
@@ -58,12 +64,15 @@ SETTINGS = """layer = PatchLayer(
     contrast_eps={eps!r},
     color_weight={color_weight!r},
 )
-g = KSparse({k})"""
+k, phi = {k}, {phi!r}
+g = KSparse({selected})"""
 
 
 FUNCTIONS = (
     exported_images.check_images,
     exported_images.components,
+    exported_images.thresholded,
+    unit_rows,
     exported_images.PatchLayer,
     exported_images.pooled,
     patches.patch_places,
@@ -86,8 +95,29 @@ FUNCTIONS = (
 
 def source_of_images(pipeline: ImagePipeline, module: str) -> str:
     """Return the text of the Python file for a ``pipeline`` that will be imported as ``module``."""
+    features, fields = pipeline.features, _fields(pipeline, module)
+    functions = (*FUNCTIONS, exported_images.beside_predictions) if pipeline.neighbours else FUNCTIONS
+    return python_file(
+        ABOUT.format(**fields),
+        ENCODE.format(**fields),
+        functions,
+        {
+            "patch_W": features.W,
+            "patch_b": features.layer.b,
+            "A": pipeline.pca.A,
+            "a": pipeline.pca.a,
+            "W": pipeline.code_layer.W,
+            "b": pipeline.code_layer.b,
+            **({} if pipeline.neighbours is None else vars(pipeline.neighbours)),
+        },
+        SETTINGS.format(**fields),
+    )
+
+
+def _fields(pipeline: ImagePipeline, module: str) -> dict[str, Any]:
+    """What is filled into the texts above."""
     geometry, features = pipeline.geometry, pipeline.features
-    fields = {
+    return {
         "h": pipeline.n_units,
         "k": pipeline.k,
         "m": len(pipeline.pca.a),
@@ -101,27 +131,17 @@ def source_of_images(pipeline: ImagePipeline, module: str) -> str:
         "eps": float(geometry.contrast_eps),
         "color_weight": float(geometry.color_weight),
         "patch_k": features.k,
+        "phi": float(pipeline.shrink_threshold),
+        "selected": pipeline.k + (pipeline.shrink_threshold > 0),
         "steps": _steps(pipeline),
+        "rows": ROWS[pipeline.neighbours is not None].format(one_shape=geometry.shape),
+        "read": pipeline.code_layer.W.shape[1],
         "n_colors": color_histogram.N_COLORS,
         "bins": color_histogram.BINS,
         "patches": patches.PATCHES,
         "bits": exact_sums.BITS,
         "weight_bits": exact_sums.WEIGHT_BITS,
     }
-    return python_file(
-        ABOUT.format(**fields),
-        ENCODE.format(**fields),
-        FUNCTIONS,
-        {
-            "patch_W": features.W,
-            "patch_b": features.layer.b,
-            "A": pipeline.pca.A,
-            "a": pipeline.pca.a,
-            "W": pipeline.code_layer.W,
-            "b": pipeline.code_layer.b,
-        },
-        SETTINGS.format(**fields),
-    )
 
 
 def _steps(pipeline: ImagePipeline) -> str:
@@ -133,7 +153,9 @@ def _steps(pipeline: ImagePipeline) -> str:
         (f"their k-sparse codes, {len(layer.b)} units with k = {pipeline.features.k}", "(1) (2) (4) (30)"),
         (f"roots of their sums over {grids} cells, at norm 1", "(31)"),
         ("a histogram of colours beside these", "(35)") if geometry.color_weight else None,
-        (f"{len(pipeline.pca.a)} principal components", ""),
+        (f"{len(pipeline.pca.a)} principal components, at norm 1", "(37)"),
+        ("what they predict of their neighbours beside them", "(38)") if pipeline.neighbours else None,
         (f"their k-sparse code, {pipeline.n_units} units with k = {pipeline.k}", "(1) (2) (4)"),
+        ("less a threshold of the image", "(36)"),
     ]
     return "\n".join(f"    {step[0]:<68}{step[1]}".rstrip() for step in steps if step is not None)

@@ -15,38 +15,44 @@ SMALL = 48  # pixels a side: up to here, arrays are taken for small images such 
 # benchmarks/retrieval_quality.py reports: small grey by mAP on training images of MNIST and Fashion-MNIST, small
 # color by mAP@1000 on those of CIFAR-10, photos by precision@20 on Corel-1K's with even numbers (which are among
 # those reported: it has no others).  benchmarks/retrieval_levers.py tries neighbouring values on such a split,
-# and docs/what_was_tried.md has what they did.
+# and docs/what_was_tried.md has what they did.  A unit for each image finds the one nearest image best.  Small grey
+# images are taken for ten or so kinds of thing, such as digits: with fewer units, more images of a kind share one.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "small grey": {
         "patch_size": 4,
         "patch_units": 512,
         "grid": (1, 2, 4),
         "n_components": 200,
+        "most_units": 640,
+        "neighbour_steps": 2,
         "stride": 1,
         "zca_eps": 1.0,
-        "shrink_threshold": 0.2,
     },
     "small color": {
         "patch_size": 6,
         "patch_units": 512,
         "grid": 3,
         "n_components": 300,
+        "most_units": 16384,
+        "neighbour_steps": 0,
         "stride": 1,
         "zca_eps": 0.1,
-        "shrink_threshold": 0.2,
     },
     "photos": {
         "patch_size": 8,
         "patch_units": 1024,
         "grid": (1, 2, 3),
-        "n_components": 100,
+        "n_components": 300,
+        "most_units": 16384,
+        "neighbour_steps": 1,
         "stride": 2,
         "zca_eps": 1.0,
         "color_weight": 0.5,
-        "shrink_threshold": 0.0,
     },
 }
 PHOTO_SIDE = 96
+IMAGES_A_COMPONENT = 10  # Of few photos, the later components are noise,
+FEW_COMPONENTS = 50  # and the first ones never are.
 
 
 def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dict[str, Any]]:
@@ -63,7 +69,8 @@ def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dic
     -------
     Geometry
     dict
-        "patch_units", "patch_k", "n_components", "zca_eps", "shrink_threshold", and what the geometry has.
+        "n_units", "patch_units", "patch_k", "n_components", "neighbour_steps", "zca_eps", and what the geometry
+        has.
 
     Raises
     ------
@@ -73,6 +80,11 @@ def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dic
     size, color = _size_and_color(encoder, images)
     kind = ("small color" if color else "small grey") if size <= SMALL else "photos"
     defaults: dict[str, Any] = {"patch_k": 4, "color_weight": 0.0, **DEFAULTS[kind]}
+    n = min(len(images), encoder.max_images) if isinstance(encoder.max_images, int) else len(images)
+    fewest = 2 * encoder.k if isinstance(encoder.k, int) else 1
+    defaults["n_units"] = max(min(n, defaults.pop("most_units")), fewest)
+    if kind == "photos":
+        defaults["n_components"] = min(defaults["n_components"], max(n // IMAGES_A_COMPONENT, FEW_COMPONENTS))
     settled = {n: v if getattr(encoder, n) is None else getattr(encoder, n) for n, v in defaults.items()}
     if not color and encoder.color_weight is None:
         settled["color_weight"] = 0.0
@@ -112,17 +124,25 @@ def _size_and_color(encoder: Any, images: Images) -> tuple[Any, bool]:
 def _check_numbers(encoder: Any, size: Any, settled: dict[str, Any]) -> None:
     """Raise TypeError or ValueError for a number that is none, or too small."""
     whole = {"image_size": size, "n_patches": encoder.n_patches, "max_images": encoder.max_images}
-    whole |= {n: settled[n] for n in ("patch_size", "stride", "patch_units", "patch_k", "n_components")}
+    names = ("n_units", "patch_size", "stride", "patch_units", "patch_k", "n_components")
+    whole |= {n: settled[n] for n in names}
     for name, value in whole.items():
         at_least(name, value, 1, whole=True)
+    at_least("neighbour_steps", settled["neighbour_steps"], 0, whole=True)
     check_n_threads(encoder.n_threads)
     others: dict[str, Any] = {
         "whitening_power": encoder.whitening_power,
         "contrast_eps": encoder.contrast_eps,
     }
-    others |= {n: settled[n] for n in ("zca_eps", "color_weight", "shrink_threshold")}
+    others |= {n: settled[n] for n in ("zca_eps", "color_weight")}
+    others["shrink_threshold"] = encoder.shrink_threshold
     for name, value in others.items():
         at_least(name, value, 0)
+    if encoder.shrink_threshold >= 1:
+        raise ValueError(
+            f"shrink_threshold={encoder.shrink_threshold} is expected below 1: at 1, the weakest unit of a code "
+            "may become 0."
+        )
 
 
 def _checked_grid(grid: Any, along: int) -> tuple[int, ...]:

@@ -2,14 +2,14 @@
 
 Codes of whole images in pixel space rank images no better than the pixels do.  Here a first k-sparse
 autoencoder learns patches (29) (30), and its codes are pooled over a grid (31).  A second one learns the
-principal components of the pooled vectors; its k active units are the code of the image.
+principal components of the pooled vectors, at norm 1 (37), beside what they predict of their neighbours (38).
+Its k most active units, less a threshold of each image (36), are the code of the image.
 
 What was learned is an :class:`~nsae.images.pipeline.ImagePipeline`, which encodes.
 """
 
 from __future__ import annotations
 
-import io
 import numbers
 import os
 from collections.abc import Sequence
@@ -19,19 +19,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsae.codes import Codes
+from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.images.defaults import resolve_hyperparameters
+from nsae.images.encoder_file import KIND, Parts, arrays_of_encoder, read_image_encoder
+from nsae.images.features.neighbours import NeighbourMap, unit_rows
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.patches import Whitening
 from nsae.images.features.pca import PCA
-from nsae.images.features.soft_threshold import usual_threshold
 from nsae.images.features.unit_regions import Box
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, choose, once
-from nsae.images.pipeline import ImagePipeline, geometry_from, pooled_blocks
+from nsae.images.pipeline import ImagePipeline, pooled_blocks
 from nsae.images.random_patches import random_patches
 from nsae.models.hyperparameters import check_hyperparameters
-from nsae.models.model_file import model_bytes, read_model, write_model
+from nsae.models.model_file import model_bytes, write_model
 from nsae.models.sklearn_contract import Parameters
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.validation import at_least, generator
@@ -39,21 +41,6 @@ from nsae.validation import at_least, generator
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-KIND = "image_encoder"
-ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_S", "pca_A", "pca_a")
-# The names in files that were written before 0.1.0: of arrays, hyperparameters, and fields of a geometry.
-OLD_NAMES = {
-    "zca_P": "zca_S",
-    "components_A": "pca_A",
-    "components_a": "pca_a",
-    "patch": "patch_size",
-    "side": "image_size",
-    "components": "n_components",
-    "colors": "color_weight",
-    "shrink": "shrink_threshold",
-    "whiten": "whitening_power",
-    "eps": "contrast_eps",
-}
 POOLED_BYTES = 1 << 28  # of pooled vectors that the principal components are learned from, at most
 
 
@@ -65,8 +52,11 @@ class ImageEncoder(Parameters):
 
     Parameters
     ----------
-    n_units, k : int
-        Units of the second autoencoder, and how many are active in the code of an image at most.
+    n_units : int, optional
+        Units of the second autoencoder.  By default one for each image that it learns from, up to 16,384 for
+        photos and small colour images, and to 640 for small grey ones; never less than 2k.
+    k : int
+        How many of them are active in the code of an image at most.
     k_fit : int
         Active units an image while the second autoencoder learns.  With 1, a unit has to reconstruct images
         alone, and comes to stand for one kind of image.  With 32, a unit comes to stand for a part, which
@@ -87,14 +77,18 @@ class ImageEncoder(Parameters):
         ω of Eq. (35), the weight of the colour histogram of an image beside its patches.  By default 0.5 for
         photos, else 0, which leaves the colours out.
     n_components : int, optional
-        Principal components of the pooled vectors, which the second autoencoder reads.
+        Principal components of the pooled vectors.  By default 300, 200 for small grey images, and for fewer
+        than 3,000 photos a tenth of their number.
     whitening_power : float
         Power of the standard deviation that each component is divided by: 0 leaves the components as they
         are, 1 makes their variances equal.
-    shrink_threshold : float, optional
-        φ of Eq. (36): what is subtracted from each activation, as a fraction of the usual largest one.  By
-        default 0.2 for small images, and 0 for photos.  An image unlike all that were learned from may get a
-        code of zeros, which matches nothing.
+    neighbour_steps : int, optional
+        t of Eq. (38), steps towards the neighbours of an image, which the second autoencoder reads a
+        prediction of.  0 leaves that out.  By default 2 for small grey images, 1 for photos, and 0 for small
+        colour ones.  More steps bring more images of a kind to the front, and fewer exact neighbours.
+    shrink_threshold : float
+        φ of Eq. (36), at least 0 and below 1: what is subtracted from the activations of an image, as a
+        fraction of its (k+1)-th largest.
     contrast_eps : float
         ε of Eq. (29), for pixels in [0, 1].
     zca_eps : float, optional
@@ -123,6 +117,7 @@ class ImageEncoder(Parameters):
         The first and the second autoencoder; each has its ``history_``.
     whitening_ : Whitening
     pca_ : PCA
+    neighbours_ : NeighbourMap or None
     pipeline_ : ImagePipeline
         All of these put together, for encoding.
 
@@ -138,7 +133,7 @@ class ImageEncoder(Parameters):
 
     def __init__(
         self,
-        n_units: int = 1024,
+        n_units: int | None = None,
         k: int = 32,
         *,
         k_fit: int = 1,
@@ -152,7 +147,8 @@ class ImageEncoder(Parameters):
         color_weight: float | None = None,
         n_components: int | None = None,
         whitening_power: float = 0.5,
-        shrink_threshold: float | None = None,
+        neighbour_steps: int | None = None,
+        shrink_threshold: float = 0.9,
         contrast_eps: float = 0.1,
         zca_eps: float | None = None,
         epochs: int = 20,
@@ -177,6 +173,7 @@ class ImageEncoder(Parameters):
         self.color_weight = color_weight
         self.n_components = n_components
         self.whitening_power = whitening_power
+        self.neighbour_steps = neighbour_steps
         self.shrink_threshold = shrink_threshold
         self.contrast_eps = contrast_eps
         self.zca_eps = zca_eps
@@ -238,10 +235,11 @@ class ImageEncoder(Parameters):
         del X
         layer = first.encoder().encoder_layer
         features = PatchFeatures.of(geometry, layer, settled["patch_k"], whitening)
-        pca, T = self._components(images, features, settled["n_components"], rng, on_error)
-        second.fit(T, checkpoint=files[1], **keep)
-        threshold = usual_threshold(second, T, settled["shrink_threshold"])  # (36)
-        self._adopt(geometry, whitening, pca, first, second.with_threshold(threshold).with_k(self.k))
+        pca, X = self._components(images, features, settled["n_components"], rng, on_error)
+        X = unit_rows(X)  # (37)
+        neighbours = NeighbourMap.fit(X, settled["neighbour_steps"], rng)  # (38)
+        second.fit(X if neighbours is None else neighbours(X), checkpoint=files[1], **keep)
+        self._adopt(geometry, whitening, pca, neighbours, first, second)
         for file in filter(None, files):
             os.unlink(file)
         return self
@@ -291,6 +289,14 @@ class ImageEncoder(Parameters):
         how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
         return self._fitted().pooled(images, on_error=on_error, **how)
 
+    def components(self, images: Images, *, on_error: OnError | None = None) -> np.ndarray:
+        """Return the rows (n, m) float32 that the second autoencoder reads: see ``ImagePipeline.components``.
+
+        ``images`` and ``on_error`` are those of :meth:`fit`.
+        """
+        how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
+        return self._fitted().components(images, on_error=on_error, **how)
+
     def encode_images(self, images: np.ndarray) -> Codes:
         """Return the codes of ``images`` (n, side, side[, 3]) of the model's size, uint8 or floats in [0, 1]."""
         return self._fitted().encode_images(images)
@@ -305,7 +311,7 @@ class ImageEncoder(Parameters):
     def encoder(self) -> ImagePipeline:
         """Return the pipeline that was learned, which encodes and knows its file's header."""
         learned = self._fitted()
-        return ImagePipeline(learned.features, learned.pca, learned.code_layer, learned.k, self.header)
+        return learned.with_header(self.header)
 
     @property
     def header(self) -> dict[str, Any]:
@@ -342,11 +348,11 @@ class ImageEncoder(Parameters):
         FileExistsError
             The file is there and ``overwrite`` is False.
         """
-        write_model(path, self.header, self._arrays(), overwrite=overwrite)
+        write_model(path, self.header, arrays_of_encoder(self._parts()), overwrite=overwrite)
 
     def to_bytes(self) -> bytes:
         """Return what ``save`` would write, for storing it inside something else."""
-        return model_bytes(self.header, self._arrays())
+        return model_bytes(self.header, arrays_of_encoder(self._parts()))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
@@ -357,21 +363,10 @@ class ImageEncoder(Parameters):
         ModelFormatError
             The file is missing, truncated, foreign, or from a newer nsae.
         """
-        header, stored = read_model(path, KIND, (*ARRAYS, *OLD_NAMES))
+        params, parts = read_image_encoder(path)
         try:
-            params, fields = (_with_names_of_today(header[part]) for part in ("params", "geometry"))
-            arrays = _with_names_of_today(stored)
-            grid = params["grid"]
-            model = cls(**{**params, "grid": tuple(grid) if isinstance(grid, list) else grid})
-            first, second = (
-                SparseAutoencoder.load(io.BytesIO(arrays[name].tobytes()))
-                for name in ("patch_model", "code_model")
-            )
-            whitening, pca = (
-                Whitening(arrays["zca_mean"], arrays["zca_S"]),
-                PCA(arrays["pca_A"], arrays["pca_a"]),
-            )
-            model._adopt(geometry_from(fields), whitening, pca, first, second)
+            model = cls(**params)
+            model._adopt(*parts)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
@@ -388,11 +383,18 @@ class ImageEncoder(Parameters):
             raise NotFittedError("This ImageEncoder is not fitted yet. Call fit(images) or load(path) first.")
         return self.pipeline_
 
+    def _parts(self) -> Parts:
+        """What was learned, as :meth:`_adopt` takes it."""
+        self._fitted()
+        models = self.patch_model_, self.model_
+        return self.geometry_, self.whitening_, self.pca_, self.neighbours_, *models
+
     def _adopt(
         self,
         geometry: Geometry,
         whitening: Whitening,
         pca: PCA,
+        neighbours: NeighbourMap | None,
         first: SparseAutoencoder,
         second: SparseAutoencoder,
     ) -> None:
@@ -401,8 +403,17 @@ class ImageEncoder(Parameters):
             raise ValueError("its autoencoders are expected to be k-sparse")
         layers = [model.encoder().encoder_layer for model in (first, second)]
         features = PatchFeatures.of(geometry, layers[0], first.k, whitening)
-        self.pipeline_ = ImagePipeline(features, pca, layers[1], second.k, {})
-        self.geometry_, self.whitening_, self.pca_ = geometry, whitening, pca
+        W = unit_rows(layers[1].W)  # (37) (h, m)
+        self.pipeline_ = ImagePipeline(
+            features,
+            pca,
+            Dense(W, np.zeros(len(W), W.dtype)),
+            self.k,
+            {},
+            neighbours=neighbours,
+            shrink_threshold=self.shrink_threshold,
+        )
+        self.geometry_, self.whitening_, self.pca_, self.neighbours_ = geometry, whitening, pca, neighbours
         self.patch_model_, self.model_ = first, second
 
     def _autoencoders(
@@ -412,7 +423,7 @@ class ImageEncoder(Parameters):
         models = []
         for h, k, epochs, batch_size in (
             (settled["patch_units"], settled["patch_k"], self.patch_epochs, 1024),
-            (self.n_units, self.k_fit, self.epochs, 256),
+            (settled["n_units"], self.k_fit, self.epochs, 256),
         ):
             model = SparseAutoencoder(
                 h,
@@ -430,9 +441,10 @@ class ImageEncoder(Parameters):
             check_hyperparameters(model)
             models.append(model)
         at_least("k", self.k, 1, whole=True)
-        if not self.k_fit <= self.k <= self.n_units:
+        if not self.k_fit <= self.k <= settled["n_units"]:
             raise ValueError(
-                f"k={self.k} is expected from k_fit={self.k_fit} to n_units={self.n_units}, the number of units."
+                f"k={self.k} is expected from k_fit={self.k_fit} to n_units={settled['n_units']}, the number of "
+                "units."
             )
         return models[0], models[1]
 
@@ -453,17 +465,3 @@ class ImageEncoder(Parameters):
             return pca, pca(F)
         del F
         return pca, np.concatenate([pca(F) for F in pooled_blocks(features, images, on_error, **how)])
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {
-            "patch_model": np.frombuffer(self.patch_model_.to_bytes(), np.uint8),
-            "code_model": np.frombuffer(self.model_.to_bytes(), np.uint8),
-            "zca_mean": self.whitening_.mean,
-            "zca_S": self.whitening_.S,
-            "pca_A": self.pca_.A,
-            "pca_a": self.pca_.a,
-        }
-
-
-def _with_names_of_today(part: dict[str, Any]) -> dict[str, Any]:
-    return {OLD_NAMES.get(name, name): value for name, value in part.items()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from nsae.images.encoder import KIND as IMAGE_ENCODER
 from nsae.images.encoder import ImageEncoder
+from nsae.images.encoder_file import KIND as IMAGE_ENCODER
 from nsae.images.pipeline import KIND as IMAGE_PIPELINE
 from nsae.images.pipeline import ImagePipeline
 from nsae.models.encoder import Encoder

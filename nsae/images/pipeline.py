@@ -1,7 +1,8 @@
 """ImagePipeline: from images to codes, with weights that are fixed.  It is what gets shipped.
 
     image → patches (29) → k-sparse codes of patches (30) (2) → pooled over a grid (31), with colours (35)
-          → principal components → k-sparse code (2) of the image
+          → principal components, at norm 1 (37), beside what they predict of their neighbours (38)
+          → k-sparse code (2) of the image, less a threshold of its own (36)
 
 :class:`~nsae.images.encoder.ImageEncoder` learns one.  Arrays of the pipeline's own size need NumPy alone;
 files, and images of another size, need Pillow.
@@ -17,15 +18,22 @@ from typing import Any
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.equations.activations import KSparse
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
+from nsae.images.features.image_threshold import thresholded_codes
+from nsae.images.features.neighbours import NeighbourMap, unit_rows
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import PCA
 from nsae.images.features.unit_regions import Box, strongest_boxes, unit_parts
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, image_blocks
-from nsae.models.encoder import layer_codes
+from nsae.images.pipeline_file import (
+    NEIGHBOURS,
+    arrays_of,
+    check_image_thresholds,
+    geometry_from,
+    neighbour_map_from,
+)
 from nsae.models.model_file import check_weights, model_bytes, read_model, write_model
 from nsae.system.threads import Threads
 from nsae.validation import at_least
@@ -47,15 +55,19 @@ class ImagePipeline:
     pca : PCA
         From pooled vectors to m components.
     code_layer : Dense
-        W (n_units, m) and b (n_units,).
+        W (n_units, m), or (n_units, 2m) with ``neighbours``, and b (n_units,).
     k : int
         Active units an image, at most.
     header : dict
         What the model's file says about it.
+    neighbours : NeighbourMap, optional
+        From m components to 2m numbers.
+    shrink_threshold : float
+        φ of Eq. (36), at least 0 and below 1.
 
     Attributes
     ----------
-    features, pca, code_layer, k, header
+    features, pca, code_layer, k, header, neighbours, shrink_threshold
         As they were given.
     n_units : int
 
@@ -65,21 +77,38 @@ class ImagePipeline:
         If the parts do not fit each other.
     """
 
-    def __init__(self, features: PatchFeatures, pca: PCA, code_layer: Dense, k: int, header: dict[str, Any]):
+    def __init__(
+        self,
+        features: PatchFeatures,
+        pca: PCA,
+        code_layer: Dense,
+        k: int,
+        header: dict[str, Any],
+        *,
+        neighbours: NeighbourMap | None = None,
+        shrink_threshold: float = 0.9,
+    ):
         self.features = features
         self.pca = pca
         self.code_layer = code_layer
         self.k = k
         self.header = header
-        self.n_units, m = code_layer.W.shape
+        self.neighbours = neighbours
+        self.shrink_threshold = shrink_threshold
+        self.n_units, width = code_layer.W.shape
         h, d = features.layer.W.shape
-        expected = ((h,), features.geometry.n_pixels, (m, features.n_features), (m,), (self.n_units,))
-        got = (features.layer.b.shape, d, pca.A.shape, pca.a.shape, code_layer.b.shape)
+        m = width if neighbours is None else len(neighbours.output_b)
+        read = m if neighbours is None else 2 * m
+        expected = ((h,), features.geometry.n_pixels, (m, features.n_features), (m,), (self.n_units,), read)
+        got = (features.layer.b.shape, d, pca.A.shape, pca.a.shape, code_layer.b.shape, width)
         if got != expected:
             raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
         at_least("k", k, 1, whole=True)
         if k > self.n_units:
             raise ValueError(f"k={k} is expected from 1 to {self.n_units}, the number of units.")
+        at_least("shrink_threshold", shrink_threshold, 0)
+        if shrink_threshold >= 1:
+            raise ValueError(f"shrink_threshold={shrink_threshold} is expected below 1.")
 
     @property
     def geometry(self) -> Geometry:
@@ -127,8 +156,8 @@ class ImagePipeline:
         """
         checked = check_images(images)
         codes = [
-            layer_codes(self.code_layer, KSparse(self.k), self.pca(F), backend=backend)  # (2)
-            for F in pooled_blocks(self.features, checked, on_error, backend=backend, n_threads=n_threads)
+            thresholded_codes(self.code_layer, X, self.k, self.shrink_threshold, backend=backend)  # (2) (36)
+            for X in self._component_blocks(checked, on_error, backend=backend, n_threads=n_threads)
         ]
         if not codes:
             raise ValueError("None of the files could be read, so there are no codes. See what on_error got.")
@@ -159,6 +188,32 @@ class ImagePipeline:
         blocks = list(pooled_blocks(self.features, checked, on_error, backend=backend, n_threads=n_threads))
         return np.concatenate(blocks) if blocks else np.empty((0, self.features.n_features), np.float32)
 
+    def components(
+        self,
+        images: Images,
+        *,
+        on_error: OnError | None = None,
+        backend: str = "auto",
+        n_threads: int | None = None,
+    ) -> np.ndarray:
+        """Return the rows (n, m) float32 that codes are made from, of norm 1: Eqs. (37) and (38).
+
+        They are the principal components, and behind them what they predict of their neighbours, if the
+        pipeline does that.  ``images``, ``on_error``, ``backend`` and ``n_threads`` are those of :meth:`encode`.
+        """
+        blocks = list(
+            self._component_blocks(check_images(images), on_error, backend=backend, n_threads=n_threads)
+        )
+        return np.concatenate(blocks) if blocks else np.empty((0, self.code_layer.W.shape[1]), np.float32)
+
+    def _component_blocks(
+        self, images: Images, on_error: OnError | None, *, backend: str, n_threads: int | None
+    ) -> Iterator[np.ndarray]:
+        """The rows of :meth:`components`, a block at a time."""
+        for F in pooled_blocks(self.features, images, on_error, backend=backend, n_threads=n_threads):
+            X = unit_rows(self.pca(F))  # (37) (rows, m)
+            yield X if self.neighbours is None else self.neighbours(X)  # (38)
+
     def unit_patterns(self, units: Sequence[int]) -> None:
         """Return None: what ``units`` add to an image is lost in pooling; :meth:`unit_regions` finds them."""
 
@@ -176,12 +231,23 @@ class ImagePipeline:
         list of (left, top, right, bottom)
             As fractions of the image's width and height.
         """
-        patches, pixels = unit_parts(image, units, self.features, self.pca, self.code_layer)
-        return strongest_boxes(patches, pixels, self.geometry)
+        parts = unit_parts(image, units, self.features, self.pca, self.code_layer, self.neighbours)
+        return strongest_boxes(*parts, self.geometry)
 
     def with_k(self, k: int) -> ImagePipeline:
-        """Return this pipeline with at most ``k`` active units an image; it shares the weights."""
-        return ImagePipeline(self.features, self.pca, self.code_layer, k, self.header)
+        """Return this pipeline with at most ``k`` active units an image; it shares the weights.
+
+        Its codes have the ``k`` strongest of the units of codes with more, and another threshold (36).
+        """
+        return self._changed(k, self.header)
+
+    def with_header(self, header: dict[str, Any]) -> ImagePipeline:
+        """Return this pipeline with another ``header``."""
+        return self._changed(self.k, header)
+
+    def _changed(self, k: int, header: dict[str, Any]) -> ImagePipeline:
+        more: dict[str, Any] = {"neighbours": self.neighbours, "shrink_threshold": self.shrink_threshold}
+        return ImagePipeline(self.features, self.pca, self.code_layer, k, header, **more)
 
     def encoder(self) -> ImagePipeline:
         """Return this pipeline itself, as an estimator returns what it has learned."""
@@ -220,13 +286,23 @@ class ImagePipeline:
         ModelFormatError
             The file is missing, truncated, foreign, or from a newer nsae.
         """
-        header, arrays = read_model(path, KIND, ARRAYS)
+        header, arrays = read_model(path, KIND, (*ARRAYS, *NEIGHBOURS))
         try:
+            check_image_thresholds(path, "shrink_threshold" in header)
+            arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
             patch_W, patch_b, A, a, code_W, code_b = (arrays[name] for name in ARRAYS)
             check_weights(arrays)
             geometry = geometry_from(header["geometry"])
             features = PatchFeatures(geometry, Dense(patch_W, patch_b), header["patch_k"])
-            return cls(features, PCA(A, a), Dense(code_W, code_b), header["k"], header)
+            return cls(
+                features,
+                PCA(A, a),
+                Dense(code_W, code_b),
+                header["k"],
+                header,
+                neighbours=neighbour_map_from(arrays),
+                shrink_threshold=header["shrink_threshold"],
+            )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
@@ -235,9 +311,10 @@ class ImagePipeline:
     def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = {name: value for name, value in self.header.items() if name not in ("format", "version")}
         header |= {"kind": KIND, "geometry": asdict(self.geometry), "patch_k": self.features.k, "k": self.k}
+        header["shrink_threshold"] = self.shrink_threshold
         layers = self.features.layer, self.pca, self.code_layer
         arrays = (layers[0].W, layers[0].b, layers[1].A, layers[1].a, layers[2].W, layers[2].b)
-        return header, dict(zip(ARRAYS, arrays, strict=True))
+        return header, {**dict(zip(ARRAYS, arrays, strict=True)), **arrays_of(self.neighbours)}
 
 
 def pooled_blocks(
@@ -288,23 +365,3 @@ def blocks_of(
 def block_size(geometry: Geometry, width: int) -> int:
     """Return how many images of this ``geometry``, or as many times ``width`` floats, fit into ``BLOCK_BYTES``."""
     return max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
-
-
-def geometry_from(fields: dict[str, Any]) -> Geometry:
-    """Return the geometry with the ``fields`` of a file's header, where JSON has made a list of its grid.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        A field is missing, or is no such number.
-    """
-    geometry = Geometry(**{**fields, "grid": tuple(fields["grid"])})
-    for name in ("image_size", "patch_size", "stride"):
-        at_least(name, getattr(geometry, name), 1, whole=True)
-    for cells in geometry.grid:
-        at_least("grid", cells, 1, whole=True)
-    at_least("contrast_eps", geometry.contrast_eps, 0)
-    at_least("color_weight", geometry.color_weight, 0)
-    if not isinstance(geometry.color, bool) or geometry.patch_size > geometry.image_size:
-        raise ValueError(f"its patches do not fit its images: {geometry}")
-    return geometry

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from small_images import SMALL, bars
 
-from nsae import ModelFormatError, NotFittedError, encode_photos, load_encoder
+from nsae import Codes, ModelFormatError, NotFittedError, encode_photos, load_encoder
 from nsae.images import ImageEncoder
-from nsae.images.encoder import OLD_NAMES
+from nsae.images.encoder_file import OLD_NAMES
+from nsae.images.features.image_threshold import subtract_next
 from nsae.images.features.patch_features import PATCHES
 
 
@@ -36,19 +37,39 @@ def test_shapes_and_kinds(fitted):
     np.testing.assert_allclose(np.linalg.norm(F, axis=1), 1, rtol=1e-5)
 
 
-def test_eq36_shrunk_activations():
-    images, _ = bars(120)
-    whole, shrunk = (
-        ImageEncoder(40, k=5, random_state=0, **{**SMALL, "shrink_threshold": share}).fit(images)
-        for share in (0, 0.3)
-    )
-    every = ImageEncoder.fit(whole.set_params(k=40), images).encode(images).to_dense()  # all that are active
-    tau = 0.3 * np.median(every.max(axis=1))
-    Z = np.maximum(every - tau, 0)  # (36)
-    codes = shrunk.encode(images)
-    np.testing.assert_allclose(codes.to_dense(), np.where(Z >= np.sort(Z)[:, -5:-4], Z, 0), atol=1e-5)
+@pytest.mark.parametrize("phi", [0, 0.5, 0.9])
+def test_eq36_each_image_has_its_own_threshold(fitted, phi):
+    images, _ = bars(120, seed=1)
+    pipeline = ImageEncoder.fit(
+        ImageEncoder(40, k=5, random_state=0, **{**SMALL, "shrink_threshold": phi}), images
+    ).encoder()
+    Y = np.maximum(pipeline.components(images) @ pipeline.code_layer.W.T, 0)  # (n, 40)
+    largest = np.sort(Y)[:, ::-1]  # (n, 40)
+    Z = np.where(Y >= largest[:, 4:5], Y - phi * largest[:, 5:6], 0)  # (36)
+    codes = pipeline.encode(images)
+    np.testing.assert_allclose(codes.to_dense(), Z, atol=1e-5)
     assert 1 <= codes.counts.min() <= codes.counts.max() == 5
-    assert same(codes.keep(2), shrunk.set_params(k=2).fit(images).encode(images))
+    # The units of a smaller k are the strongest ones; their values are higher by one number an image.
+    few, kept = pipeline.with_k(2).encode(images), codes.keep(2)
+    assert np.array_equal(few.units, kept.units)
+    lower = np.repeat(phi * (largest[:, 2] - largest[:, 5]), 2)  # (2n,)
+    np.testing.assert_allclose(kept.values - few.values, lower, atol=1e-5)
+
+
+def test_eq36_without_a_next_unit_the_threshold_is_0():
+    codes = Codes.from_dense(np.array([[3, 0, 2, 1], [0, 5, 0, 1], [0, 0, 0, 0], [2, 2, 2, 2]], np.float32))
+    expected = [[2.5, 0, 1.5, 0], [0, 5, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0]]
+    np.testing.assert_array_equal(subtract_next(codes.keep(3), 2, 0.5).to_dense(), expected)
+
+
+def test_eq37_rows_and_units_have_norm_1(fitted):
+    images, _ = bars(30, seed=8)
+    X = fitted.components(images)
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(fitted.pipeline_.code_layer.W, axis=1), 1, rtol=1e-5)
+    raw = fitted.pca_(fitted.pooled(images))
+    half = X[:, : raw.shape[1]] * np.sqrt(2 if fitted.neighbours_ is not None else 1)
+    np.testing.assert_allclose(half, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-5)
 
 
 def test_codes_find_bars_of_the_same_direction_and_pixels_do_not(fitted):

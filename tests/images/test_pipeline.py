@@ -67,7 +67,7 @@ def test_a_file_with_a_damaged_part(learned, tmp_path, name):
 def test_fewer_units_of_the_same_pipeline(learned):
     codes = learned.encode(IMAGES)
     few = learned.encoder().with_k(2)
-    assert same(few.encode(IMAGES), codes.keep(2))
+    assert np.array_equal(few.encode(IMAGES).units, codes.keep(2).units)  # the same, with another threshold
     for k in (0, 21):
         with pytest.raises(ValueError, match=f"k={k} is expected (to be finite and at least 1|from 1 to 20)"):
             few.with_k(k)

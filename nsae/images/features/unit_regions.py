@@ -1,9 +1,10 @@
 """Where in an image a unit finds what excites it: its pre-activation, patch by patch.
 
-Behind the pooled vector everything is linear.  So the pre-activation of a unit of the second autoencoder is a
-sum over the grid cells and the units of the first one.  Each term of it is divided among the patches of the
-cell in proportion to the codes that were added up, Eq. (31).  What colours add, Eq. (35), goes to the pixels
-that have them.  No part of the image has to be covered and encoded again.
+Behind the pooled vector everything is linear, but for a norm, which is one number for all units, and for
+predicted neighbours, which are taken as linear near the image.  So the pre-activation of a unit of the second
+autoencoder is a sum over the grid cells and the units of the first one.  Each term of it is divided among the
+patches of the cell in proportion to the codes that were added up, Eq. (31).  What colours add, Eq. (35), goes to
+the pixels that have them.  No part of the image has to be covered and encoded again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from nsae.equations.activations import KSparse
 from nsae.equations.layers import Dense
 from nsae.images.features.color_histogram import append_histogram, color_bins, color_histogram
+from nsae.images.features.neighbours import NeighbourMap, unit_rows
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import PCA
 from nsae.images.features.pooling import root_and_norm
@@ -26,7 +28,12 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, as fraction
 
 
 def unit_parts(
-    image: np.ndarray, units: Sequence[int], features: PatchFeatures, pca: PCA, code_layer: Dense
+    image: np.ndarray,
+    units: Sequence[int],
+    features: PatchFeatures,
+    pca: PCA,
+    code_layer: Dense,
+    neighbours: NeighbourMap | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what each patch, and each pixel by its colour, adds to the pre-activation of each unit.
 
@@ -39,13 +46,15 @@ def unit_parts(
     pca : PCA
     code_layer : Dense
         Of the second autoencoder.
+    neighbours : NeighbourMap, optional
+        Is not linear: what counts is its derivative at this image.
 
     Returns
     -------
     patches : (m, places, places) float64
     pixels : (m, side, side) float64
-        Zeros if the encoder reads no colours.  The sum of both is W(Af), the pre-activation without its
-        constant part Wa + b.
+        Zeros if the encoder reads no colours.  The sum of both is W(Af), the pre-activation times ‖Af + a‖
+        (37), without its constant part Wa + b.
     """
     geometry, n = features.geometry, features.n_pooled
     places, h = len(geometry.places), len(features.layer.b)
@@ -55,13 +64,19 @@ def unit_parts(
     which, z = codes.row_of_entry(), codes.values.astype(np.float64)  # (nnz,), (nnz,)
     terms = features.cells[which] * h + codes.units[:, None]  # (nnz, grids): where each z is pooled
     sums = np.bincount(terms.ravel(), np.repeat(z, terms.shape[1]), minlength=n)  # (cells · h,)
-    M = code_layer.W[list(units)] @ pca.A  # (m, n_features)
     pixels = np.zeros((len(units), geometry.image_size, geometry.image_size))
     f = root_and_norm(sums[None])[0]  # (31) (cells · h,)
     if geometry.color_weight:
         bins = color_bins(image)  # (side, side)
         both = np.empty(features.n_features, np.float32)
         append_histogram(f, color_histogram(image), geometry.color_weight, both)  # (35)
+    else:
+        both = f
+    W = code_layer.W[list(units)]  # (m, components)
+    if neighbours is not None:
+        W = neighbours.linear_at(unit_rows(pca(both[None]))[0], W)  # (38)
+    M = W @ pca.A  # (m, n_features)
+    if geometry.color_weight:
         f, colors = both[:n], both[n:]
         counts = np.bincount(bins.ravel(), minlength=len(colors))  # (512,)
         pixels += (M[:, n:] * colors / np.maximum(counts, 1))[:, bins]

@@ -32,7 +32,7 @@ def test_the_parts_add_up_to_the_pre_activation(encoder, rng, dtype):
     assert pixels.shape == (3, 24, 24)
     assert pixels.any() == (encoder.color_weight > 0)
     f = encoder.pooled(image[None])[0].astype(float)  # (n_features,)
-    W, A = encoder.model_.autoencoder_.encoder_layer.W.astype(float), encoder.pca_.A.astype(float)
+    W, A = encoder.pipeline_.code_layer.W.astype(float), encoder.pca_.A.astype(float)
     total = patches.sum(axis=(1, 2)) + pixels.sum(axis=(1, 2))
     np.testing.assert_allclose(total, W[units] @ (A @ f), rtol=1e-4, atol=1e-5)
 

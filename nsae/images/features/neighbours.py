@@ -1,0 +1,152 @@
+"""Predicted neighbours (38): where the images like this one are, from its own row alone.
+
+Images of one kind lie along a curved surface.  A step from each row towards the mean of its neighbours, taken
+several times, moves along that surface, and rows of one kind come together.  A new image has no such neighbours
+yet, so a network of one hidden layer learns to predict where its row would have gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NEAREST = 10  # neighbours of a row, of at least
+IMAGES_A_NEIGHBOUR = 50  # times as many rows: with fewer rows, fewer of the nearest are of the same kind
+HIDDEN = 1000  # units of the hidden layer
+RIDGE = 1e-3  # λ, relative to the mean square of the hidden units
+BLOCK_ROWS = 128  # Rows that are multiplied at once, always: what a BLAS sums in what order depends on it.
+GRAPH_ROWS = 2048  # Rows whose neighbours are looked for at once.
+
+
+def unit_rows(X: np.ndarray) -> np.ndarray:
+    """Return the rows of ``X`` (n, m) at norm 1, Eq. (37), as float32; a row of zeros stays."""
+    norms = np.sqrt(np.einsum("nm,nm->n", X, X, dtype=np.float64))[:, None]  # (n, 1)
+    return (X / np.maximum(norms, 1e-30)).astype(np.float32)  # (37) (n, m)
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourMap:
+    """x ↦ [x; p(x)]/√2: a row beside its prediction, both of norm 1.
+
+    Attributes
+    ----------
+    hidden_W : (HIDDEN, m) float32
+        Ψ of Eq. (38): random directions, which are not learned.
+    hidden_b : (HIDDEN,) float32
+        ψ.
+    output_W : (m, HIDDEN + m) float32
+        M, learned by ridge regression.
+    output_b : (m,) float32
+        Less the mean prediction, so that predictions lie around 0.
+    """
+
+    hidden_W: np.ndarray
+    hidden_b: np.ndarray
+    output_W: np.ndarray
+    output_b: np.ndarray
+
+    @classmethod
+    def fit(cls, X: np.ndarray, steps: int, rng: np.random.Generator) -> NeighbourMap | None:
+        """Learn to predict where ``steps`` steps towards their neighbours lead the rows of X.
+
+        Parameters
+        ----------
+        X : (n, m) float32 array
+            Rows of norm 1.
+        steps : int
+            t of Eq. (38).
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        NeighbourMap or None
+            None if there are no steps, or too few rows to have neighbours.
+        """
+        n_nearest = min(NEAREST, len(X) // IMAGES_A_NEIGHBOUR)
+        if not steps or not n_nearest:
+            return None
+        m = X.shape[1]
+        S = steps_to_neighbours(X, nearest_rows(X, n_nearest), steps)  # (n, m)
+        R = rng.standard_normal((HIDDEN, m)).astype(np.float32)  # (HIDDEN, m)
+        r = (rng.standard_normal(HIDDEN) / 2).astype(np.float32)  # (HIDDEN,)
+        H = _hidden(X, R, r)  # (n, HIDDEN + m)
+        G = (H.T @ H).astype(np.float64)  # (HIDDEN + m, HIDDEN + m)
+        G[np.diag_indices(len(G))] += RIDGE * np.trace(G) / len(G)
+        M = np.linalg.solve(G, (H.T @ S).astype(np.float64)).T.astype(np.float32)  # (38) (m, HIDDEN + m)
+        c = -(M @ H.mean(axis=0, dtype=np.float64)).astype(np.float32)  # (m,)
+        return cls(R, r, np.ascontiguousarray(M), c)
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows [x; p(x)]/√2 (n, 2m) float32 of ``X`` (n, m), whose rows have norm 1."""
+        n, m = X.shape
+        out = np.empty((n, 2 * m), np.float32)  # (n, 2m)
+        block = np.zeros((BLOCK_ROWS, m), np.float32)  # (BLOCK_ROWS, m)
+        for start in range(0, n, BLOCK_ROWS):
+            rows = X[start : start + BLOCK_ROWS]
+            block[: len(rows)], block[len(rows) :] = rows, 0
+            P = (_hidden(block, self.hidden_W, self.hidden_b) @ self.output_W.T + self.output_b)[
+                : len(rows)
+            ]  # (38) (rows, m)
+            both = out[start : start + len(rows)]
+            both[:, :m], both[:, m:] = rows, unit_rows(P)
+        return out * np.float32(np.sqrt(0.5))
+
+    def linear_at(self, x: np.ndarray, W: np.ndarray) -> np.ndarray:
+        """Return weights (s, m) that act on x alone as W acts on [x; p(x)] near this x, up to a factor.
+
+        Parameters
+        ----------
+        x : (m,) array
+            Of norm 1.
+        W : (s, 2m) array
+            Rows of weights.
+        """
+        m = len(x)
+        active = self.hidden_W @ x + self.hidden_b > 0  # (HIDDEN,)
+        p = _hidden(x[None], self.hidden_W, self.hidden_b)[0] @ self.output_W.T + self.output_b  # (m,)
+        J = (
+            self.output_W[:, :-m][:, active] @ self.hidden_W[active] + self.output_W[:, -m:]
+        )  # (m, m), the derivative of p
+        linear: np.ndarray = W[:, :m] + W[:, m:] @ J / max(float(np.linalg.norm(p)), 1e-30)
+        return linear
+
+
+def nearest_rows(X: np.ndarray, n_nearest: int) -> np.ndarray:
+    """Return the ``n_nearest`` other rows with the largest products with each row of ``X``, (n, n_nearest) int64."""
+    found = np.empty((len(X), n_nearest), np.int64)  # (n, n_nearest)
+    for start in range(0, len(X), GRAPH_ROWS):
+        S = X[start : start + GRAPH_ROWS] @ X.T  # (rows, n)
+        S[np.arange(len(S)), start + np.arange(len(S))] = -np.inf
+        found[start : start + len(S)] = np.argpartition(-S, n_nearest, axis=1)[:, :n_nearest]
+    return found
+
+
+def steps_to_neighbours(X: np.ndarray, nearest: np.ndarray, steps: int) -> np.ndarray:
+    """Return the rows after ``steps`` steps halfway to the mean of their ``nearest`` rows: Eq. (38).
+
+    Parameters
+    ----------
+    X : (n, m) float32 array
+        Rows of norm 1.
+    nearest : (n, K) int64 array
+        From :func:`nearest_rows`; the same in each step.
+    steps : int
+
+    Returns
+    -------
+    (n, m) float32 array
+        Rows of norm 1.
+    """
+    S = X  # (n, m)
+    for _ in range(steps):
+        mean = np.zeros_like(S)  # (n, m)
+        for column in nearest.T:
+            mean += S[column]
+        S = unit_rows(S / 2 + mean / (2 * nearest.shape[1]))  # (38)
+    return S
+
+
+def _hidden(X: np.ndarray, R: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """The hidden units max(0, Ψx + ψ) beside x itself, (n, HIDDEN + m) float32."""
+    return np.concatenate([np.maximum(X @ R.T + r, 0), X], axis=1)
