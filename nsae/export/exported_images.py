@@ -111,8 +111,7 @@ def thresholded(blocks: Iterator[np.ndarray], k: int, phi: float) -> Iterator[np
             units = np.flatnonzero(Z[i])  # (k + 1,)
             values = Z[i, units]  # (k + 1,)
             left_out = units[len(units) - 1 - np.argmin(values[::-1])]  # of equal ones, the last
-            tau = Z.dtype.type(phi * values.min())
-            Z[i, units] = values - tau  # (36)
+            Z[i, units] = values - Z.dtype.type(phi) * values.min()  # (36)
             Z[i, left_out] = 0
         yield Z
 

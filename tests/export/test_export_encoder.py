@@ -88,6 +88,8 @@ def encoders():
         "wide": encoder(500, 100, KSparse(32)),
         "wide_double": encoder(513, 300, KSparse(32), "float64"),
         "images": ImageEncoder(**FEW).fit(images(60, (28, 28))),
+        "neighbours": ImageEncoder(**FEW, neighbour_steps=2).fit(images(120, (28, 28))),
+        "no_threshold": ImageEncoder(**FEW, neighbour_steps=0, shrink_threshold=0).fit(images(60, (28, 28))),
         "photos": ImageEncoder(**FEW, image_size=32).fit(images(60, (32, 32, 3))).encoder(),
         "photos_without_colors": ImageEncoder(**FEW, image_size=32, color_weight=0).fit(
             images(60, (32, 32, 3))
@@ -125,7 +127,7 @@ def found(encoders, tmp_path_factory):
 
 @pytest.mark.parametrize("name", [
     "fitted", "threshold", "centred", "double", "sigmoid", "one_unit", "all_units", "ties", "relu",
-    "sigmoid_double", "wide", "wide_double", "images", "photos",
+    "sigmoid_double", "wide", "wide_double", "images", "photos", "neighbours", "no_threshold",
     "photos_without_colors",
 ])  # fmt: skip
 def test_the_bits_are_those_of_encode(name, encoders, found):
@@ -138,6 +140,12 @@ def test_the_bits_are_those_of_encode(name, encoders, found):
             np.testing.assert_array_equal(got, expected)
         np.testing.assert_array_equal(by_file[f"{key} dense"], codes.to_dense())
     assert any(len(by_file[f"{key} units"]) for key in inputs)
+
+
+def test_the_encoders_that_are_tried_have_all_parts(encoders):
+    assert encoders["neighbours"].encoder().neighbours is not None
+    assert encoders["no_threshold"].encoder().neighbours is None
+    assert encoders["no_threshold"].encoder().shrink_threshold == 0 < encoders["photos"].shrink_threshold
 
 
 @pytest.mark.parametrize("g", [KSparse(3), ReLU(), Sigmoid()])
