@@ -20,7 +20,8 @@ are mAP, mAP@1000 for CIFAR-10, precision@20 for Corel-1K and precision@10 for C
 32 units take.  Bytes are those of what is compared: 4 for a value, 2 in float16 and for the number of a unit, 1 for
 a pixel, 1/8 for a bit.
 
-**Rows of nsae.**  ``vector`` is what the second autoencoder reads, components in float32, compared by cosine.
+**Rows of nsae.**  ``vector`` is what the second autoencoder reads, in float32, compared by cosine: components, and
+where ImageEncoder predicts neighbours (38), the prediction beside them; ``components`` is then the former alone.
 ``nsae`` is the code of k = 32 active units, ``nsae_binary`` only which units they are; ``_kK`` is the same for
 another k, from one model.  ``retention@1``, ``retention@10`` and ``retention_map@1000`` are precision and mAP@1000
 over the vector's.  ``pooled_96`` is the first 96 components in float16.
@@ -54,10 +55,10 @@ from helpers.retrieval_rows import BYTES, in_blocks, row, show, smaller, thinned
 from helpers.second_layers import (
     code_rows,
     codes_of,
-    components,
+    decoder_of,
     sparsities,
     spherical_k_means,
-    vector_row,
+    vector_rows,
     with_centres,
 )
 
@@ -176,20 +177,18 @@ def learned(problem: Problem, seed: int, quick: bool) -> tuple[ImageEncoder, flo
 
 def on_components(problem: Problem, encoder: ImageEncoder) -> Problem:
     """Return the problem with components in place of images."""
-    X = components(encoder, problem.database)  # (n, m)
-    return problem._replace(
-        database=X, queries=X if problem.leave_one_out else components(encoder, problem.queries)
-    )
+    X = encoder.components(problem.database)  # (n, m)
+    Q = X if problem.leave_one_out else encoder.components(problem.queries)  # (q, m)
+    return problem._replace(database=X, queries=Q)
 
 
 def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
     """Return the rows of one seed: nsae's, of the vector before the second autoencoder, and of k-means."""
     encoder, seconds = learned(problem, seed, quick)
     pipeline, on_T = encoder.encoder(), on_components(problem, encoder)
-    rows, vector = vector_row(on_T)
-    show("vector", rows["vector"])
+    rows, vector = vector_rows(on_T, pipeline.neighbours is not None)
     second = sum(encoder.model_.history_["seconds"])
-    decoder = encoder.model_.autoencoder_.decoder_layer.W.T  # (h, m)
+    decoder = decoder_of(encoder)  # (h, m)
     some = thinned(on_T)
     step = len(on_T.queries) // len(some.queries)
     for k in KS if seed == 0 else (32, 128):

@@ -39,7 +39,7 @@ import numpy as np
 from helpers import results
 from helpers import retrieval_methods as methods
 from helpers.ranking import PHOTO_SIDE, Rows, say
-from helpers.second_layers import codes_of, components, spherical_k_means, with_centres
+from helpers.second_layers import codes_of, spherical_k_means, with_centres
 
 import nsae
 from nsae import CodeIndex, Codes, ImageEncoder
@@ -218,7 +218,7 @@ def main(argv: list[str] | None = None) -> int:
     args.learned = args.learned if args.learned is not None else (1 if args.quick else 2)
     images, labels = archives.corel1k(PHOTO_SIDE)
     pretrained = nsae.load_encoder(args.encoder)
-    photos = Photos(images, labels, pretrained, components(pretrained, images))
+    photos = Photos(images, labels, pretrained, pretrained.components(images))
     result: dict[str, Any] = {"chosen": {}, "corel1k": {}}
     for n in args.sizes:
         for half, part in enumerate(result):

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from nsae import Codes, ImageEncoder, SparseAutoencoder
-from nsae.equations.activations import KSparse
 from nsae.equations.layers import Dense
+from nsae.images.features.image_threshold import thresholded_codes
 from nsae.images.pipeline import ImagePipeline
-from nsae.models.encoder import layer_codes
 
 from .ranking import Problem, held_out, probe, quality
 from .retrieval_methods import BLOCK, some_of
@@ -29,28 +28,36 @@ ROUNDS = 20  # of k-means: the mean cosine to the nearest centre grows by less t
 Rows = dict[str, dict[str, Any]]
 
 
-def components(encoder: ImageEncoder | ImagePipeline, images: np.ndarray) -> np.ndarray:
-    """Return what the second autoencoder reads, rows (n, m)."""
-    pipeline = encoder.encoder()
-    return pipeline.pca(pipeline.pooled(images))
+def codes_of(pipeline: ImagePipeline, X: np.ndarray) -> Codes:
+    """Return the codes of rows X (n, m) of ``pipeline.components``, as the pipeline makes them."""
+    return thresholded_codes(pipeline.code_layer, X, pipeline.k, pipeline.shrink_threshold)
 
 
-def codes_of(pipeline: ImagePipeline, T: np.ndarray) -> Codes:
-    """Return the codes of components T (n, m), as the pipeline makes them."""
-    return layer_codes(pipeline.code_layer, KSparse(pipeline.k), T)
+def decoder_of(encoder: ImageEncoder) -> np.ndarray:
+    """Return what a unit adds to a reconstruction, (h, m), where its weights have norm 1."""
+    core = encoder.model_.autoencoder_
+    return core.decoder_layer.W.T * np.linalg.norm(core.encoder_layer.W, axis=1, keepdims=True)
 
 
 # ---- nsae's own and k-means, on the same components
 
 
-def vector_row(problem: Problem) -> tuple[Rows, dict[str, np.ndarray]]:
-    """Return the row of the components themselves, and its figures of each query, by which codes are measured.
+def vector_rows(problem: Problem, predicted: bool) -> tuple[Rows, dict[str, np.ndarray]]:
+    """Return the row of the vectors themselves, and its figures of each query, by which codes are measured.
 
-    The images of ``problem`` are components, here and below.
+    The images of ``problem`` are vectors, here and below.  If a half of each is ``predicted`` neighbours, there is
+    a second row of the components alone.
     """
     X, Q = problem.database, problem.queries
     values = quality(problem, X, Q)
-    return {"vector": row(values, bytes=4 * X.shape[1], linear_probe=probe(problem, X, Q))}, values
+    rows = {"vector": row(values, bytes=4 * X.shape[1], linear_probe=probe(problem, X, Q))}
+    show("vector", rows["vector"])
+    if predicted:
+        X, Q = (A[:, : A.shape[1] // 2] for A in (X, Q))
+        about = {"bytes": 4 * X.shape[1], "linear_probe": probe(problem, X, Q)}
+        rows["components"] = row(quality(problem, X, Q), **about)
+        show("components", rows["components"])
+    return rows, values
 
 
 def code_rows(
@@ -113,7 +120,8 @@ def explained(T: np.ndarray, codes: Codes, D: np.ndarray) -> float:
 def with_centres(pipeline: ImagePipeline, C: np.ndarray) -> ImagePipeline:
     """Return the pipeline with centres C (h, m) in place of the second autoencoder's units."""
     layer = Dense(C, np.zeros(len(C), np.float32))
-    return ImagePipeline(pipeline.features, pipeline.pca, layer, pipeline.k, pipeline.header)
+    more: dict[str, Any] = {"neighbours": pipeline.neighbours, "shrink_threshold": pipeline.shrink_threshold}
+    return ImagePipeline(pipeline.features, pipeline.pca, layer, pipeline.k, pipeline.header, **more)
 
 
 def spherical_k_means(T: np.ndarray, n_centres: int, seed: int) -> tuple[np.ndarray, float]:

@@ -171,8 +171,7 @@ def vectors_of(encoder: PhotoEncoder | None, images: np.ndarray) -> np.ndarray |
     """
     if not isinstance(encoder, ImagePipeline):
         return None
-    T = encoder.pca(encoder.pooled(images))  # (n, m)
-    return T / np.maximum(np.linalg.norm(T, axis=1, keepdims=True), 1e-12)
+    return encoder.components(images)
 
 
 def images_of(opened: LibraryFolder) -> np.ndarray | None:
