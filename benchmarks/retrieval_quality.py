@@ -27,7 +27,8 @@ another k, from one model.  ``retention@1``, ``retention@10`` and ``retention_ma
 over the vector's.  ``pooled_96`` is the first 96 components in float16.
 
 **What the second autoencoder adds.**  ``kmeans`` and ``kmeans_k128`` have spherical k-means with as many centres in
-its place, on the same components, and the same threshold and k.  ``second_layer_s`` is how long either learned,
+its place, on the same components, and the same threshold and k.  ``samples`` learns nothing there: as many of the
+images are its units.  (Of few images each is a unit, and then k-means is the same.)  ``second_layer_s`` is how long either learned,
 ``explained_variance`` how much of the components its code gives back.  The group ``sparsities`` has ``nsae_l1`` and
 ``nsae_kl``: L1 or KL with at most 1,024 units, of two weights the better on held-out queries; ``_k32``: the 32
 largest values.
@@ -201,10 +202,14 @@ def nsae(problem: Problem, seed: int, quick: bool) -> dict[str, dict[str, Any]]:
         else:
             thin = {name: values[::step] for name, values in vector.items()}
             rows |= code_rows("nsae", some, of_k, thin, decoder, **more)
-    C, second = spherical_k_means(methods.some_of(on_T.database, seed), pipeline.n_units, seed)
+    learned_from = methods.some_of(on_T.database, seed)  # (n, m)
+    C, second = spherical_k_means(learned_from, pipeline.n_units, seed)
     for k in (32, 128):
         more = {"second_layer_s": second, "n_units": len(C)}
         rows |= code_rows("kmeans", on_T, with_centres(pipeline, C).with_k(k), vector, C, **more)
+    S = learned_from[np.random.default_rng(seed).permutation(len(learned_from))[: len(C)]]
+    samples = with_centres(pipeline, S).with_k(32)
+    rows |= code_rows("samples", on_T, samples, vector, S, second_layer_s=0.0, n_units=len(S))
     if seed == 0:
         m = min(BYTES // 2, on_T.database.shape[1])
         half = [A[:, :m].astype(np.float16).astype(np.float32) for A in (on_T.database, on_T.queries)]

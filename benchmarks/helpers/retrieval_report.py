@@ -67,9 +67,11 @@ SPARSITIES = {
 }
 # what the second autoencoder keeps of the vector that it reads, and k-means in its place
 KEPT = {
+    "components alone": "components",
     "the vector": "vector",
     "nsae, k = 32": "nsae",
     "k-means, k = 32": "kmeans",
+    "images as units, k = 32": "samples",
     "nsae, k = 128": "nsae_k128",
     "k-means, k = 128": "kmeans_k128",
 }

@@ -209,6 +209,7 @@ def test_a_quick_run_has_the_keys_that_are_promised(run):
         "vector",
         "kmeans",
         "kmeans_k128",
+        "samples",
     } <= set(table)
     keys = {"precision@1", "precision@10", "precision@20", "precision@100", "map", "map@1000"}
     for figures in table.values():
