@@ -28,10 +28,10 @@ over the vector's.  ``pooled_96`` is the first 96 components in float16.
 
 **What the second autoencoder adds.**  ``kmeans`` and ``kmeans_k128`` have spherical k-means with as many centres in
 its place, on the same components, and the same threshold and k.  ``samples`` learns nothing there: as many of the
-images are its units.  (Of few images each is a unit, and then k-means is the same.)  ``second_layer_s`` is how long either learned,
-``explained_variance`` how much of the components its code gives back.  The group ``sparsities`` has ``nsae_l1`` and
-``nsae_kl``: L1 or KL with at most 1,024 units, of two weights the better on held-out queries; ``_k32``: the 32
-largest values.
+images are its units.  (Of few images each is a unit, and then k-means is the same.)  ``second_layer_s`` is how long
+each learned, ``explained_variance`` how much of the components its code gives back.  The group ``sparsities`` has
+``nsae_l1`` and ``nsae_kl``: L1 or KL with at most 1,024 units, of two weights the better on held-out queries;
+``_k32``: the 32 largest values.
 
 mAP is over the whole ranking, mAP@1000 over the first 1,000 hits, divided by the relevant ones among them.
 ``soft_knn`` is Eq. (39), ``linear_probe`` Eq. (40), learned from at most 20,000 rows of the database; of Corel-1K
