@@ -2,8 +2,9 @@
 
     python benchmarks/library_speed.py [--photos FOLDER] [--rounds N] [--quick] [--json] [--save]
 
-Photos are Corel-1K's, unpacked into a temporary folder, or copies of those in a folder of yours.  Also: do the
-contributions of explain() add up to the similarity?
+Photos are Corel-1K's, unpacked into a temporary folder, or copies of those in a folder of yours.  Also: how long do
+small images take, the digits of MNIST (with --quick, noise)?  And do the contributions of explain() add
+up to the similarity?
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from helpers import results
 from helpers.ranking import say
 
 from nsae import CodeIndex, Codes, ImageEncoder
-from nsae.datasets import data_folder
+from nsae.datasets import data_folder, mnist
 from nsae.images import ImageLibrary, find_images, load_images
 from nsae.retrieval.search.brute_force import METRICS
 
 PAIRS = 10_000
+SMALL = 5_000  # small images that are learned from
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -84,6 +86,18 @@ def explained(codes: Codes, pairs: int) -> dict[str, float]:
     return worst
 
 
+def small_images_per_s(quick: bool, rounds: int) -> float:
+    """Return how many images of 28 × 28 pixels are encoded in a second, by an encoder that learned from others."""
+    if quick:
+        images = np.random.default_rng(0).integers(0, 256, (200, 28, 28), dtype=np.uint8)
+        learned, images = images[:100], images[100:]
+    else:
+        learned, images = mnist("train")[0][:SMALL], mnist("test")[0]
+    encoder = ImageEncoder(random_state=0).fit(learned)
+    encoder.encode(images[:20])
+    return float(np.median([len(images) / timed(lambda: encoder.encode(images))[0] for _ in range(rounds)]))
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Return all figures."""
     with tempfile.TemporaryDirectory() as place:
@@ -124,6 +138,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "fit_s": fit_s,
             "photos_per_s": float(np.median(decoded)),
             "arrays_per_s": float(np.median(encoded)),
+            "small_per_s": small_images_per_s(options.quick, options.rounds),
             "first_update_s": first_s,
             "unchanged_s": float(np.median(unchanged)),
             "one_new_s": float(np.median(one_new)),
@@ -144,6 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"  learning an encoder                        {result['fit_s']:8.2f} s")
     print(f"  decoding and encoding                      {result['photos_per_s']:8.0f} photos/s")
     print(f"  encoding alone                             {result['arrays_per_s']:8.0f} photos/s")
+    print(f"  encoding small images                      {result['small_per_s']:8.0f} images/s")
     print(f"  a library's first update                   {result['first_update_s']:8.2f} s")
     print(f"  opening it, and an update with no news     {result['unchanged_s']:8.3f} s")
     print(f"  an update with one new photo               {result['one_new_s']:8.3f} s")

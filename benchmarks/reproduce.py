@@ -75,7 +75,12 @@ SCRIPTS = (
         ("before/pages/precision", "after/pages/precision", "after/photos/precision", "after/photos/resized"),
         ("corel1k.tar",),
     ),
-    Script("library_speed", 3, ("photos_per_s", "unchanged_s", "one_new_s"), ("corel1k.tar",)),
+    Script(
+        "library_speed",
+        4,
+        ("photos_per_s", "small_per_s", "unchanged_s", "one_new_s"),
+        ("corel1k.tar", "mnist"),
+    ),
     Script(
         "scaling", 20, ("exponents/units/k_sparse", "exponents/rows/memory", "memmap/peak_above_start_mb")
     ),

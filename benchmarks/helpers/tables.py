@@ -341,6 +341,7 @@ def library_speed(figures: Figures) -> str:
         ["learning an encoder", f"{figures['fit_s']:.1f} s"],
         ["decoding and encoding", f"{figures['photos_per_s']:.0f} photos/s"],
         ["encoding alone", f"{figures['arrays_per_s']:.0f} photos/s"],
+        ["encoding digits of MNIST", f"{count(figures['small_per_s'])} images/s"],
         ["a library's first update", f"{figures['first_update_s']:.1f} s"],
         ["opening it, and an update with nothing new", f"{figures['unchanged_s']:.3f} s"],
         ["an update with one new photo", f"{figures['one_new_s']:.3f} s"],

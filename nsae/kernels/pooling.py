@@ -102,7 +102,8 @@ def _enter(value, unit, values, units, n):
 def _between(y, maxima, least, most, scratch):
     """Write units with ``least`` < y ≤ ``most`` to ``scratch.candidates``, and return how many they are.
 
-    Each lane is written, and the place moves on behind those that count: a branch would often be predicted badly.
+    Each lane and each unit is written, and the place moves on behind those that count: a branch would often be
+    predicted badly.
     """
     lanes, candidates, n_lanes, n = scratch.lanes, scratch.candidates, 0, 0
     for l in range(len(maxima)):
@@ -111,9 +112,8 @@ def _between(y, maxima, least, most, scratch):
     for i in range(n_lanes):
         j = lanes[i]
         while j < len(y):  # Of a range with a step, the compiler first divides to know its length.
-            if least < y[j] <= most:
-                candidates[n] = j
-                n += 1
+            candidates[n] = j
+            n += (y[j] > least) & (y[j] <= most)
             j += len(maxima)
     return n
 

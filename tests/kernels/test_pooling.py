@@ -79,6 +79,6 @@ def test_rounding_of_bounds_loses_no_unit(rng):
 @pytest.mark.parametrize(("k", "lanes"), [(4, 64), (100, 100), (131, 131)])
 def test_scratch_has_as_many_lanes_as_k_needs(k, lanes):
     scratch = PoolingScratch.of(np.zeros(131, np.float32), k)
-    assert (scratch.maxima.shape, scratch.candidates.shape) == ((lanes,), (131,))
+    assert (scratch.maxima.shape, scratch.candidates.shape) == ((lanes,), (132,))
     assert (scratch.lanes.shape, scratch.values.shape, scratch.units.shape) == ((lanes + 1,), (k,), (k,))
     assert scratch.maxima.dtype == scratch.values.dtype == np.float32

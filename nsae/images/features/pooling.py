@@ -19,7 +19,7 @@ class PoolingScratch(NamedTuple):
     ----------
     maxima : (lanes,) array, with k ≤ lanes ≤ h
     lanes : (lanes + 1,) int64
-    candidates : (h,) int64
+    candidates : (h + 1,) int64
     values : (k,) array
     units : (k,) int64
     """
@@ -37,7 +37,7 @@ class PoolingScratch(NamedTuple):
         return cls(
             np.empty(lanes, b.dtype),
             np.empty(lanes + 1, np.int64),
-            np.empty(len(b), np.int64),
+            np.empty(len(b) + 1, np.int64),
             np.empty(k, b.dtype),
             np.empty(k, np.int64),
         )
