@@ -44,7 +44,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "grid": (1, 2, 3),
         "n_components": 300,
         "most_units": 16384,
-        "neighbour_steps": 1,
+        "neighbour_steps": 2,
         "stride": 2,
         "zca_eps": 1.0,
         "color_weight": 0.5,

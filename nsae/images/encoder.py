@@ -84,7 +84,7 @@ class ImageEncoder(Parameters):
         are, 1 makes their variances equal.
     neighbour_steps : int, optional
         t of Eq. (38), steps towards the neighbours of an image, which the second autoencoder reads a
-        prediction of.  0 leaves that out.  By default 2 for small grey images, 1 for photos, and 0 for small
+        prediction of.  0 leaves that out.  By default 2 for photos and small grey images, and 0 for small
         colour ones.  More steps bring more images of a kind to the front, and fewer exact neighbours.
     shrink_threshold : float
         φ of Eq. (36), at least 0 and below 1: what is subtracted from the activations of an image, as a
