@@ -61,6 +61,8 @@ setup(
             "py.typed",
             "equations/README.md",
             "images/pictures/gallery.html",
+            "images/pretrained/photos.npz",
+            "images/pretrained/README.md",
             "datasets/kodak/*.jpg",
             "datasets/kodak/README.md",
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from nsae.images.encoder import ImageEncoder
 from nsae.images.encoder_file import KIND as IMAGE_ENCODER
@@ -11,9 +12,15 @@ from nsae.images.pipeline import ImagePipeline
 from nsae.models.encoder import Encoder
 from nsae.models.model_file import kind_of
 
+PHOTOS = "photos"  # the name of the encoder that comes with nsae
+PRETRAINED = Path(__file__).parent / "pretrained"
+
 
 def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
     """Read the encoder in a file that ``save`` of a SparseAutoencoder, an ImageEncoder or a pipeline wrote.
+
+    ``load_encoder("photos")`` is an image pipeline that comes with nsae.  It has learned from the photos of
+    Caltech-101 (see nsae/images/pretrained/README.md) and serves where there are too few photos to learn from.
 
     Of images, an ``Encoder`` reads all pixels, an ``ImagePipeline`` patches; both take photos of any size
     by ``nsae.encode_photos(encoder, photos)``.
@@ -21,12 +28,15 @@ def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
     Parameters
     ----------
     path : str or PathLike
+        ``"photos"`` is the encoder that comes with nsae; a file of that name is ``"./photos"``.
 
     Raises
     ------
     ModelFormatError
         The file is missing, truncated, foreign, or from a newer nsae.
     """
+    if path == PHOTOS:
+        return ImagePipeline.load(PRETRAINED / f"{PHOTOS}.npz")
     kind = kind_of(path)
     if kind == IMAGE_PIPELINE:
         return ImagePipeline.load(path)
