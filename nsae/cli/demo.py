@@ -1,8 +1,9 @@
-"""``nsae demo``: learn from built-in data, search, and draw, in under a minute.
+"""``nsae demo``: index the photos that come with nsae; learn from built-in characters, search, and draw.
 
-The data are characters in many fonts (``datasets.glyphs``).  An ``ImageEncoder`` learns them by patches, which
-is how photos are indexed.  Three plain autoencoders learn them as whole images: with L1, with KL, and k-sparse.
-Other characters are then searched for by their codes, and by their raw pixels.
+For the photos see :mod:`nsae.cli.demo_photos`.  The characters are in many fonts (``datasets.glyphs``).  An
+``ImageEncoder`` learns them by patches, which is how photos are indexed.  Three plain autoencoders learn them as
+whole images: with L1, with KL, and k-sparse.  Other characters are then searched for by their codes, and by their
+raw pixels.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nsae import plots
+from nsae.cli.demo_photos import check_places, index_photos
 from nsae.cli.outputs import check_picture, save_picture
 from nsae.codes import Codes
 from nsae.datasets import glyphs
@@ -32,14 +34,14 @@ PIXELS = "raw pixels"
 
 
 def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> dict[str, Any]:
-    """Train, search, print a table, and write three pictures.
+    """Index photos; train, search, print a table; write four pictures.
 
     Parameters
     ----------
     folder : Path
-        Where the pictures go.
+        Where the pictures, the photos and their index go.
     overwrite : bool
-        Replace pictures that exist.
+        Replace what exists.
     quiet : bool
         Print nothing.
 
@@ -55,7 +57,9 @@ def run_demo(folder: Path, *, overwrite: bool = False, quiet: bool = False) -> d
     folder.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         check_picture(picture, overwrite)
+    check_places(folder, overwrite)
     say = (lambda *_: None) if quiet else print
+    index_photos(folder, say, overwrite=overwrite)
 
     images, labels = glyphs(5000 + N_QUERIES, random_state=0)  # (n, 28, 28), (n,)
     X = images.reshape(len(images), -1)  # (n, 784)

@@ -46,7 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
 def _demo(add: Add) -> argparse.ArgumentParser:
     command = _command(add, "demo", make.demo, "learn, search and draw on built-in data, in a minute")
     command.add_argument(
-        "-o", "--output", dest="target", default="nsae_demo", help="folder for the pictures (%(default)s)"
+        "-o",
+        "--output",
+        dest="target",
+        default="nsae_demo",
+        help="folder for pictures and photos (%(default)s)",
     )
     options.force(command)
     return command
