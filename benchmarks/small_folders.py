@@ -14,7 +14,7 @@ With one photo there is one hit, whatever the code is: .1 for everything, which 
 (helpers/retrieval_methods.py).  The others are what ``nsae index`` could do:
 
 - ``pretrained_k32``, ``_k64``, ``_k128``: the encoder of the package, with so many active units;
-- ``own_units_k32``: its patches and components, with the directions of k-means on the folder's as units; of a
+- ``own_units_k8``, ``_k32``: its patches and components, with the directions of k-means on the folder's as units; of a
   folder with fewer photos than units, each photo is a unit;
 - ``learned``: an encoder that learns from the folder, with pictures of ``datasets.dead_leaves`` where photos are few.
   It takes seconds to learn, so that only ``--learned`` of the draws are tried.
@@ -53,6 +53,7 @@ SIZES = (1, 5, 20, 100, 1000)
 FEW = 200  # photos, below which made pictures are learned from, too
 N_MADE = 100
 PRETRAINED_K = (32, 64, 128)
+OWN_K = (8, 32)
 
 
 class Folder(NamedTuple):
@@ -134,9 +135,10 @@ def rows_of(photos: Photos, folder: Folder, seed: int) -> dict[str, float]:
         pair = codes[folder.inside], codes[folder.asked]
         found[f"pretrained_k{k}"] = precision_at_1(folder, photos.labels, *pair)
     C, _seconds = spherical_k_means(T[folder.inside], photos.pretrained.n_units, seed)
-    own = with_centres(photos.pretrained.with_k(min(32, len(C))), C)
-    pair = codes_of(own, T[folder.inside]), codes_of(own, T[folder.asked])
-    found["own_units_k32"] = precision_at_1(folder, photos.labels, *pair)
+    for k in OWN_K:
+        own = with_centres(photos.pretrained.with_k(min(k, len(C))), C)
+        pair = codes_of(own, T[folder.inside]), codes_of(own, T[folder.asked])
+        found[f"own_units_k{k}"] = precision_at_1(folder, photos.labels, *pair)
     return found
 
 

@@ -150,7 +150,8 @@ def small_folders(figures: Figures) -> str:
         "pretrained_k32": "encoder of the package, k = 32",
         "pretrained_k64": "the same, k = 64",
         "pretrained_k128": "the same, k = 128",
-        "own_units_k32": "its features, units from the folder",
+        "own_units_k32": "its features, units from the folder, k = 32",
+        "own_units_k8": "the same, k = 8",
         "learned": "encoder learned from the folder",
         "best_possible": "photos of the query's kind are there",
     }
