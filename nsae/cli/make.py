@@ -24,6 +24,7 @@ from nsae.errors import UsageError
 from nsae.export.export_encoder import check_python_name, export_encoder
 from nsae.images import ImageEncoder, ImageLibrary
 from nsae.images.encode_photos import PhotoEncoder
+from nsae.images.few_photos import FEW, encoder_for_few
 from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.load_encoder import load_encoder
@@ -31,10 +32,8 @@ from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
-# Photos: fewer are learned from beside made pictures.  Of Corel-1K's photos, 5 alone share no unit, and with made
-# pictures precision@1 rises from .62 to .92 with 30, and from .82 to .98 with 120; with 240 it stays as it is.
-FEW = 200
-N_MADE = 100
+N_MADE = 100  # pictures that are learned from beside few photos: codes of few photos alone share no units
+LEARNING = {"n_units", "epochs", "image_size", "grey"}  # options of an encoder that is to be learned
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R 601, as Pillow makes grey
 
 
@@ -234,14 +233,23 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
     n_different = len(
         {photo.stamp.hash for photo in decoded.values() if photo.pixels is not None and photo.stamp}
     )
-    if n_different < FEW and not args.whole:
-        few = "1 photo is" if n_different == 1 else f"{n_different} different photos are"
+    if n_different >= FEW or args.whole:
+        return _learn(args, Source(images, [], how))._replace(decoded=decoded)
+    few = "1 photo is" if n_different == 1 else f"{n_different} different photos are"
+    if args.checkpoint is None and not LEARNING & set(vars(args)):
         print(
-            f"nsae: {few} too few to learn from, so the encoder learns from {N_MADE} made pictures, too. "
-            "An encoder that was learned from many photos finds more: --model.",
+            f"nsae: {few} too few to learn from, so the encoder that comes with nsae is used, which has learned "
+            "from the photos of Caltech-101; it gets a unit for each of yours.",
             file=sys.stderr,
         )
-        images = np.concatenate([images, _made_pictures(how)])
+        encoder = encoder_for_few(images, k=getattr(args, "k", None))
+        return Learned(encoder, encoder.to_bytes(half=True), {}, decoded)
+    print(
+        f"nsae: {few} too few to learn from, so the encoder learns from {N_MADE} made pictures, too. Without "
+        "options of learning, the encoder that comes with nsae is used, which finds more.",
+        file=sys.stderr,
+    )
+    images = np.concatenate([images, _made_pictures(how)])
     return _learn(args, Source(images, [], how))._replace(decoded=decoded)
 
 

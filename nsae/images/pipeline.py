@@ -241,13 +241,22 @@ class ImagePipeline:
         """
         return self._changed(k, self.header)
 
+    def with_units(self, rows: np.ndarray) -> ImagePipeline:
+        """Return this pipeline with one more unit for each of the ``rows`` (n, m), which have norm 1 (37).
+
+        Such a row is what :meth:`components` returns of an image; the unit then is active for images like it.
+        """
+        W = np.concatenate([self.code_layer.W, rows]).astype(np.float32)  # (n_units + n, m)
+        b = np.concatenate([self.code_layer.b, np.zeros(len(rows), np.float32)])  # (n_units + n,)
+        return self._changed(self.k, self.header, Dense(W, b))
+
     def with_header(self, header: dict[str, Any]) -> ImagePipeline:
         """Return this pipeline with another ``header``."""
         return self._changed(self.k, header)
 
-    def _changed(self, k: int, header: dict[str, Any]) -> ImagePipeline:
+    def _changed(self, k: int, header: dict[str, Any], code_layer: Dense | None = None) -> ImagePipeline:
         more: dict[str, Any] = {"neighbours": self.neighbours, "shrink_threshold": self.shrink_threshold}
-        return ImagePipeline(self.features, self.pca, self.code_layer, k, header, **more)
+        return ImagePipeline(self.features, self.pca, code_layer or self.code_layer, k, header, **more)
 
     def encoder(self) -> ImagePipeline:
         """Return this pipeline itself, as an estimator returns what it has learned."""
@@ -273,14 +282,11 @@ class ImagePipeline:
         FileExistsError
             The file is there and ``overwrite`` is False.
         """
-        header, arrays = self._content()
-        if half:
-            arrays = {name: array.astype(np.float16) for name, array in arrays.items()}
-        write_model(path, header, arrays, overwrite=overwrite)
+        write_model(path, *self._content(half), overwrite=overwrite)
 
-    def to_bytes(self) -> bytes:
-        """Return what ``save`` would write, for storing it inside something else."""
-        return model_bytes(*self._content())
+    def to_bytes(self, *, half: bool = False) -> bytes:
+        """Return what ``save`` would write, with ``half`` the bytes or not, for storing it inside something else."""
+        return model_bytes(*self._content(half))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> ImagePipeline:
@@ -313,13 +319,16 @@ class ImagePipeline:
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."
             ) from None
 
-    def _content(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _content(self, half: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = {name: value for name, value in self.header.items() if name not in ("format", "version")}
         header |= {"kind": KIND, "geometry": asdict(self.geometry), "patch_k": self.features.k, "k": self.k}
         header["shrink_threshold"] = self.shrink_threshold
         layers = self.features.layer, self.pca, self.code_layer
         arrays = (layers[0].W, layers[0].b, layers[1].A, layers[1].a, layers[2].W, layers[2].b)
-        return header, {**dict(zip(ARRAYS, arrays, strict=True)), **arrays_of(self.neighbours)}
+        named = {**dict(zip(ARRAYS, arrays, strict=True)), **arrays_of(self.neighbours)}
+        return header, {
+            name: array.astype(np.float16 if half else np.float32) for name, array in named.items()
+        }
 
 
 def pooled_blocks(

@@ -7,6 +7,7 @@ import pytest
 
 Image = pytest.importorskip("PIL.Image")
 
+import nsae
 from nsae import CodeIndex, ImageEncoder
 from nsae.cli import main, make
 from nsae.datasets import dead_leaves
@@ -31,10 +32,10 @@ def write(folder, n, equal=False):
     return folder
 
 
-def index_and_ask(folder, tmp_path, capsys, *words):
+def index_and_ask(folder, tmp_path, capsys, *words, options=OPTIONS):
     """The distances from the first photo, and what was said."""
     target = str(tmp_path / "i.nsae")
-    assert main(["index", str(folder), "-o", target, *OPTIONS, *words]) == 0
+    assert main(["index", str(folder), "-o", target, *options, *words]) == 0
     said = capsys.readouterr().err
     assert main(["similar", str(folder / "00.png"), "-i", target, "-k", "99", "--json"]) == 0
     hits = json.loads(capsys.readouterr().out)["results"][0]["hits"]
@@ -64,6 +65,26 @@ def test_five_photos_share_units(tmp_path, capsys):
     distances, said = index_and_ask(write(tmp_path / "five", 5), tmp_path, capsys)
     assert "5 different photos are too few to learn from" in said
     assert min(distances) < 0.99
+
+
+@pytest.mark.parametrize(("n", "words"), [(1, []), (5, []), (12, []), (12, ["--k", "7"])])
+def test_few_photos_are_coded_by_the_encoder_that_comes_with_nsae(n, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ImageEncoder, "fit", lambda *_, **__: pytest.fail("something was learned"))
+    distances, said = index_and_ask(write(tmp_path / "few", n), tmp_path, capsys, *words, options=[])
+    assert "too few to learn from, so the encoder that comes with nsae is used" in said
+    assert len(distances) == n - 1
+    assert not distances or distances[0] < 0.99
+    index = CodeIndex.load(tmp_path / "i.nsae")
+    pretrained = nsae.load_encoder("photos")
+    assert index.n_units == pretrained.n_units + n
+    assert index.codes.counts.max() <= (int(words[1]) if words else 128 if n < 10 else 32)
+    # Each photo excites its own unit most, and the stored encoder gives the codes that are in the index.
+    stored = nsae.load_encoder(tmp_path / "i.nsae" / "model.npz")
+    folder = tmp_path / "few"
+    codes = nsae.encode_photos(stored, sorted(map(str, folder.iterdir())))
+    assert np.array_equal(codes.values, index.codes.values)
+    strongest = codes.keep(1).units
+    assert sorted(strongest) == list(range(pretrained.n_units, pretrained.n_units + n))
 
 
 def test_enough_photos_are_learned_from_alone(tmp_path, monkeypatch, capsys):

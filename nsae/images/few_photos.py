@@ -1,0 +1,40 @@
+"""An encoder for a folder with too few photos to learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nsae.images.load_encoder import PHOTOS, load_encoder
+from nsae.images.pipeline import ImagePipeline
+
+FEW = 200  # photos; from so many on, an encoder that learns from them finds more
+HARDLY_ANY = 10  # photos, of which most codes have no unit in common unless more units are active
+K, K_OF_HARDLY_ANY = 32, 128
+
+
+def encoder_for_few(images: np.ndarray, *, k: int | None = None) -> ImagePipeline:
+    """Return the encoder that comes with nsae, with one more unit for each different image.
+
+    Its patches, components and own units were learned from other photos.  A code then says how near an image is
+    to each photo of the folder, and to each kind of photo that the encoder has learned.
+
+    Parameters
+    ----------
+    images : (n, side, side, 3) array
+        Of the size in ``nsae.load_encoder("photos").preprocessing``, uint8 or floats in [0, 1].
+    k : int, optional
+        Active units an image; by default 32, and 128 for fewer than 10 images.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Images that cannot be used.
+    """
+    encoder = load_encoder(PHOTOS)
+    assert isinstance(encoder, ImagePipeline)
+    units = np.unique(
+        encoder.components(images).astype(np.float16), axis=0
+    )  # (n, m), as precise as the others
+    if k is None:
+        k = K if len(units) >= HARDLY_ANY else K_OF_HARDLY_ANY
+    return encoder.with_units(units).with_k(k)
