@@ -111,6 +111,8 @@ class ImageEncoder(Parameters):
 
     Attributes
     ----------
+    n_units_ : int
+        Units of the second autoencoder, the width of codes.
     geometry_ : Geometry
         Size, patches and grid.
     patch_model_, model_ : SparseAutoencoder
@@ -414,7 +416,7 @@ class ImageEncoder(Parameters):
             shrink_threshold=self.shrink_threshold,
         )
         self.geometry_, self.whitening_, self.pca_, self.neighbours_ = geometry, whitening, pca, neighbours
-        self.patch_model_, self.model_ = first, second
+        self.patch_model_, self.model_, self.n_units_ = first, second, len(W)
 
     def _autoencoders(
         self, settled: dict[str, Any], rng: np.random.Generator
