@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from nsae import __version__
-from nsae.cli import evaluate, library, make, options, search
+from nsae.cli import evaluate, library, make, options, same, search
 from nsae.cli.training_options import add_training_options, patch_defaults, whole_defaults
 from nsae.images.library.duplicates import RADIUS
 from nsae.retrieval.explain.units import COMMON
@@ -36,7 +36,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nsae {__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     add = parser.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser
-    commands = (_demo, _train, _encode, _export, _index, _similar, _explain, _units, _duplicates, _evaluate)
+    commands = (
+        _demo,
+        _train,
+        _encode,
+        _export,
+        _index,
+        _similar,
+        _same,
+        _explain,
+        _units,
+        _duplicates,
+        _evaluate,
+    )
     for add_command in (*commands, _info, _download):
         command = add_command(add)
         command.set_defaults(flags=_flags(command))
@@ -167,6 +179,27 @@ def _similar(add: Add) -> argparse.ArgumentParser:
     option("--plot", metavar="PNG", help="draw the queries, their hits and their distances")
     options.force(command)
     options.reading(command)
+    return command
+
+
+def _same(add: Add) -> argparse.ArgumentParser:
+    what = "whether two photos are the same, alike or different; without an index"
+    exits = "The exit code is 0 if they are the same or alike, 1 if they are different, and 2 after an error."
+    command = _command(add, "same", same.same, what, epilog=exits)
+    command.set_defaults(error_code=2)
+    option = command.add_argument
+    option("first", metavar="PHOTO", help="a photo")
+    option("second", metavar="PHOTO", help="another one")
+    option("-m", "--model", default="photos", help="a saved model, or 'photos', which comes with nsae")
+    option("--invariant", action="store_true", help="mirrored and turned pictures are the same picture, too")
+    option(
+        "--radius",
+        type=float,
+        default=same.RADIUS,
+        metavar="R",
+        help="cosine distance of codes up to which photos are alike (%(default)s)",
+    )
+    options.reading(command, strict=False)
     return command
 
 

@@ -1,6 +1,7 @@
 """The command line: ``nsae COMMAND``, or ``python -m nsae COMMAND``.
 
-Exit codes: 0 fine, 1 error, 2 usage, 130 interrupted (what was finished is saved).
+Exit codes: 0 fine, 1 error, 2 usage, 130 interrupted (what was finished is saved).  ``nsae same`` has 1 for
+"different" and 2 for an error.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         _complain(error, args)
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, UsageError) else getattr(args, "error_code", 1)
 
 
 def _complain(error: Exception, args: argparse.Namespace) -> None:
