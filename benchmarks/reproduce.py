@@ -76,6 +76,17 @@ SCRIPTS = (
         ("corel1k.tar",),
     ),
     Script(
+        "same_photos",
+        3,
+        (
+            "alike/different subjects",
+            "alike/one subject",
+            "edited/resized/same picture",
+            "edited/cropped/alike",
+        ),
+        ("corel1k.tar",),
+    ),
+    Script(
         "library_speed",
         4,
         ("photos_per_s", "small_per_s", "unchanged_s", "one_new_s"),

@@ -186,19 +186,7 @@ def _same(add: Add) -> argparse.ArgumentParser:
     what = "whether two photos are the same, alike or different; without an index"
     exits = "The exit code is 0 if they are the same or alike, 1 if they are different, and 2 after an error."
     command = _command(add, "same", same.same, what, epilog=exits)
-    command.set_defaults(error_code=2)
-    option = command.add_argument
-    option("first", metavar="PHOTO", help="a photo")
-    option("second", metavar="PHOTO", help="another one")
-    option("-m", "--model", default="photos", help="a saved model, or 'photos', which comes with nsae")
-    option("--invariant", action="store_true", help="mirrored and turned pictures are the same picture, too")
-    option(
-        "--radius",
-        type=float,
-        default=same.RADIUS,
-        metavar="R",
-        help="cosine distance of codes up to which photos are alike (%(default)s)",
-    )
+    same.add_options(command)
     options.reading(command, strict=False)
     return command
 

@@ -5,7 +5,7 @@ The exit code is the answer, as with cmp and grep: 0 the same or alike, 1 differ
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from nsae.cli.outputs import as_json, printable
 from nsae.images.compare_photos import DIFFERENT, compare_photos
@@ -14,6 +14,23 @@ from nsae.images.load_encoder import load_encoder
 # Cosine distance of the codes of photos that are alike.  Of pairs of photos with different subjects, 1 of 100 is
 # as near: benchmarks/same_photos.py.
 RADIUS = 0.5
+
+
+def add_options(command: ArgumentParser) -> None:
+    """Add the arguments of ``nsae same`` to its ``command``."""
+    command.set_defaults(error_code=2)
+    option = command.add_argument
+    option("first", metavar="PHOTO", help="a photo")
+    option("second", metavar="PHOTO", help="another one")
+    option("-m", "--model", default="photos", help="a saved model, or 'photos', which comes with nsae")
+    option("--invariant", action="store_true", help="mirrored and turned pictures are the same picture, too")
+    option(
+        "--radius",
+        type=float,
+        default=RADIUS,
+        metavar="R",
+        help="cosine distance of codes up to which photos are alike (%(default)s)",
+    )
 
 
 def same(args: Namespace) -> int:
