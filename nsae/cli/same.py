@@ -42,6 +42,6 @@ def same(args: Namespace) -> int:
         figures = {"first": args.first, "second": args.second, "verdict": found.verdict}
         print(as_json({**figures, "metric": "cosine", "distance": found.distance, "radius": args.radius}))
     else:
-        print(f"{printable(args.first)} and {printable(args.second)}: {found.verdict}")
-        print(f"cosine distance {found.distance:.4f}")
+        names = f"{printable(args.first)} and {printable(args.second)}"
+        print(f"{names}: {found.verdict}, cosine distance {found.distance:.4f}")
     return int(found.verdict == DIFFERENT)
