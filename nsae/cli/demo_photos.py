@@ -1,4 +1,4 @@
-"""The photos of ``nsae demo``: those that come with nsae, indexed as ``nsae index`` indexes few photos."""
+"""The photos of ``nsae demo``: those that come with nsae, indexed by the encoder that comes with nsae, too."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from nsae import plots
 from nsae.cli.outputs import check_index, check_picture, save_picture
-from nsae.datasets import dead_leaves, photos
-from nsae.images import ImageEncoder, ImageLibrary, load_images
+from nsae.datasets import photos
+from nsae.images import ImageLibrary
 from nsae.images.decoding import load_thumbnail
-from nsae.images.pipeline import ImagePipeline
+from nsae.images.load_encoder import PHOTOS, load_encoder
 from nsae.system.storage import refuse_existing
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 QUERIES = ("09_sailing_boats.jpg", "19_lighthouse.jpg", "04_red_hat.jpg", "08_timbered_houses.jpg")
 N_HITS = 5
 THUMBNAIL = 160  # pixels of the longer side
-SIDE = 96  # of the images that are learned from, in pixels
-N_MADE = 100  # made pictures that are learned from, too: 24 photos alone teach little
 
 
 def check_places(folder: Path, overwrite: bool) -> None:
@@ -50,23 +48,15 @@ def index_photos(folder: Path, say: Callable[[str], object], *, overwrite: bool 
     copies.mkdir(exist_ok=overwrite)
     for photo in photos():
         shutil.copyfile(photo, copies / photo.name)
-    library = ImageLibrary(_learn(), copies)
+    library = ImageLibrary(load_encoder(PHOTOS), copies)
     library.update()
     library.save(folder / "photos.nsae", overwrite=overwrite)
     save_picture(_draw_hits(library), folder / "photos.png", overwrite)
     say(
-        f"{len(library)} photos are in {copies}, and indexed in {copies}.nsae, by an encoder that has learned from "
-        f"them and from {N_MADE} made pictures.\n"
+        f"{len(library)} photos are in {copies}, and indexed in {copies}.nsae, by the encoder that comes with nsae.\n"
         f"{copies}.png shows {len(QUERIES)} of them, each with the {N_HITS} most similar ones. Try:\n"
         f"    nsae similar {copies / QUERIES[0]} -i {copies}.nsae\n"
     )
-
-
-def _learn() -> ImagePipeline:
-    """The encoder that is learned from the photos, and from made pictures beside them."""
-    pixels, _ = load_images(photos(), side=SIDE)  # (24, side, side, 3) in [0, 1]
-    images = np.concatenate([np.rint(pixels * 255).astype(np.uint8), dead_leaves(N_MADE, size=SIDE)])
-    return ImageEncoder(random_state=0).fit(images).encoder()
 
 
 def _draw_hits(library: ImageLibrary) -> Figure:

@@ -27,7 +27,7 @@ from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.few_photos import FEW, encoder_for_few
 from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
-from nsae.images.load_encoder import load_encoder
+from nsae.images.load_encoder import PHOTOS, load_encoder
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 
@@ -86,9 +86,8 @@ def encode(args: Namespace) -> int:
 def export(args: Namespace) -> int:
     """Write a saved model, or that of an index, as one Python file: ``nsae export`` with ``args``."""
     target = check_file(check_python_name(args.target), args.force)
-    encoder = (
-        read_library_folder(args.model).encoder if Path(args.model).is_dir() else load_encoder(args.model)
-    )
+    in_index = args.model != PHOTOS and Path(args.model).is_dir()
+    encoder = read_library_folder(args.model).encoder if in_index else load_encoder(args.model)
     if encoder is None:
         raise ValueError(
             f"{args.model} holds codes without the encoder that made them. Give the file of their model."

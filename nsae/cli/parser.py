@@ -100,7 +100,7 @@ def _encode(add: Add) -> argparse.ArgumentParser:
 def _export(add: Add) -> argparse.ArgumentParser:
     what = "write a saved model as one Python file that needs NumPy alone"
     command = _command(add, "export", make.export, what)
-    command.add_argument("model", help="a file from 'nsae train', or a folder from 'nsae index'")
+    command.add_argument("model", help="a file from 'nsae train', a folder from 'nsae index', or 'photos'")
     options.output(command, "my_encoder.py")
     return command
 

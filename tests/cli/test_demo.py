@@ -7,7 +7,7 @@ Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("matplotlib")
 
 from nsae import datasets
-from nsae.cli import demo, demo_photos, main
+from nsae.cli import demo, main
 
 
 @pytest.fixture
@@ -18,8 +18,7 @@ def small(monkeypatch):
     monkeypatch.setattr(demo, "glyphs", lambda n, **options: glyphs(440, **options))
     monkeypatch.setattr(demo, "SparseAutoencoder", lambda h, **options: model(h, **{**options, "epochs": 2}))
     few = {"patch_units": 64, "n_patches": 5000, "epochs": 5, "patch_epochs": 1, "n_units": 128, "k": 16}
-    for module in (demo, demo_photos):
-        monkeypatch.setattr(module, "ImageEncoder", lambda **options: encoder(**options, **few))
+    monkeypatch.setattr(demo, "ImageEncoder", lambda **options: encoder(**options, **few))
 
 
 @pytest.mark.usefixtures("small")
