@@ -127,6 +127,8 @@ SCRIPTS = (
         ("corel1k/5/nsae", "corel1k/100/nsae", "corel1k/100/histogram", "corel1k/1000/nsae"),
         ("corel1k.tar",),
     ),
+    Script("pretrain_photos", 1, ("corel1k/nsae/precision@1", "seconds_to_first_code"), ("corel1k.tar",)),
+    Script("unit_choices", 30, ("corel1k/500 units, k = 32, t = 2, phi = 0.9/map",), ("fashion-mnist",)),
     Script("retrieval_levers", 120, ("fashion_mnist/defaults/map",), ("fashion-mnist",)),
 )
 

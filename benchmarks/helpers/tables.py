@@ -142,6 +142,37 @@ def kept(figures: Figures) -> str:
     )
 
 
+def unit_choices(figures: Figures) -> str:
+    """Return the rows of units, k, steps and thresholds, of each set below the other."""
+    measures = ("precision@1", "precision@10", "map", "map@1000")
+    rows = [
+        [name if first else "", label, *(f"{row[measure]:.3f}" for measure in measures)]
+        for name, table in figures.items()
+        for first, (label, row) in zip([True] + [False] * len(table), table.items(), strict=False)
+    ]
+    return markdown(["set", "second autoencoder", "prec@1", "prec@10", "mAP", "mAP@1000"], rows)
+
+
+def pretrained(figures: Figures) -> str:
+    """Return how the encoder that comes with nsae ranks photos that it never saw."""
+    names = {
+        "nsae": "its codes, k = 128",
+        "nsae_k32": "its codes, k = 32",
+        "vector": "the vectors that they are made from",
+        "color_histogram": "histogram of colours",
+    }
+    rows = [
+        [
+            label,
+            str(row["bytes"]),
+            *(f"{row[measure]:.3f}" for measure in ("precision@1", "precision@10", "precision@20")),
+        ]
+        for name, label in names.items()
+        for row in [figures["corel1k"][name]]
+    ]
+    return markdown(["500 photos of Corel-1K", "bytes", "prec@1", "prec@10", "prec@20"], rows)
+
+
 def small_folders(figures: Figures) -> str:
     """Return precision@1 by the number of photos in a folder."""
     names = {
@@ -368,6 +399,8 @@ TABLES = {
     "sparsities": Table(("retrieval_quality",), sparsities),
     "kept": Table(("retrieval_quality",), kept),
     "small_folders": Table(("small_folders/corel1k",), small_folders),
+    "unit_choices": Table(("unit_choices",), unit_choices),
+    "pretrained": Table(("pretrain_photos",), pretrained),
     "search": Table(("search_speed/fashion_60k",), search),
     "million": Table(("search_speed/million",), million),
     "crossover": Table(("search_speed/crossover",), crossover),
