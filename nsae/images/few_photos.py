@@ -8,8 +8,10 @@ from nsae.images.load_encoder import PHOTOS, load_encoder
 from nsae.images.pipeline import ImagePipeline
 
 FEW = 200  # photos; from so many on, an encoder that learns from them finds more
-HARDLY_ANY = 10  # photos, of which most codes have no unit in common unless more units are active
-K, K_OF_HARDLY_ANY = 32, 128
+K = 32
+OWN = (
+    2.0  # The norm of the units of these photos: they say more of this folder than the encoder's, of norm 1.
+)
 
 
 def encoder_for_few(images: np.ndarray, *, k: int | None = None) -> ImagePipeline:
@@ -23,7 +25,7 @@ def encoder_for_few(images: np.ndarray, *, k: int | None = None) -> ImagePipelin
     images : (n, side, side, 3) array
         Of the size in ``nsae.load_encoder("photos").preprocessing``, uint8 or floats in [0, 1].
     k : int, optional
-        Active units an image; by default 32, and 128 for fewer than 10 images.
+        Active units an image; by default 32.
 
     Raises
     ------
@@ -35,6 +37,4 @@ def encoder_for_few(images: np.ndarray, *, k: int | None = None) -> ImagePipelin
     units = np.unique(
         encoder.components(images).astype(np.float16), axis=0
     )  # (n, m), as precise as the others
-    if k is None:
-        k = K if len(units) >= HARDLY_ANY else K_OF_HARDLY_ANY
-    return encoder.with_units(units).with_k(k)
+    return encoder.with_units(OWN * units).with_k(K if k is None else k)

@@ -242,9 +242,10 @@ class ImagePipeline:
         return self._changed(k, self.header)
 
     def with_units(self, rows: np.ndarray) -> ImagePipeline:
-        """Return this pipeline with one more unit for each of the ``rows`` (n, m), which have norm 1 (37).
+        """Return this pipeline with one more unit for each of the ``rows`` (n, m).
 
-        Such a row is what :meth:`components` returns of an image; the unit then is active for images like it.
+        Where a row is what :meth:`components` returns of an image, the unit is active for images like it.  The
+        other units have norm 1 (37); those with a larger norm are more often among the k strongest.
         """
         W = np.concatenate([self.code_layer.W, rows]).astype(np.float32)  # (n_units + n, m)
         b = np.concatenate([self.code_layer.b, np.zeros(len(rows), np.float32)])  # (n_units + n,)
