@@ -30,6 +30,7 @@ from nsae.images.library.library_folder import read_library_folder, write_librar
 from nsae.images.load_encoder import PHOTOS, load_encoder
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
+from nsae.validation import generator
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
 N_MADE = 100  # pictures that are learned from beside few photos: codes of few photos alone share no units
@@ -241,7 +242,10 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
             "from the photos of Caltech-101; it gets a unit for each of yours.",
             file=sys.stderr,
         )
-        encoder = encoder_for_few(images, k=getattr(args, "k", None))
+        generator(_options(args)["random_state"])  # It is not needed here, and a wrong one is told.
+        encoder = encoder_for_few(images)
+        if "k" in args:
+            encoder = encoder.with_k(args.k or encoder.n_units)  # --k 0: as many as there are
         return Learned(encoder, encoder.to_bytes(half=True), {}, decoded)
     print(
         f"nsae: {few} too few to learn from, so the encoder learns from {N_MADE} made pictures, too. Without "
