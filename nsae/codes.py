@@ -117,7 +117,8 @@ class Codes:
     def keep(self, k: int) -> Codes:
         """Return the k largest values of each row; of equal values, that of the lowest unit comes first.
 
-        The result equals the codes of the same model at a smaller k.
+        Of a k-sparse autoencoder, the result equals its codes at a smaller k.  Codes of images have the same
+        units, with the threshold (36) of the larger k.
         """
         if k < 1:
             raise ValueError(f"keep={k} is expected to be at least 1.")
