@@ -20,14 +20,14 @@ from nsae.cli.outputs import as_json, check_file, check_index, check_picture, re
 from nsae.cli.training_options import flags_of_whole, training_flags
 from nsae.codes import Codes
 from nsae.datasets.dead_leaves import dead_leaves
-from nsae.errors import UsageError
+from nsae.errors import ModelFormatError, UsageError
 from nsae.export.export_encoder import check_python_name, export_encoder
 from nsae.images import ImageEncoder, ImageLibrary
 from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.few_photos import FEW, encoder_for_few
 from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
-from nsae.images.load_encoder import PHOTOS, load_encoder
+from nsae.images.load_encoder import PHOTOS, file_of, load_encoder
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 from nsae.validation import generator
@@ -135,9 +135,13 @@ def info(args: Namespace) -> int:
         figures = {"kind": "index", "metric": opened.index.metric, "root": opened.root}
         report(args.json, {**figures, **_summary(opened.index.codes)})
         return 0
-    header = load_encoder(path).header
-    history = {f"last {name}": values[-1] for name, values in header.pop("history", {}).items() if values}
-    params = header.pop("params")
+    header = load_encoder(args.file).header
+    history = header.pop("history", {})
+    if not isinstance(history, dict) or not isinstance(params := header.pop("params", {}), dict):
+        raise ModelFormatError(
+            f"{path} is not a whole nsae model file: its header is damaged. Save it again."
+        )
+    history = {f"last {name}": values[-1] for name, values in history.items() if values}
     report(args.json, {**header, **params, **history})
     return 0
 
@@ -219,7 +223,7 @@ def _given_model(args: Namespace) -> Learned:
         raise ValueError(
             f"{args.model} was trained on rows of numbers: give it a .npy file, not {args.data}."
         )
-    return Learned(encoder, Path(args.model).read_bytes(), {}, {})
+    return Learned(encoder, Path(file_of(args.model)).read_bytes(), {}, {})
 
 
 def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
@@ -245,7 +249,9 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
         generator(_options(args)["random_state"])  # It is not needed here, and a wrong one is told.
         encoder = encoder_for_few(images)
         if "k" in args:
-            encoder = encoder.with_k(args.k or encoder.n_units)  # --k 0: as many as there are
+            encoder = encoder.with_k(
+                encoder.n_units if args.k is None else args.k
+            )  # --k 0: as many as there are
         return Learned(encoder, encoder.to_bytes(half=True), {}, decoded)
     print(
         f"nsae: {few} too few to learn from, so the encoder learns from {N_MADE} made pictures, too. Without "
@@ -317,7 +323,10 @@ def _fit(args: Namespace, source: Source, *, on_interrupt: str) -> SparseAutoenc
 def _fit_image_encoder(args: Namespace, images: np.ndarray) -> ImageEncoder:
     options = {**args.patch_defaults, **vars(args)}
     params = {name: options[name] for name in ("n_units", "k", "epochs", "random_state")}
-    params["k"] = params["k"] or params["n_units"]  # --k 0: as many as there are
+    if params["k"] is None:  # --k 0: as many as there are
+        if params["n_units"] is None:
+            params["n_units"] = len(images)
+        params["k"] = params["n_units"]
     return ImageEncoder(verbose=not args.json, image_size=images.shape[1], **params).fit(
         images, checkpoint=args.checkpoint
     )

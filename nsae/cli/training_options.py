@@ -118,7 +118,8 @@ def _shown(name: str, defaults: Mapping[str, Any], patches: Mapping[str, Any] | 
     whole = _as_given(defaults[name])
     if patches is None or name not in patches or _as_given(patches[name]) == whole:
         return whole
-    return f"{_as_given(patches[name])}; with --whole {whole}"
+    own = "by the number of photos" if patches[name] is None else _as_given(patches[name])
+    return f"{own}; with --whole {whole}"
 
 
 def _as_given(value: object) -> str:

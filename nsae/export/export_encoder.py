@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import os
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,5 +73,10 @@ def check_python_name(path: str | os.PathLike) -> Path:
         raise ValueError(
             f"{target.name} is no name that Python can import. Use letters, digits and _, and end it in .py, such as "
             "my_encoder.py."
+        )
+    if target.stem == "numpy" or target.stem in sys.stdlib_module_names:
+        raise ValueError(
+            f"{target.name} has the name of a module that it imports, or of one of Python's own. Use another, such "
+            "as my_encoder.py."
         )
     return target

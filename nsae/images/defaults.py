@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,9 @@ def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dic
     size, color = _size_and_color(encoder, images)
     kind = ("small color" if color else "small grey") if size <= SMALL else "photos"
     defaults: dict[str, Any] = {"patch_k": 4, "color_weight": 0.0, **DEFAULTS[kind]}
-    n = min(len(images), encoder.max_images) if isinstance(encoder.max_images, int) else len(images)
-    fewest = 2 * encoder.k if isinstance(encoder.k, int) else 1
+    most, k = encoder.max_images, encoder.k  # They may be of any type: what is no number is refused below.
+    n = min(len(images), int(most)) if isinstance(most, Integral) else len(images)
+    fewest = 2 * int(k) if isinstance(k, Integral) else 1
     defaults["n_units"] = max(min(n, defaults.pop("most_units")), fewest)
     if kind == "photos":
         defaults["n_components"] = min(defaults["n_components"], max(n // IMAGES_A_COMPONENT, FEW_COMPONENTS))

@@ -318,11 +318,14 @@ class ImageEncoder(Parameters):
     @property
     def header(self) -> dict[str, Any]:
         """What the file says about the model, beside its arrays."""
-        geometry = self._fitted().geometry
+        learned = self._fitted()
         params = {n: v.item() if isinstance(v, np.generic) else v for n, v in self.get_params().items()}
         if not isinstance(params["random_state"], (numbers.Integral, type(None))):
             params["random_state"] = None  # the state of a generator is not kept
-        return {"kind": KIND, "params": params, "geometry": asdict(geometry), "history": self.model_.history_}
+        # What was fitted counts, whatever set_params has said since.
+        params |= {"k": learned.k, "shrink_threshold": learned.shrink_threshold}
+        geometry = asdict(learned.geometry)
+        return {"kind": KIND, "params": params, "geometry": geometry, "history": self.model_.history_}
 
     @property
     def preprocessing(self) -> dict[str, Any]:

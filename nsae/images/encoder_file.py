@@ -19,14 +19,15 @@ from nsae.images.pipeline_file import (
     geometry_from,
     neighbour_map_from,
 )
-from nsae.models.model_file import read_model
+from nsae.models.model_file import check_weights, read_model
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 
 if TYPE_CHECKING:
     import os
 
 KIND = "image_encoder"
-ARRAYS = ("patch_model", "code_model", "zca_mean", "zca_S", "pca_A", "pca_a")
+MODELS = ("patch_model", "code_model")  # files of their own, as bytes
+ARRAYS = (*MODELS, "zca_mean", "zca_S", "pca_A", "pca_a")
 # The names in files that were written before 0.1.0: of arrays, hyperparameters, and fields of a geometry.
 OLD_NAMES = {
     "zca_P": "zca_S",
@@ -78,6 +79,7 @@ def read_image_encoder(path: str | os.PathLike) -> tuple[dict[str, Any], Parts]:
             SparseAutoencoder.load(io.BytesIO(arrays[name].tobytes()))
             for name in ("patch_model", "code_model")
         )
+        check_weights({name: array for name, array in arrays.items() if name not in MODELS})
         whitening = Whitening(arrays["zca_mean"], arrays["zca_S"])
         pca = PCA(arrays["pca_A"], arrays["pca_a"])
         parts = (geometry_from(fields), whitening, pca, neighbour_map_from(arrays), first, second)

@@ -35,11 +35,15 @@ def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
     ModelFormatError
         The file is missing, truncated, foreign, or from a newer nsae.
     """
-    if path == PHOTOS:
-        return ImagePipeline.load(PRETRAINED / f"{PHOTOS}.npz")
+    path = file_of(path)
     kind = kind_of(path)
     if kind == IMAGE_PIPELINE:
         return ImagePipeline.load(path)
     if kind == IMAGE_ENCODER:
         return ImageEncoder.load(path).encoder()
     return Encoder.load(path)
+
+
+def file_of(path: str | os.PathLike) -> str | os.PathLike:
+    """Return the file of the encoder that ``path`` names: its own, or that in nsae for "photos"."""
+    return PRETRAINED / f"{PHOTOS}.npz" if path == PHOTOS else path

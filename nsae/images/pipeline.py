@@ -23,7 +23,7 @@ from nsae.errors import ModelFormatError
 from nsae.images.features.image_threshold import thresholded_codes
 from nsae.images.features.neighbours import NeighbourMap, unit_rows
 from nsae.images.features.patch_features import Geometry, PatchFeatures
-from nsae.images.features.pca import PCA
+from nsae.images.features.pca import BLOCK_ROWS, PCA
 from nsae.images.features.unit_regions import Box, strongest_boxes, unit_parts
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, image_blocks
@@ -88,13 +88,15 @@ class ImagePipeline:
         neighbours: NeighbourMap | None = None,
         shrink_threshold: float = 0.9,
     ):
+        at_least("k", k, 1, whole=True)
+        at_least("shrink_threshold", shrink_threshold, 0)
         self.features = features
         self.pca = pca
         self.code_layer = code_layer
-        self.k = k
+        self.k = int(k)
         self.header = header
         self.neighbours = neighbours
-        self.shrink_threshold = shrink_threshold
+        self.shrink_threshold = float(shrink_threshold)
         self.n_units, width = code_layer.W.shape
         h, d = features.layer.W.shape
         m = width if neighbours is None else len(neighbours.output_b)
@@ -103,10 +105,8 @@ class ImagePipeline:
         got = (features.layer.b.shape, d, pca.A.shape, pca.a.shape, code_layer.b.shape, width)
         if got != expected:
             raise ValueError(f"its arrays do not fit each other: {got}, where {expected} was expected")
-        at_least("k", k, 1, whole=True)
         if k > self.n_units:
             raise ValueError(f"k={k} is expected from 1 to {self.n_units}, the number of units.")
-        at_least("shrink_threshold", shrink_threshold, 0)
         if shrink_threshold >= 1:
             raise ValueError(f"shrink_threshold={shrink_threshold} is expected below 1.")
 
@@ -379,4 +379,6 @@ def blocks_of(
 
 def block_size(geometry: Geometry, width: int) -> int:
     """Return how many images of this ``geometry``, or as many times ``width`` floats, fit into ``BLOCK_BYTES``."""
-    return max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
+    n = max(1, BLOCK_BYTES // (4 * max(width, int(np.prod(geometry.shape)))))
+    # A BLAS may sum the rows of a block in an order that depends on their place: whole blocks of the products.
+    return n - n % BLOCK_ROWS if n > BLOCK_ROWS else n

@@ -72,7 +72,7 @@ def soft_knn(
     rows = hits.rows  # (q, K)
     if len(of_queries) != len(rows) or len(rows) == 0:
         raise ValueError(f"One label for each query is expected, got {len(of_queries)} for {len(rows)}.")
-    if rows.max() >= len(labels):
+    if rows.max(initial=-1) >= len(labels):
         raise ValueError(f"The hits name row {rows.max()}, but only {len(labels)} labels came.")
     votes = rows >= 0  # (q, K): who may vote
     if query_labels is None:
@@ -129,8 +129,8 @@ def linear_probe(
         Of the database, from which it learns.
     labels : (n,) str or int
     Q : Codes or (q, d) array, optional
-        Of the queries, by which it is judged.  Without them five classifiers are learned, each without every
-        fifth row, which judge it.
+        Of the queries, by which it is judged.  Without them five classifiers are learned, each without a
+        fifth of the rows, drawn at random, which judge it.
     query_labels : (q,) str or int, optional
     epochs : int
         At least; more where there are few rows, so that Adam makes 500 steps.
@@ -148,23 +148,43 @@ def linear_probe(
     """
     at_least("epochs", epochs, 1, whole=True)
     labels = np.asarray(labels)  # (n,)
-    if len(labels) != len(X) or len(X) < FEWEST or len(np.unique(labels)) < 2:
+    X = _checked_rows("X", X)
+    if labels.ndim != 1 or len(labels) != len(X) or len(X) < FEWEST or len(np.unique(labels)) < 2:
         raise ValueError(
             f"At least {FEWEST} rows with a label each, of 2 classes, are expected; {len(X)} rows came with "
             f"{len(labels)} labels of {len(np.unique(labels))} classes."
         )
+    if Q is None and query_labels is not None:
+        raise ValueError("query_labels came without Q, the rows that they are of. Give both, or neither.")
     if Q is not None:
-        asked = np.asarray(query_labels)
+        asked, Q = np.asarray(query_labels), _checked_rows("Q", Q)
+        if X.shape[1] != Q.shape[1] or isinstance(X, Codes) != isinstance(Q, Codes):
+            raise ValueError(
+                f"X {X.shape} and Q {Q.shape} are expected to be of one width, and both Codes or both arrays."
+            )
         if query_labels is None or asked.shape != (len(Q),) or len(Q) == 0:
             raise ValueError(f"One label for each of {len(Q)} queries is expected, got {query_labels}.")
         return float(np.mean(_predictions(X, labels, Q, epochs, random_state) == asked))
     right = np.empty(len(X), bool)  # (n,)
-    fold = np.arange(len(X)) % FOLDS  # (n,)
+    fold = np.random.default_rng(random_state).permutation(len(X)) % FOLDS  # (n,); classes may come in turns
     for i in range(FOLDS):
         others, own = np.flatnonzero(fold != i), np.flatnonzero(fold == i)
         found = _predictions(X[others], labels[others], X[own], epochs, random_state)
         right[own] = found == labels[own]
     return float(right.mean())
+
+
+def _checked_rows(name: str, rows: Rows) -> Rows:
+    """Return rows as Codes or as an array (n, d), or raise ValueError."""
+    if not isinstance(rows, Codes):
+        rows = np.asarray(rows)
+        if rows.ndim != 2 or rows.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{name} is expected to have rows of numbers (n, d), got {rows.shape} of {rows.dtype}."
+            )
+    if not np.isfinite(rows.values if isinstance(rows, Codes) else rows).all():
+        raise ValueError(f"{name} has NaN or infinite values. Remove these rows.")
+    return rows
 
 
 def _predictions(X: Rows, labels: np.ndarray, Q: Rows, epochs: int, random_state: int) -> np.ndarray:

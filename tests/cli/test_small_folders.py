@@ -117,3 +117,26 @@ def test_more_photos_than_are_learned_from_are_read_in_blocks(tmp_path, monkeypa
     assert learned == [5]
     assert len(distances) == 11
     assert held == [4, 4, 4]
+
+
+def test_the_encoder_of_the_package_is_a_model_by_its_name(tmp_path, capsys, monkeypatch):
+    """A file of that name in the folder at hand is not it."""
+    folder, target = write(tmp_path / "few", 3), str(tmp_path / "i.nsae")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").write_bytes(b"no model")
+    assert main(["index", str(folder), "-o", target, "--model", "photos"]) == 0
+    assert main(["info", "photos"]) == 0
+    assert "Caltech-101" in capsys.readouterr().out
+    stored = nsae.load_encoder(tmp_path / "i.nsae" / "model.npz")
+    assert stored.n_units == nsae.load_encoder("photos").n_units
+
+
+def test_k_0_means_all_units(tmp_path, capsys):
+    _, said = index_and_ask(
+        write(tmp_path / "few", 3),
+        tmp_path,
+        capsys,
+        options=["--k", "0", "--epochs", "1", "--image-size", "56"],
+    )
+    assert "made pictures" in said
+    assert CodeIndex.load(tmp_path / "i.nsae").n_units == 103  # one for each picture

@@ -66,6 +66,8 @@ def test_help_shows_the_defaults_that_are_used(command, words, learned):
     if len(learned["shape"]) == 2:
         side = round((learned["shape"][1] / 3) ** 0.5)
     used["--image-size"] = side
+    if used["--units"] is None:
+        used["--units"] = "by the number of photos"
     patches = command == "index" and not words
     for flag, value in used.items():
         if flag in shown:

@@ -288,3 +288,9 @@ def test_what_cannot_be_exported(tmp_path):
     with pytest.raises(TypeError, match="A list cannot be exported; a SparseAutoencoder or an ImageEncoder"):
         export_encoder([1, 2], tmp_path / "none.py")
     assert [found.name for found in Path(tmp_path).iterdir()] == ["there.py"]
+
+
+@pytest.mark.parametrize("name", ["numpy.py", "base64.py", "sys.py"])
+def test_names_of_modules_that_the_file_needs_are_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="the name of a module that it imports"):
+        export_encoder("photos", tmp_path / name)

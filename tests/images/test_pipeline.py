@@ -7,6 +7,7 @@ from small_images import SMALL, bars
 from nsae import ImageEncoder, ModelFormatError, load_encoder
 from nsae.equations.layers import Dense
 from nsae.images.pipeline import ARRAYS, ImagePipeline
+from nsae.models.model_file import write_model
 
 IMAGES, _ = bars(30, color=True)
 
@@ -78,3 +79,46 @@ def test_parts_that_do_not_fit_are_refused(learned):
     wrong = Dense(pipeline.code_layer.W[:, 1:], pipeline.code_layer.b)
     with pytest.raises(ValueError, match="do not fit each other"):
         ImagePipeline(pipeline.features, pipeline.pca, wrong, 6, {})
+
+
+@pytest.mark.parametrize("patch_k", [0, -1, True, 2.5, "4", None])
+def test_a_file_with_an_impossible_k_of_patches_is_refused(learned, tmp_path, patch_k):
+    """The compiled loop would write where nothing is."""
+    pipeline = learned.encoder()
+    header, arrays = pipeline._content(half=False)
+    write_model(tmp_path / "model.npz", {**header, "patch_k": patch_k}, arrays, overwrite=False)
+    with pytest.raises(ModelFormatError, match="not a whole nsae model file"):
+        load_encoder(tmp_path / "model.npz")
+
+
+def test_numbers_of_numpy_are_as_good_as_python_s(tmp_path):
+    images, _ = bars(60)
+    numbers = {"k": np.int64(5), "shrink_threshold": np.float32(0.5), "max_images": np.int64(50)}
+    more = {name: np.int64(value) for name, value in SMALL.items()}
+    encoder = ImageEncoder(random_state=0, **numbers, **more).fit(images)
+    assert encoder.n_units_ == 50
+    encoder.encoder().save(tmp_path / "pipeline.npz")
+    encoder.save(tmp_path / "encoder.npz")
+    for name in ("pipeline.npz", "encoder.npz"):
+        assert same(load_encoder(tmp_path / name).encode(images), encoder.encode(images))
+
+
+def test_the_file_has_what_was_fitted_whatever_set_params_says(tmp_path):
+    images, _ = bars(60)
+    encoder = ImageEncoder(20, k=5, random_state=0, **SMALL).fit(images)
+    expected = encoder.encode(images)
+    encoder.set_params(k=None, shrink_threshold=2).save(tmp_path / "encoder.npz")
+    assert same(ImageEncoder.load(tmp_path / "encoder.npz").encode(images), expected)
+
+
+def test_an_encoder_s_file_with_nan_is_refused(tmp_path):
+    encoder = ImageEncoder(20, k=5, random_state=0, **SMALL).fit(bars(60)[0])
+    encoder.pca_.A[0, 0] = np.nan
+    encoder.save(tmp_path / "encoder.npz")
+    with pytest.raises(ModelFormatError, match="pca_A holds NaN"):
+        ImageEncoder.load(tmp_path / "encoder.npz")
+
+
+def test_images_that_are_all_equal_are_nothing_to_learn_from():
+    with pytest.raises(ValueError, match="same pooled vector"):
+        ImageEncoder(20, k=5, random_state=0, **SMALL).fit(np.repeat(bars(1)[0], 30, axis=0))

@@ -134,3 +134,26 @@ def test_rows_and_labels_that_do_not_fit_are_refused(rng):
         linear_probe(X, labels, X)
     with pytest.raises(ValueError, match="epochs=0"):
         linear_probe(X, labels, epochs=0)
+
+
+def test_classes_that_come_in_turns_are_learned(rng):
+    """Folds by the row's number left whole classes out."""
+    for n_classes in (5, 10):
+        labels = np.arange(100) % n_classes
+        assert linear_probe(np.eye(n_classes, dtype=np.float32)[labels], labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"X": np.full((20, 3), np.nan)}, "X has NaN or infinite"),
+        ({"X": np.zeros(20)}, r"rows of numbers \(n, d\), got \(20,\)"),
+        ({"query_labels": np.zeros(3)}, "query_labels came without Q"),
+        ({"Q": np.zeros((3, 4)), "query_labels": np.zeros(3)}, "of one width"),
+        ({"Q": Codes.from_dense(np.ones((3, 3))), "query_labels": np.zeros(3)}, "both Codes or both arrays"),
+    ],
+)
+def test_probes_of_what_cannot_be_judged(options, message):
+    given = {"X": np.ones((20, 3)), "labels": np.arange(20) % 2, **options}
+    with pytest.raises(ValueError, match=message):
+        linear_probe(**given)

@@ -28,6 +28,7 @@ from nsae.images.features.pooling import PoolingScratch, cells_of, root_and_norm
 from nsae.images.features.screening import Screen
 from nsae.system.backends import resolve_backend
 from nsae.system.threads import Threads
+from nsae.validation import at_least
 
 # Of sums, that NumPy works on in one call: other threads wait while it holds the interpreter.
 GROUP_BYTES = 1 << 20
@@ -122,6 +123,11 @@ class PatchFeatures:
     k : int
         Active units a patch.
 
+    Raises
+    ------
+    TypeError, ValueError
+        k is no whole number of at least 1.
+
     Attributes
     ----------
     geometry, layer, k
@@ -134,9 +140,10 @@ class PatchFeatures:
     """
 
     def __init__(self, geometry: Geometry, layer: Dense, k: int):
+        at_least("patch_k", k, 1, whole=True)
         self.geometry = geometry
         self.layer = layer
-        self.k = min(k, len(layer.b))
+        self.k = min(int(k), len(layer.b))
         self.cells, self.n_cells = cells_of(len(geometry.places), geometry.grid)
         self.W = exact_weights(layer.W)  # (h, d)
 

@@ -56,7 +56,9 @@ class PCA:
         T = F @ Q - mean @ Q  # (n, m + EXTRA)
         variances, R = np.linalg.eigh((T.T @ T).astype(np.float64) / n)  # ascending
         variances, R = variances[::-1][:m], R[:, ::-1][:, :m]  # (m,), (m + EXTRA, m)
-        real = variances > 1e-7 * max(float(variances.max(initial=0)), 1e-30)  # the others are rounding
+        # The others are rounding; a mean square of 1 leaves some 1e-14 of it.
+        least = max(1e-7 * float(variances.max(initial=0)), 1e-11 * float(np.mean(F[:1000] ** 2) * f), 1e-30)
+        real = variances > least
         if not real.any():
             raise ValueError(
                 "All images have the same pooled vector, so there is nothing to learn from them. "
