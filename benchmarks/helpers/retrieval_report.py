@@ -128,7 +128,8 @@ def print_table(name: str, table: Table) -> None:
     for method, f in table.items():
         low, high = f["interval"]["map"]
         cells = [f[key] for key in ("precision@1", "precision@10", "precision@20", "precision@100", "map")]
-        cells += [(high - low) / 2, f["map@1000"], f["soft_knn"], f["linear_probe"]]
+        nan = float("nan")  # A row of an earlier run may lack the last two.
+        cells += [(high - low) / 2, f["map@1000"], f.get("soft_knn", nan), f.get("linear_probe", nan)]
         line = "".join(f"{value:9.3f}" for value in cells)
         line += f"{f['bytes']:9.0f}"
         for key, form in (("images_per_s", "9.0f"), ("search_ms", "9.2f")):
@@ -231,9 +232,10 @@ def plot(result: dict[str, Table], path: str) -> None:
         for label, (marker, r) in POINTS.items():
             if r in table:
                 ax.plot(table[r]["bytes"], table[r][key], marker, color="0.45", label=label, markersize=5)
-        raw = table["raw"]
-        ax.axhline(raw[key], color="0.6", linestyle=":")
-        ax.plot(raw["bytes"], raw[key], "X", color="black", label="raw pixels", markersize=7)
+        if "raw" in table:
+            raw = table["raw"]
+            ax.axhline(raw[key], color="0.6", linestyle=":")
+            ax.plot(raw["bytes"], raw[key], "X", color="black", label="raw pixels", markersize=7)
         ax.set(title=f"{NAMES[name]}: {SHORT[key]}", xscale="log")
         ax.grid(alpha=0.3)
         ax.margins(y=0.1)  # room for the names of the points
