@@ -226,6 +226,8 @@ def plot(result: dict[str, Table], path: str) -> None:
         table, key = result[name], CRITERION.get(name, "map")
         for label, (color, rows) in CURVES.items():
             points = [(table[r]["bytes"], table[r][key]) for r in rows if r in table]
+            if not points:
+                continue
             ax.plot(*zip(*points, strict=True), "o-", color=color, label=label, markersize=4)
             if label.startswith("nsae, k"):
                 _name_points(ax, points, KS)

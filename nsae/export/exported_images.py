@@ -85,9 +85,9 @@ def components(images: np.ndarray, layer: PatchLayer, A: np.ndarray, a: np.ndarr
 def beside_predictions(
     X: np.ndarray, hidden_W: np.ndarray, hidden_b: np.ndarray, output_W: np.ndarray, output_b: np.ndarray
 ) -> np.ndarray:
-    """Return the rows [x; p(x)]/√2 (n, 2m) of ``X`` (n, m): what each row predicts of its neighbours, Eq. (38).
+    """Return the rows [x; ŝ(x)]/√2 (n, 2m) of ``X`` (n, m): what each row predicts of its neighbours, Eq. (38).
 
-    Ψ and ψ are ``hidden_W`` (1000, m) and ``hidden_b``, M and m ``output_W`` (m, 1000 + m) and ``output_b``.
+    Ψ and ψ are ``hidden_W`` (1000, m) and ``hidden_b``, M and −s̄ ``output_W`` (m, 1000 + m) and ``output_b``.
     """
     n, m = X.shape
     out = np.empty((n, 2 * m), np.float32)  # (n, 2m)

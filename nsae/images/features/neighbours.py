@@ -14,7 +14,7 @@ import numpy as np
 NEAREST = 10  # neighbours of a row, of at least
 IMAGES_A_NEIGHBOUR = 50  # times as many rows: with fewer rows, fewer of the nearest are of the same kind
 HIDDEN = 1000  # units of the hidden layer
-RIDGE = 1e-3  # λ, relative to the mean square of the hidden units
+RIDGE = 1e-3  # what large weights cost, relative to the mean square of the hidden units
 BLOCK_ROWS = 128  # Rows that are multiplied at once, always: what a BLAS sums in what order depends on it.
 GRAPH_ROWS = 2048  # Rows whose neighbours are looked for at once.
 
@@ -27,7 +27,7 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class NeighbourMap:
-    """x ↦ [x; p(x)]/√2: a row beside its prediction, both of norm 1.
+    """x ↦ [x; ŝ(x)]/√2: a row beside its prediction, both of norm 1.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class NeighbourMap:
         return cls(R, r, np.ascontiguousarray(M), c)
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Return the rows [x; p(x)]/√2 (n, 2m) float32 of ``X`` (n, m), whose rows have norm 1."""
+        """Return the rows [x; ŝ(x)]/√2 (n, 2m) float32 of ``X`` (n, m), whose rows have norm 1."""
         n, m = X.shape
         out = np.empty((n, 2 * m), np.float32)  # (n, 2m)
         block = np.zeros((BLOCK_ROWS, m), np.float32)  # (BLOCK_ROWS, m)
@@ -93,7 +93,7 @@ class NeighbourMap:
         return out * np.float32(np.sqrt(0.5))
 
     def linear_at(self, x: np.ndarray, W: np.ndarray) -> np.ndarray:
-        """Return weights (s, m) that act on x alone as W acts on [x; p(x)] near this x, up to a factor.
+        """Return weights (s, m) that act on x alone as W acts on [x; ŝ(x)] near this x, up to a factor.
 
         Parameters
         ----------
