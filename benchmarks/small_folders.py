@@ -45,12 +45,12 @@ import nsae
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.cli import main as run_nsae
 from nsae.datasets import archives, dead_leaves
+from nsae.images.few_photos import FEW
 from nsae.images.library.library_folder import read_library_folder
 from nsae.images.pipeline import ImagePipeline
 from nsae.retrieval import rank_dense
 
 SIZES = (1, 5, 20, 100, 1000)
-FEW = 200  # photos, below which made pictures are learned from, too
 N_MADE = 100
 PRETRAINED_K = (32, 64, 128)
 OWN_K = (8, 32)

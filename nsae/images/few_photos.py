@@ -9,9 +9,8 @@ from nsae.images.pipeline import ImagePipeline
 
 FEW = 200  # photos; from so many on, an encoder that learns from them finds more
 K = 32
-OWN = (
-    2.0  # The norm of the units of these photos: they say more of this folder than the encoder's, of norm 1.
-)
+# The norm of the units of these photos: they say more of this folder than the encoder's units, of norm 1.
+OWN = 2.0
 
 
 def encoder_for_few(images: np.ndarray, *, k: int | None = None) -> ImagePipeline:
@@ -34,7 +33,6 @@ def encoder_for_few(images: np.ndarray, *, k: int | None = None) -> ImagePipelin
     """
     encoder = load_encoder(PHOTOS)
     assert isinstance(encoder, ImagePipeline)
-    units = np.unique(
-        encoder.components(images).astype(np.float16), axis=0
-    )  # (n, m), as precise as the others
+    X = encoder.components(images).astype(np.float16)  # (n, m), as precise as the other units
+    units = np.unique(X, axis=0)  # (different images, m)
     return encoder.with_units(OWN * units).with_k(K if k is None else k)

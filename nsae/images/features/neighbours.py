@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NEAREST = 10  # neighbours of a row, of at least
-IMAGES_A_NEIGHBOUR = 50  # times as many rows: with fewer rows, fewer of the nearest are of the same kind
+from nsae.images.features.pca import BLOCK_ROWS
+
+NEAREST = 10  # The neighbours of a row, at most;
+IMAGES_A_NEIGHBOUR = 50  # of few rows there is one for each 50: more would be of other kinds.
 HIDDEN = 1000  # units of the hidden layer
 RIDGE = 1e-3  # what large weights cost, relative to the mean square of the hidden units
-BLOCK_ROWS = 128  # Rows that are multiplied at once, always: what a BLAS sums in what order depends on it.
 GRAPH_ROWS = 2048  # Rows whose neighbours are looked for at once.
 
 
@@ -68,14 +69,14 @@ class NeighbourMap:
             return None
         m = X.shape[1]
         S = steps_to_neighbours(X, nearest_rows(X, n_nearest), steps)  # (n, m)
-        R = rng.standard_normal((HIDDEN, m)).astype(np.float32)  # (HIDDEN, m)
-        r = (rng.standard_normal(HIDDEN) / 2).astype(np.float32)  # (HIDDEN,)
-        H = _hidden(X, R, r)  # (n, HIDDEN + m)
+        Psi = rng.standard_normal((HIDDEN, m)).astype(np.float32)  # (HIDDEN, m)
+        psi = (rng.standard_normal(HIDDEN) / 2).astype(np.float32)  # (HIDDEN,)
+        H = _hidden(X, Psi, psi)  # (n, HIDDEN + m)
         G = (H.T @ H).astype(np.float64)  # (HIDDEN + m, HIDDEN + m)
         G[np.diag_indices(len(G))] += RIDGE * np.trace(G) / len(G)
         M = np.linalg.solve(G, (H.T @ S).astype(np.float64)).T.astype(np.float32)  # (38) (m, HIDDEN + m)
-        c = -(M @ H.mean(axis=0, dtype=np.float64)).astype(np.float32)  # (m,)
-        return cls(R, r, np.ascontiguousarray(M), c)
+        mean = (M @ H.mean(axis=0, dtype=np.float64)).astype(np.float32)  # s̄ (m,)
+        return cls(Psi, psi, np.ascontiguousarray(M), -mean)
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Return the rows [x; ŝ(x)]/√2 (n, 2m) float32 of ``X`` (n, m), whose rows have norm 1."""
@@ -85,11 +86,9 @@ class NeighbourMap:
         for start in range(0, n, BLOCK_ROWS):
             rows = X[start : start + BLOCK_ROWS]
             block[: len(rows)], block[len(rows) :] = rows, 0
-            P = (_hidden(block, self.hidden_W, self.hidden_b) @ self.output_W.T + self.output_b)[
-                : len(rows)
-            ]  # (38) (rows, m)
+            predicted = self._predictions(block)[: len(rows)]  # (38) (rows, m)
             both = out[start : start + len(rows)]
-            both[:, :m], both[:, m:] = rows, unit_rows(P)
+            both[:, :m], both[:, m:] = rows, unit_rows(predicted)
         return out * np.float32(np.sqrt(0.5))
 
     def linear_at(self, x: np.ndarray, W: np.ndarray) -> np.ndarray:
@@ -104,12 +103,16 @@ class NeighbourMap:
         """
         m = len(x)
         active = self.hidden_W @ x + self.hidden_b > 0  # (HIDDEN,)
-        p = _hidden(x[None], self.hidden_W, self.hidden_b)[0] @ self.output_W.T + self.output_b  # (m,)
-        J = (
-            self.output_W[:, :-m][:, active] @ self.hidden_W[active] + self.output_W[:, -m:]
-        )  # (m, m), the derivative of p
-        linear: np.ndarray = W[:, :m] + W[:, m:] @ J / max(float(np.linalg.norm(p)), 1e-30)
+        of_hidden, of_x = self.output_W[:, :-m], self.output_W[:, -m:]  # (m, HIDDEN), (m, m)
+        J = of_hidden[:, active] @ self.hidden_W[active] + of_x  # (m, m), the derivative of ŝ
+        length = float(np.linalg.norm(self._predictions(x[None])[0]))
+        linear: np.ndarray = W[:, :m] + W[:, m:] @ J / max(length, 1e-30)
         return linear
+
+    def _predictions(self, X: np.ndarray) -> np.ndarray:
+        """The predictions ŝ (n, m) of rows X (n, m), before they get norm 1."""
+        S: np.ndarray = _hidden(X, self.hidden_W, self.hidden_b) @ self.output_W.T + self.output_b  # (38)
+        return S
 
 
 def nearest_rows(X: np.ndarray, n_nearest: int) -> np.ndarray:
@@ -147,6 +150,6 @@ def steps_to_neighbours(X: np.ndarray, nearest: np.ndarray, steps: int) -> np.nd
     return S
 
 
-def _hidden(X: np.ndarray, R: np.ndarray, r: np.ndarray) -> np.ndarray:
+def _hidden(X: np.ndarray, Psi: np.ndarray, psi: np.ndarray) -> np.ndarray:
     """The hidden units max(0, Ψx + ψ) beside x itself, (n, HIDDEN + m) float32."""
-    return np.concatenate([np.maximum(X @ R.T + r, 0), X], axis=1)
+    return np.concatenate([np.maximum(X @ Psi.T + psi, 0), X], axis=1)
