@@ -58,10 +58,13 @@ _WHERE = {
     "export_encoder": "nsae.export.export_encoder",
     "load_encoder": "nsae.images.load_encoder",
 }
+_ROOMS = ("datasets", "images", "retrieval")  # whose names are public, too: nsae.datasets.photos()
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used."""
+    """Import a public name, or a room of public names, when it is first used."""
+    if name in _ROOMS:
+        return import_module(f"nsae.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'nsae' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_WHERE[name]), name)
@@ -69,4 +72,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})

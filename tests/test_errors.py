@@ -1,6 +1,7 @@
 """The project's own errors."""
 
 import pickle
+import subprocess
 import sys
 
 import pytest
@@ -67,3 +68,9 @@ def test_one_of():
     assert one_of("loss", "a", ("a", "b")) == "a"
     with pytest.raises(ValueError, match=r"loss='c' is not known. Use one of: 'a', 'b'\."):
         one_of("loss", "c", ("a", "b"))
+
+
+@pytest.mark.parametrize("room", ["datasets", "images", "retrieval"])
+def test_rooms_of_public_names_are_there_after_import_nsae(room):
+    program = f"import nsae; assert 'nsae.{room}' not in __import__('sys').modules; nsae.{room}"
+    subprocess.run([sys.executable, "-c", program], check=True)

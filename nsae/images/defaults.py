@@ -140,6 +140,8 @@ def _check_numbers(encoder: Any, size: Any, settled: dict[str, Any]) -> None:
     others["shrink_threshold"] = encoder.shrink_threshold
     for name, value in others.items():
         at_least(name, value, 0)
+    if encoder.contrast_eps == 0:
+        raise ValueError("contrast_eps=0 is expected to be above 0: flat patches are divided by it.")
     if encoder.shrink_threshold >= 1:
         raise ValueError(
             f"shrink_threshold={encoder.shrink_threshold} is expected below 1: at 1, the weakest unit of a code "

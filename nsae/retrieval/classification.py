@@ -72,14 +72,17 @@ def soft_knn(
     rows = hits.rows  # (q, K)
     if len(of_queries) != len(rows) or len(rows) == 0:
         raise ValueError(f"One label for each query is expected, got {len(of_queries)} for {len(rows)}.")
-    if rows.max(initial=-1) >= len(labels):
+    if len(labels) == 0:
+        raise ValueError("No labels came: nobody can vote. Give the label of each row of the index.")
+    if rows.max() >= len(labels):
         raise ValueError(f"The hits name row {rows.max()}, but only {len(labels)} labels came.")
     votes = rows >= 0  # (q, K): who may vote
     if query_labels is None:
         votes &= rows != np.arange(len(rows))[:, None]
     votes &= np.cumsum(votes, axis=1) <= k
     similarities = np.where(votes, 1 - hits.distances.astype(np.float64), -np.inf)  # (q, K)
-    return float(np.mean(winners(rows, similarities, labels, temperature) == of_queries))
+    right = winners(rows, similarities, labels, temperature) == of_queries  # (q,)
+    return float(np.mean(right & votes.any(axis=1)))  # A query for which nobody votes is not right.
 
 
 def winners(

@@ -157,3 +157,13 @@ def test_probes_of_what_cannot_be_judged(options, message):
     given = {"X": np.ones((20, 3)), "labels": np.arange(20) % 2, **options}
     with pytest.raises(ValueError, match=message):
         linear_probe(**given)
+
+
+def test_soft_knn_without_anybody_who_votes():
+    one = CodeIndex(3)
+    one.add(np.ones((1, 3)))
+    hits = one.search(Codes.from_dense(np.ones((1, 3), np.float32)), 1)
+    assert soft_knn(hits, ["a"]) == 0  # A query does not vote for itself.
+    nothing = CodeIndex(3).search(Codes.from_dense(np.ones((1, 3), np.float32)), 1)
+    with pytest.raises(ValueError, match="nobody can vote"):
+        soft_knn(nothing, [], query_labels=["a"])
