@@ -1,0 +1,1 @@
+"""For those who study: a training step printed, the equations beside the code, exercises."""
