@@ -58,8 +58,8 @@ class ImageEncoder(Parameters):
     k : int
         How many of them are active in the code of an image at most.
     k_fit : int
-        Active units an image while the second autoencoder learns.  With 1, a unit has to reconstruct images
-        alone, and comes to stand for one kind of image.  With 32, a unit comes to stand for a part, which
+        Active units an image while the second autoencoder learns.  With 1, Eq. (42), a unit has to reconstruct
+        images alone, and comes to stand for one kind of image.  With 32, a unit comes to stand for a part, which
         says less about what an image shows.  So 1 ranks whole classes best; 2 or 4 find the one nearest
         neighbour about as well.
     image_size : int, optional
@@ -428,7 +428,7 @@ class ImageEncoder(Parameters):
         models = []
         for h, k, epochs, batch_size in (
             (settled["patch_units"], settled["patch_k"], self.patch_epochs, 1024),
-            (settled["n_units"], self.k_fit, self.epochs, 256),
+            (settled["n_units"], self.k_fit, self.epochs, 256),  # (42) if k_fit = 1
         ):
             model = SparseAutoencoder(
                 h,

@@ -88,3 +88,22 @@ def test_float32_stays_float32(build, rng):
         for layer in (model.encoder_layer, model.decoder_layer):
             layer.W, layer.b = layer.W.astype(np.float32), layer.b.astype(np.float32)
         assert {grad.dtype.name for grad in model.loss_and_grads(X)[1].values()} == {"float32"}
+
+
+def test_eq42_one_active_unit(build, rng):
+    """Each sample moves the one unit with the largest pre-activation; learning ends at weighted means."""
+    model, X = build(KSparse(1)), rng.random((40, 5))
+    W, b, V, c = model.params.values()
+    Y = X @ W.T + b  # (B, h)
+    nearest, z = Y.argmax(axis=1), np.maximum(Y.max(axis=1), 0)  # (B,) each
+    X_hat = c + z[:, None] * V.T[nearest]  # (B, d)
+    grads = model.loss_and_grads(X)[1]
+    used = np.unique(nearest[z > 0])
+    for j in range(len(b)):
+        of_j = nearest == j
+        np.testing.assert_allclose(grads["V"][:, j], z[of_j] @ (X_hat - X)[of_j] / len(X), atol=1e-15)
+    for j in used:
+        of_j = nearest == j
+        V[:, j] = z[of_j] @ (X - c)[of_j] / np.sum(z[of_j] ** 2)
+    assert len(used) > 1
+    np.testing.assert_allclose(model.loss_and_grads(X)[1]["V"], 0, atol=1e-15)

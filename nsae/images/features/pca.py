@@ -27,7 +27,7 @@ class PCA:
 
     @classmethod
     def fit(cls, F: np.ndarray, m: int, whitening_power: float, rng: np.random.Generator) -> PCA:
-        """Learn the first m principal components by randomised subspace iteration.
+        """Learn the first m principal components, Eq. (41), by randomised subspace iteration.
 
         (Halko, Martinsson and Tropp 2011.)
 
@@ -65,8 +65,8 @@ class PCA:
                 "Give images that differ."
             )
         variances, R = variances[real], R[:, real]
-        scale = variances ** (-whitening_power / 2)  # (m,)
-        scale /= np.sqrt(np.mean(variances * scale**2))
+        scale = variances ** (-whitening_power / 2)  # (41) (m,)
+        scale /= np.sqrt(np.mean(variances * scale**2))  # (41)
         A = ((Q @ R) * scale).T  # (m, f)
         return cls(np.ascontiguousarray(A, np.float32), (-(A @ mean)).astype(np.float32))
 
