@@ -58,7 +58,7 @@ _WHERE = {
     "export_encoder": "nsae.export.export_encoder",
     "load_encoder": "nsae.images.load_encoder",
 }
-_ROOMS = ("datasets", "images", "retrieval")  # whose names are public, too: nsae.datasets.photos()
+_ROOMS = ("datasets", "images", "plots", "retrieval")  # whose names are public, too: nsae.datasets.photos()
 
 
 def __getattr__(name: str) -> object:

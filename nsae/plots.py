@@ -1,10 +1,11 @@
-"""Pictures of patterns, of loss curves and of search results.
+"""Pictures of patterns, of mean activations, of loss curves and of search results.
 
 Each function returns a matplotlib ``Figure`` without a window.  Save it with ``figure.savefig("out.png")``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +20,99 @@ if TYPE_CHECKING:
 DPI = 110
 
 
-def filters(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...], *, rows: int = 8) -> Figure:
-    """Draw the patterns of units as sheets of small images, one sheet for each named model.
+def filters(
+    model: Any,
+    image_shape: tuple[int, ...] | None = None,
+    *,
+    units: Sequence[int] | None = None,
+    rows: int = 8,
+) -> Figure:
+    """Draw the patterns of units, the columns of V: those of one model with numbers, or those of several.
+
+    Grey is 0.  Each pattern is scaled by its own largest absolute value, which stands above it as ±0.31, so that
+    weak patterns can be seen as well as strong ones.
 
     Parameters
     ----------
-    sheets : mapping of name to (m, d) array
-        The patterns, as ``Encoder.patterns()`` returns them.
-    image_shape : (height, width) or (height, width, 3)
-        Its product is d.
+    model : SparseAutoencoder, Encoder, or mapping of name to (m, d) array
+        A model's patterns are drawn one by one, each with the number of its unit and its scale.  A mapping gets
+        one sheet for each name, without numbers; the arrays are what ``Encoder.patterns()`` returns.
+    image_shape : (height, width) or (height, width, 3), optional
+        Its product is d.  By default what the model knows of its images, or else a square.
+    units : sequence of int, optional
+        The units to draw.  By default the first ``rows`` × ``rows`` ones.
     rows : int
-        The first ``rows`` × ``rows`` patterns are shown.
+        A picture has ``rows`` patterns side by side.
+
+    Raises
+    ------
+    ValueError
+        d is no square number and no ``image_shape`` was given, or it does not fit, or there is no such unit.
     """
+    if isinstance(model, Mapping):
+        return _sheets(model, image_shape, rows)
+    encoder = model.encoder()
+    patterns = encoder.patterns()  # (h, d)
+    shape = _image_shape(image_shape or encoder.image_shape, patterns.shape[1])
+    chosen = list(range(min(rows * rows, len(patterns)))) if units is None else [int(j) for j in units]
+    for j in chosen:
+        if not 0 <= j < len(patterns):
+            raise ValueError(f"There is no unit {j}: the model has the units 0 to {len(patterns) - 1}.")
+    down = max(-(-len(chosen) // rows), 1)
+    across = max(min(rows, len(chosen)), 1)
+    figure = _figure(0.95 * across, 1.1 * down + 0.4)
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, j in zip(axes, chosen, strict=False):
+        scale = float(np.abs(patterns[j]).max())
+        axis.imshow(_mosaic(patterns[j].reshape(1, *shape), 1), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{j}  ±{scale:.2g}", fontsize=7, pad=2)
+    figure.suptitle(
+        f"{len(chosen)} of {len(patterns)} units: number, pattern, and its largest value", fontsize=9
+    )
+    return figure
+
+
+def mean_activations(model: Any) -> Figure:
+    """Draw how many units have which mean activation ρ̂, Eq. (8), in the last epoch, with a line at ρ.
+
+    Parameters
+    ----------
+    model : SparseAutoencoder
+        Fitted, with sigmoid units.
+
+    Raises
+    ------
+    ValueError
+        The model has no sigmoid units, so its history has no mean activations.
+    """
+    rows = model.history_.get("rho_hat")
+    if not rows:
+        raise ValueError(
+            "The history has no mean activations (rho_hat): they are kept for activation='sigmoid', in models "
+            "that were fitted since nsae keeps them."
+        )
+    rho_hat = np.asarray(rows[-1])  # (h,)
+    figure = _figure(4.6, 3.0)
+    axis = figure.subplots()
+    axis.hist(rho_hat, bins=min(30, max(5, len(rho_hat) // 4)), color="tab:blue")
+    if model.kl:
+        axis.axvline(model.rho, color="tab:red", label=f"ρ = {model.rho:g}")
+    axis.axvline(
+        float(rho_hat.mean()), color="black", linestyle="--", label=f"mean of ρ̂ = {rho_hat.mean():.3f}"
+    )
+    axis.set(xlabel="ρ̂, mean activation of a unit (8)", ylabel="units", xlim=(0, None))
+    axis.legend(fontsize=8)
+    return figure
+
+
+def _sheets(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...] | None, rows: int) -> Figure:
     figure = _figure(4.0 * len(sheets), 4.3)
     for axis, (name, patterns) in zip(np.ravel(figure.subplots(1, len(sheets))), sheets.items(), strict=True):
         shown = patterns[: rows * rows]  # (m, d)
-        axis.imshow(_mosaic(shown.reshape(-1, *image_shape), rows), cmap="gray", vmin=0, vmax=1)
+        shape = _image_shape(image_shape, patterns.shape[1])
+        axis.imshow(_mosaic(shown.reshape(-1, *shape), rows), cmap="gray", vmin=0, vmax=1)
         axis.set_title(f"{name}: {len(shown)} of {len(patterns)} units", fontsize=10, parse_math=False)
         axis.set_axis_off()
     return figure
@@ -158,6 +236,22 @@ def _figure(width: float, height: float) -> Figure:
     module: Any = require("matplotlib.figure", "plots", "drawing pictures")
     figure: Figure = module.Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     return figure
+
+
+def _image_shape(shape: tuple[int, ...] | None, d: int) -> tuple[int, ...]:
+    """Return the shape of images of d numbers, checked: as given, or a square."""
+    if shape is None:
+        side = math.isqrt(d)
+        if side * side != d:
+            raise ValueError(
+                f"Patterns of {d} numbers are no square. Give their image_shape=(height, width)."
+            )
+        return side, side
+    if len(shape) not in (2, 3) or math.prod(shape) != d or (len(shape) == 3 and shape[2] != 3):
+        raise ValueError(
+            f"image_shape={tuple(shape)} is expected as (height, width) or (height, width, 3), with {d} numbers."
+        )
+    return tuple(shape)
 
 
 def _mosaic(tiles: np.ndarray, across: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from nsae import plots
+from nsae import SparseAutoencoder, plots
 
 
 def drawn(figure, tmp_path):
@@ -100,3 +100,36 @@ def test_strips_show_all_of_each_picture(rng, tmp_path, widths):
     for axis, (name, image) in zip(figure.axes, rows, strict=True):
         assert axis.get_title(loc="left") == name
         np.testing.assert_array_equal(axis.images[0].get_array(), image)
+
+
+def test_filters_of_a_model_have_numbers_and_scales(rng, tmp_path):
+    model = SparseAutoencoder(5, k=2, epochs=1, random_state=0).fit(rng.random((30, 9)))
+    figure = plots.filters(model, units=[4, 1])
+    scales = np.abs(model.encoder().patterns()).max(axis=1)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == [f"4  ±{scales[4]:.2g}", f"1  ±{scales[1]:.2g}"]
+    assert figure.axes[0].images[0].get_array().shape == (3, 3)
+    assert len(plots.filters(model, (1, 9)).axes) == 5
+    drawn(figure, tmp_path)
+
+
+def test_filters_say_which_shape_or_unit_does_not_fit(rng):
+    model = SparseAutoencoder(5, epochs=1).fit(rng.random((30, 8)))
+    with pytest.raises(ValueError, match="8 numbers are no square"):
+        plots.filters(model)
+    with pytest.raises(ValueError, match=r"image_shape=\(3, 3\)"):
+        plots.filters(model, (3, 3))
+    with pytest.raises(ValueError, match="no unit 5: the model has the units 0 to 4"):
+        plots.filters(model, (2, 4), units=[5])
+
+
+def test_mean_activations_are_drawn_with_a_line_at_rho(rng, tmp_path):
+    X = rng.random((60, 9))
+    model = SparseAutoencoder(40, activation="sigmoid", kl=1.0, rho=0.2, epochs=2, random_state=0).fit(X)
+    figure = plots.mean_activations(model)
+    (axis,) = figure.axes
+    assert axis.lines[0].get_xdata()[0] == 0.2
+    assert sum(patch.get_height() for patch in axis.patches) == 40
+    drawn(figure, tmp_path)
+    with pytest.raises(ValueError, match="sigmoid"):
+        plots.mean_activations(SparseAutoencoder(5, epochs=1).fit(X))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
 from nsae import __version__
-from nsae.cli import evaluate, library, make, options, same, search
+from nsae.cli import evaluate, filters, library, make, options, same, search
+from nsae.cli.command import Add, new_command
 from nsae.cli.training_options import add_training_options, patch_defaults, whole_defaults
 from nsae.images.library.duplicates import RADIUS
 from nsae.retrieval.explain.units import COMMON
-
-Add = Callable[..., argparse.ArgumentParser]  # add_parser of the commands
 
 LABELS_HELP = (
     "where an image's class is read from: 'folder', 'name' (the file name without its number), or a regular "
@@ -48,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         _units,
         _duplicates,
         _evaluate,
+        filters.add_filters,
     )
     for add_command in (*commands, _info, _download):
         command = add_command(add)
@@ -56,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _demo(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "demo", make.demo, "learn, search and draw on built-in data, in a minute")
+    command = new_command(add, "demo", make.demo, "learn, search and draw on built-in data, in a minute")
     command.add_argument(
         "-o",
         "--output",
@@ -69,7 +68,7 @@ def _demo(add: Add) -> argparse.ArgumentParser:
 
 
 def _train(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "train", make.train, "learn an encoder and save it")
+    command = new_command(add, "train", make.train, "learn an encoder and save it")
     command.add_argument("data", help=options.DATA_HELP)
     options.output(command, "model.npz")
     add_training_options(command, whole_defaults())
@@ -89,7 +88,7 @@ def _checkpoint(command: argparse.ArgumentParser) -> None:
 
 
 def _encode(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "encode", make.encode, "encode data with a saved model")
+    command = new_command(add, "encode", make.encode, "encode data with a saved model")
     command.add_argument("model", help="a file from 'nsae train'")
     command.add_argument("data", help=options.DATA_HELP)
     options.output(command, "codes.nsae")
@@ -99,14 +98,14 @@ def _encode(add: Add) -> argparse.ArgumentParser:
 
 def _export(add: Add) -> argparse.ArgumentParser:
     what = "write a saved model as one Python file that needs NumPy alone"
-    command = _command(add, "export", make.export, what)
+    command = new_command(add, "export", make.export, what)
     command.add_argument("model", help="a file from 'nsae train', a folder from 'nsae index', or 'photos'")
     options.output(command, "my_encoder.py")
     return command
 
 
 def _index(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "index", make.index, "learn an encoder from a folder of photos and index it")
+    command = new_command(add, "index", make.index, "learn an encoder from a folder of photos and index it")
     command.add_argument(
         "data", metavar="PHOTOS", nargs="?", help=f"{options.DATA_HELP}; an --update needs none"
     )
@@ -147,7 +146,7 @@ def _index(add: Add) -> argparse.ArgumentParser:
 
 
 def _similar(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "similar", search.similar, "find the photos nearest to some", epilog=SIMILAR)
+    command = new_command(add, "similar", search.similar, "find the photos nearest to some", epilog=SIMILAR)
     command.add_argument("query", nargs="+", help="photos, each a query; with + and - between them, one")
     options.index(command)
     option = command.add_argument_group("the search").add_argument
@@ -185,14 +184,14 @@ def _similar(add: Add) -> argparse.ArgumentParser:
 def _same(add: Add) -> argparse.ArgumentParser:
     what = "whether two photos are the same, alike or different; without an index"
     exits = "The exit code is 0 if they are the same or alike, 1 if they are different, and 2 after an error."
-    command = _command(add, "same", same.same, what, epilog=exits)
+    command = new_command(add, "same", same.same, what, epilog=exits)
     same.add_options(command)
     options.reading(command, strict=False)
     return command
 
 
 def _explain(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "explain", search.explain, "why a photo is a hit: the units that it shares")
+    command = new_command(add, "explain", search.explain, "why a photo is a hit: the units that it shares")
     command.add_argument("query", help="a photo")
     command.add_argument("hit", help="a photo of the index: its path, or its id")
     options.index(command)
@@ -210,7 +209,7 @@ def _explain(add: Add) -> argparse.ArgumentParser:
 
 
 def _units(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "units", search.units, "what the units of an index are used for")
+    command = new_command(add, "units", search.units, "what the units of an index are used for")
     command.add_argument("unit", nargs="*", type=int, help="units to describe (all)")
     options.index(command)
     option = command.add_argument
@@ -235,7 +234,7 @@ def _units(add: Add) -> argparse.ArgumentParser:
 
 def _duplicates(add: Add) -> argparse.ArgumentParser:
     what = "groups of photos that are the same file or the same picture; deletes nothing"
-    command = _command(add, "duplicates", library.duplicates, what)
+    command = new_command(add, "duplicates", library.duplicates, what)
     options.index(command)
     option = command.add_argument
     option("--invariant", action="store_true", help="mirrored and turned pictures are the same picture, too")
@@ -255,7 +254,7 @@ def _evaluate(add: Add) -> argparse.ArgumentParser:
     what = (
         "how good an index ranks, each photo a query: precision, recall, mAP, soft neighbours, linear probe"
     )
-    command = _command(add, "evaluate", evaluate.evaluate_index, what)
+    command = new_command(add, "evaluate", evaluate.evaluate_index, what)
     options.index(command)
     option = command.add_argument
     option("--labels", required=True, metavar="RULE", help=LABELS_HELP.replace("%", "%%"))
@@ -270,39 +269,18 @@ def _evaluate(add: Add) -> argparse.ArgumentParser:
 
 
 def _info(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "info", make.info, "what a model file or an index holds")
+    command = new_command(add, "info", make.info, "what a model file or an index holds")
     command.add_argument("file", help="a model file or an index folder")
     return command
 
 
 def _download(add: Add) -> argparse.ArgumentParser:
-    command = _command(add, "download", make.download, "fetch a data set, with checksums", json=False)
+    command = new_command(add, "download", make.download, "fetch a data set, with checksums", json=False)
     option = command.add_argument
     option("name", nargs="+", choices=("mnist", "fashion-mnist"), help="mnist, fashion-mnist")
     option("--folder", help="where to ($NSAE_DATA, or the user's cache folder)")
     option("--mirror", help="fetch from this address instead of the official one")
     option("--force", action="store_true", help="fetch what is there already, too")
-    return command
-
-
-def _command(
-    add: Add,
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    what: str,
-    *,
-    json: bool = True,
-    epilog: str | None = None,
-) -> argparse.ArgumentParser:
-    form = argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter
-    text = what[0].upper() + what[1:] + "."
-    command = add(name, help=what, description=text, epilog=epilog, formatter_class=form)
-    command.set_defaults(run=run)
-    if json:
-        command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    command.add_argument(
-        "--debug", action="store_true", default=argparse.SUPPRESS, help="show where an error came from"
-    )
     return command
 
 

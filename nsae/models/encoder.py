@@ -282,6 +282,25 @@ class Encoder:
         _for_each_block(self.encoder_layer, X, take)
         return Z
 
+    def dead_units(self, X: np.ndarray) -> np.ndarray:
+        """Return the numbers (m,) int64, ascending, of the units that no row of X (n, d) activates.
+
+        A unit is active above 0, and a sigmoid unit above 0.1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            X does not fit the model.
+        """
+        X = self._rows(X)
+        alive = np.zeros(self.n_units, bool)  # (h,)
+
+        def take(_rows: slice, Y: np.ndarray) -> None:
+            alive[(self.g(Y) > self.g.active_above).any(axis=0)] = True  # threads only ever set it
+
+        _for_each_block(self.encoder_layer, X, take)
+        return np.flatnonzero(~alive)  # (m,)
+
     def _rows(self, X: object) -> np.ndarray:
         """Check data; of a data frame, the names of its columns too, if the model was fitted on one."""
         if self.feature_names is not None and feature_names(X) is not None:

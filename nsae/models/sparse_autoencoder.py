@@ -116,7 +116,11 @@ class SparseAutoencoder(Parameters):
     history_ : dict of lists
         A number for each epoch: loss, its parts (reconstruction, l1, kl, weight_decay, auxiliary), l0 (active
         units a sample), dead (the fraction of units that no sample activated), explained_variance, seconds.
-        Each batch counts as it was before its step.  A sigmoid unit is active above 0.1.
+        Each batch counts as it was before its step.  A sigmoid unit is active above 0.1.  Sigmoid units also
+        have rho_hat, ρ̂ of Eq. (8) over all samples of the epoch: an array (h,) float32 for each epoch.
+    backend_ : str or None
+        Who took the last steps of training: "numpy", the equations as one reads them, or "numba", their compiled
+        twins.  None for a model from a file that does not say.
     stopped_ : str
         "epochs", "converged" or "interrupted".
     n_features_in_, n_iter_ : int
@@ -316,6 +320,12 @@ class SparseAutoencoder(Parameters):
         return self._state.history
 
     @property
+    def backend_(self) -> str | None:
+        """Who took the last steps: "numpy", "numba", or None if a file does not say."""
+        self._fitted()
+        return self._state.backend
+
+    @property
     def n_iter_(self) -> int:
         """Epochs run."""
         return len(self.history_.get("loss", ()))
@@ -369,6 +379,18 @@ class SparseAutoencoder(Parameters):
             error += float(np.square(rows - X_hat).sum())
             variance.add(rows)
         return 1 - error / variance.total if variance.total > 0 else float(error == 0)
+
+    def dead_units(self, X: np.ndarray) -> np.ndarray:
+        """Return the numbers (m,) int64 of the units that no row of X (n, d) activates.
+
+        A unit is active above 0, and a sigmoid unit above 0.1.
+
+        Raises
+        ------
+        ValueError, TypeError, NotFittedError
+            As :meth:`transform`.
+        """
+        return self.encoder().dead_units(self._rows(X))
 
     def encoder(self) -> Encoder:
         """Return the model as it stands, for use: it shares the weights."""
@@ -444,7 +466,7 @@ class SparseAutoencoder(Parameters):
             The file is missing, truncated, foreign, or from a newer nsae.
         """
         encoder = Encoder.load(path)
-        header, arrays = read_model(path, KIND, (*MOMENTS, "idle"))
+        header, arrays = read_model(path, KIND, (*MOMENTS, "idle", "rho_hat"))
         try:
             model = cls(**header["params"])
             check_hyperparameters(model)
@@ -453,6 +475,10 @@ class SparseAutoencoder(Parameters):
             core = assemble(model, encoder.encoder_layer, encoder.decoder_layer)
             state = TrainingState.start(core, building.new_optimizer(model))
             state.history = {name: list(map(float, values)) for name, values in header["history"].items()}
+            if "rho_hat" in arrays:
+                state.restore_rho_hat(arrays.pop("rho_hat"))
+            if (backend := header.get("backend")) is not None:
+                state.backend = one_of("backend", backend, ("numpy", "numba"))
             if arrays:
                 state.restore(header, arrays)
             model._adopt(state, header["stopped"], encoder.feature_names)
@@ -524,5 +550,5 @@ class SparseAutoencoder(Parameters):
 
     def _content(self, with_optimizer: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return header and arrays of the model file."""
-        header, arrays = self.encoder().header, dict(self.autoencoder_.params)
+        header, arrays = self.encoder().header, {**self.autoencoder_.params, **self._state.rho_hat()}
         return header, {**arrays, **(self._state.arrays() if with_optimizer else {})}

@@ -14,7 +14,7 @@ from nsae.training.schedules import Schedule
 Entry = dict[str, Any]
 Arrays = dict[str, np.ndarray]
 Write = Callable[[Entry, Arrays], None]
-LOG_ARRAYS = ("log_parts", "log_ever_on", "log_origin", "log_sum", "log_sum2")
+LOG_ARRAYS = ("log_parts", "log_ever_on", "log_total", "log_origin", "log_sum", "log_sum2")
 
 
 class Checkpoint:
@@ -67,6 +67,7 @@ class Checkpoint:
         metrics.active, metrics.error = float(entry["active"]), float(entry["error"])
         metrics.started = time.perf_counter() - float(entry["seconds"])
         metrics.parts, metrics.ever_on = arrays["log_parts"], arrays["log_ever_on"]
+        metrics.total = arrays["log_total"] if arrays["log_total"].size else None
         variance.n = int(entry["rows"])
         variance.origin, variance.sum, variance.sum2 = (
             arrays[f"log_{name}"] for name in ("origin", "sum", "sum2")
@@ -106,7 +107,8 @@ class Checkpoint:
             "order": self._order,
             "ended": self.ended,
         }
-        arrays = (metrics.parts, metrics.ever_on, variance.origin, variance.sum, variance.sum2)
+        total = np.empty(0) if metrics.total is None else metrics.total  # (h,) of sigmoid units
+        arrays = (metrics.parts, metrics.ever_on, total, variance.origin, variance.sum, variance.sum2)
         write(entry, dict(zip(LOG_ARRAYS, arrays, strict=True)))
         self._last = time.monotonic()
 

@@ -69,7 +69,9 @@ class DenseStep(CompiledStep):
 
         active = self.unit_sums[1].sum(axis=0)  # (h,)
         squares = float(self.feature_sums[1].sum(dtype=np.float64))
-        report = StepReport(self._loss(B, squares, total, rho_hat), active, float(active.sum()), squares)
+        loss = self._loss(B, squares, total, rho_hat)  # (5)–(10)
+        of_z = total if self.sigmoid_code else None
+        report = StepReport(loss, active, float(active.sum()), squares, of_z)
         error: np.ndarray | None = None
         aux: AuxiliaryGradients | None = None
         if self.dead_units is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 
@@ -59,12 +60,13 @@ class EpochMetrics:
 
     def __init__(self, h: int):
         self.n = self.batches = 0
-        self.numbers: dict[str, float] = {}
+        self.numbers: dict[str, Any] = {}
         self.started = time.perf_counter()
         self.parts = np.zeros(len(Loss._fields))
         self.active = 0.0
         self.ever_on = np.zeros(h, bool)
         self.error = 0.0
+        self.total: np.ndarray | None = None  # (h,), Σz of sigmoid units
 
     def add(self, report: StepReport, B: int) -> None:
         """Add the ``report`` of a batch of ``B`` samples."""
@@ -72,17 +74,20 @@ class EpochMetrics:
         self.active += report.active
         self.ever_on |= report.on > 0  # (h,)
         self.error += report.error
+        if report.total is not None:
+            self.total = report.total + (0.0 if self.total is None else self.total)  # (h,)
         self.n += B
         self.batches += 1
 
-    def summary(self, variance: RunningVariance) -> dict[str, float]:
+    def summary(self, variance: RunningVariance) -> dict[str, Any]:
         """Return the numbers of the epoch, given the ``variance`` of the data; again the same ones if asked again.
 
         Returns
         -------
         dict
             loss and its parts; l0, the active units of a sample; dead, the fraction of units that no sample
-            activated; explained_variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²; seconds.
+            activated; explained_variance, 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²; seconds; and of sigmoid units rho_hat,
+            a list of h numbers: the mean activation of each unit.
         """
         if self.numbers:
             return self.numbers
@@ -95,6 +100,8 @@ class EpochMetrics:
             "explained_variance": 1 - self.error / self.n / of_data if of_data > 0 else math.nan,
             "seconds": time.perf_counter() - self.started,
         }
+        if self.total is not None:
+            self.numbers["rho_hat"] = (self.total / self.n).astype(np.float32).tolist()  # (8), h numbers
         return self.numbers
 
 
@@ -118,7 +125,7 @@ class EpochLog:
         self.h, self.n_rows = h, n_rows
         self.variance = RunningVariance()
         self.metrics = EpochMetrics(h)
-        self.epochs: list[dict[str, float]] = []
+        self.epochs: list[dict[str, Any]] = []
 
     def start_epoch(self) -> int:
         """Begin to count anew, unless a checkpoint has brought a part of this epoch; return its batches so far."""
@@ -132,7 +139,7 @@ class EpochLog:
             self.variance.add(X)
         self.metrics.add(report, len(X))
 
-    def end_epoch(self) -> dict[str, float]:
+    def end_epoch(self) -> dict[str, Any]:
         """Append the numbers of the epoch and return them; if called again, as after Ctrl-C, it appends nothing."""
         numbers = self.metrics.summary(self.variance)
         if not self.epochs or self.epochs[-1] is not numbers:

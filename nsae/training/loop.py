@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from nsae.equations.activations import KSparse
+from nsae.equations.activations import KSparse, Sigmoid
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import normalise_columns, tangent
 from nsae.equations.optimizers import Adam
@@ -48,7 +48,8 @@ class PlainStep:
         on = np.greater(Z, model.g.active_above)  # (B, h)
         error = X - model.reconstruct(U)  # e (B, d)
         squares = float(np.square(error).sum(dtype=np.float64))
-        report = StepReport(loss, on.any(axis=0), int(on.sum()), squares)
+        total = Z.sum(axis=0) if isinstance(model.g, Sigmoid) else None  # (h,), B ρ̂ of (8)
+        report = StepReport(loss, on.any(axis=0), int(on.sum()), squares, total)
         if self.dead_units is not None:
             aux = self.dead_units.gradients(X, error, report.on)  # (21)
             if aux is not None:
@@ -155,7 +156,8 @@ def make_step(
 ) -> Step:
     """Return the fastest step that computes what ``PlainStep`` does, on the backend asked for.
 
-    A compiled step moves the parameters and moments of ``state`` to other arrays; see ``FlatState``.
+    ``state.backend`` then says which.  A compiled step moves the parameters and moments of ``state`` to other
+    arrays; see ``FlatState``.
     ``batch_size`` is the largest batch that will come, ``work`` the number of multiplications of one product
     with W in all steps together: for little of it, the backend "auto" of ``options`` is NumPy.
     """
@@ -163,7 +165,9 @@ def make_step(
     k_sparse, linear = isinstance(model.g, KSparse), model.output == "linear"
     compiled = resolve_backend(options.backend, work) == "numba"
     if not compiled or (k_sparse and not linear):  # images are rarely coded that way
+        state.backend = "numpy"
         return PlainStep(model, state.optimizer, options.unit_norm, treatment(state, options))
+    state.backend = "numba"
     if k_sparse:
         from nsae.training.ksparse_step import KSparseStep
 

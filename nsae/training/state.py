@@ -11,7 +11,7 @@ import numpy as np
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.optimizers import Adam
 
-History = dict[str, list[float]]
+History = dict[str, list[Any]]
 PARAMS = ("W", "b", "V", "c")
 MOMENTS = tuple(f"{moment}_{name}" for moment in ("m1", "m2") for name in PARAMS)
 
@@ -55,13 +55,15 @@ class TrainingState:
     optimizer : Adam
         Its moments, and ``t``, the steps taken: the schedule of learning rate and k counts by it.
     history : dict of lists
-        A number for each epoch; see ``nsae.training.history``.
+        A number for each epoch, and for "rho_hat" an array (h,); see ``nsae.training.history``.
     idle : (h,) int64
         Samples since each unit was last active.  Counted only if dead units are to be treated.
     epoch_rows : int
         Rows of the data that training began with, which tell how many steps the schedule has; 0 before.
     resampling_rng : numpy.random.Generator, optional
         It draws the dead units that start anew, and the samples that they start from.
+    backend : str or None
+        Who took the last steps, "numpy" or "numba"; None if that is not known.
     """
 
     model: Autoencoder
@@ -70,16 +72,18 @@ class TrainingState:
     idle: np.ndarray
     epoch_rows: int = 0
     resampling_rng: np.random.Generator | None = field(default=None)
+    backend: str | None = None
 
     @classmethod
     def start(cls, model: Autoencoder, optimizer: Adam) -> TrainingState:
         """Return the state before the first step of ``model`` by ``optimizer``."""
         return cls(model, optimizer, {}, np.zeros(len(model.encoder_layer.b), np.int64))
 
-    def record(self, epochs: list[dict[str, float]]) -> None:
+    def record(self, epochs: list[dict[str, Any]]) -> None:
         """Append the numbers of some ``epochs`` to the history."""
         for numbers in epochs:
             for name, value in numbers.items():
+                value = np.array(value, np.float32) if name == "rho_hat" else value
                 self.history.setdefault(name, []).append(value)
 
     def check_finite(self, loss: float, epoch: int) -> None:
@@ -96,7 +100,8 @@ class TrainingState:
         """Return what a model file's header says about training; :meth:`arrays` has the rest."""
         rng = self.resampling_rng
         return {
-            "history": self.history,
+            "history": {name: values for name, values in self.history.items() if name != "rho_hat"},
+            "backend": self.backend,
             "optimizer_steps": self.optimizer.t,
             "epoch_rows": self.epoch_rows,
             "resampling_rng": None if rng is None else rng.bit_generator.state,
@@ -109,6 +114,24 @@ class TrainingState:
             f"{moment}_{name}": getattr(adam, moment)[name] for moment in ("m1", "m2") for name in adam.m1
         }
         return {**named, "idle": self.idle}
+
+    def rho_hat(self) -> dict[str, np.ndarray]:
+        """Return the history's mean activations as one array "rho_hat" (epochs, h), if there are any."""
+        rows = self.history.get("rho_hat")
+        return {"rho_hat": np.array(rows, np.float32)} if rows else {}
+
+    def restore_rho_hat(self, rows: np.ndarray) -> None:
+        """Take over what :meth:`rho_hat` of another state gave: ``rows`` (epochs, h).
+
+        Raises
+        ------
+        ValueError
+            It does not fit the model, or holds numbers that no sigmoid gives.
+        """
+        epochs = len(self.history.get("loss", ()))
+        if rows.shape != (epochs, len(self.idle)) or not ((rows >= 0) & (rows <= 1)).all():
+            raise ValueError(f"rho_hat of shape {rows.shape} for {epochs} epochs of {len(self.idle)} units")
+        self.history["rho_hat"] = list(rows.astype(np.float32))
 
     def restore(self, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Take over what :meth:`header` and :meth:`arrays` of another state gave, history aside.

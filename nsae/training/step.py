@@ -22,12 +22,15 @@ class StepReport(NamedTuple):
         Active units, summed over the samples.
     error : float
         Σ‖x̂ − x‖².
+    total : (h,) array, optional
+        Σz over the samples, for sigmoid units, of which ρ̂ is asked, Eq. (8).
     """
 
     loss: Loss
     on: np.ndarray
     active: float
     error: float
+    total: np.ndarray | None = None
 
     def with_auxiliary(self, value: float) -> StepReport:
         """Return the same report with ``value`` of Eq. (21) in its loss."""

@@ -91,7 +91,8 @@ def test_fitted_attributes(dtype):
     model = SparseAutoencoder(8, epochs=3, dtype=dtype)
     assert model.fit(DATA, y="ignored") is model
     assert {name for name in dir(model) if name.endswith("_") and name[0] != "_"} == {
-        "autoencoder_", "history_", "stopped_", "n_iter_", "n_features_in_", "preprocessing_"
+        "autoencoder_", "history_", "stopped_", "n_iter_", "n_features_in_", "preprocessing_",
+        "backend_",
     }  # fmt: skip
     assert (model.n_features_in_, model.n_iter_, model.stopped_) == (6, 3, "epochs")
     assert {value.dtype for value in model.autoencoder_.params.values()} == {np.dtype(dtype)}
@@ -222,3 +223,63 @@ def test_partial_fit_goes_on_with_what_set_params_has_said(rng):
     with pytest.raises(ValueError, match="n_units=9"):
         model.set_params(n_units=9).partial_fit(X)
     np.testing.assert_array_equal(model.transform(X), before)
+
+
+# ---- what the history says of each unit, and who took the steps
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_the_history_has_the_mean_activation_of_each_sigmoid_unit(rng, backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    X = rng.random((50, 6))
+    model = SparseAutoencoder(
+        5,
+        activation="sigmoid",
+        kl=0.1,
+        epochs=3,
+        batch_size=16,
+        learning_rate=1e-12,
+        random_state=0,
+        backend=backend,
+    ).fit(X)
+    assert len(model.history_["rho_hat"]) == 3
+    for rho_hat in model.history_["rho_hat"]:  # such small steps change nothing
+        assert rho_hat.dtype == np.float32
+        np.testing.assert_allclose(rho_hat, model.transform(X).mean(axis=0), rtol=1e-5)
+    assert model.backend_ == backend
+    assert "rho_hat" not in SparseAutoencoder(5, k=2, epochs=1).fit(X).history_
+
+
+def test_mean_activations_are_saved_and_come_back(rng, tmp_path):
+    X = rng.random((50, 6))
+    model = SparseAutoencoder(5, activation="sigmoid", kl=0.1, epochs=2, random_state=0).fit(X)
+    model.save(tmp_path / "model.npz")
+    again = SparseAutoencoder.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(again.history_["rho_hat"], model.history_["rho_hat"])
+    assert again.backend_ == model.backend_
+    again.partial_fit(X)
+    assert len(again.history_["rho_hat"]) == again.n_iter_ == 3
+
+
+def test_backend_says_who_took_the_steps(rng):
+    X = rng.random((30, 6))
+    assert SparseAutoencoder(5, epochs=1).fit(X).backend_ == "numpy"  # too little work for Numba's import
+    with pytest.raises(NotFittedError):
+        SparseAutoencoder(5).backend_  # noqa: B018
+
+
+def test_dead_units_are_those_that_no_row_activates(rng):
+    X = rng.random((300, 6))
+    model = SparseAutoencoder(40, k=2, epochs=1, random_state=0).fit(X)
+    model.autoencoder_.encoder_layer.b[[3, 20]] = -100
+    dead = model.dead_units(X)
+    np.testing.assert_array_equal(dead, np.flatnonzero((model.transform(X) == 0).all(axis=0)))
+    assert {3, 20} <= set(dead)
+    assert len(dead) < 40
+    np.testing.assert_array_equal(model.encoder().dead_units(X), dead)
+    sigmoid = SparseAutoencoder(4, activation="sigmoid", epochs=1, random_state=0).fit(X)
+    sigmoid.autoencoder_.encoder_layer.b[2] = -10
+    np.testing.assert_array_equal(sigmoid.dead_units(X), [2])
+    with pytest.raises(ValueError, match="5 features"):
+        model.dead_units(X[:, :5])
