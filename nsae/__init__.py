@@ -12,7 +12,7 @@ from nsae.equations.autoencoder import Autoencoder
 from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, NotFittedError
 
 if TYPE_CHECKING:
-    from nsae.equations.gradcheck import check_gradients, compare_gradients
+    from nsae.equations.gradcheck import compare_gradients
     from nsae.export.export_encoder import export_encoder
     from nsae.images import ImageEncoder, ImageLibrary
     from nsae.images.encode_photos import encode_photos
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nsae.models.encoder import Encoder
     from nsae.models.sparse_autoencoder import SparseAutoencoder
     from nsae.retrieval import CodeIndex, Hits, evaluate
+    from nsae.training.check_gradients import check_gradients
 
 __version__ = "0.1.0"
 
@@ -51,7 +52,7 @@ _WHERE = {
     "ImageEncoder": "nsae.images",
     "ImageLibrary": "nsae.images",
     "SparseAutoencoder": "nsae.models.sparse_autoencoder",
-    "check_gradients": "nsae.equations.gradcheck",
+    "check_gradients": "nsae.training.check_gradients",
     "compare_gradients": "nsae.equations.gradcheck",
     "encode_photos": "nsae.images.encode_photos",
     "evaluate": "nsae.retrieval",

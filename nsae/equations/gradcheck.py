@@ -1,33 +1,44 @@
-"""The gradient check, Eq. (22): are the gradients by hand the derivatives of J?
+"""The gradient check, Eq. (22): are the gradients by hand the derivatives of the loss?
 
-:func:`compare_gradients` works for any loss and any parameters: it takes a function and a dict of arrays.
-:func:`check_gradients` applies it to an autoencoder.
+:func:`compare_gradients` works for any loss and any parameters: it takes a function and two dicts of arrays.
+``nsae.check_gradients`` applies it to an autoencoder.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.equations.autoencoder import Autoencoder
-from nsae.validation import check_data
+from nsae.validation import check_gradient_arrays, check_loss_value
 
-Arrays = dict[str, np.ndarray]
+Arrays = Mapping[str, np.ndarray]
 RETRIES = 2  # near a kink, with a tenth of the step each; a smaller step costs digits
+RIGHT = 1e-6  # An error up to this is rounding, or a step made smaller near a kink: see Eq. (22).
 
 
-class HasAutoencoder(Protocol):
-    """An estimator: it gives the autoencoder that it has fitted, or that it would start from."""
+class Finding(NamedTuple):
+    """What the check found about one array.
 
-    def core_for(self, X: np.ndarray) -> Autoencoder:
-        """Return the autoencoder for data like X (n, d)."""
+    Attributes
+    ----------
+    verdict : str
+        "right", or in a few words what is wrong.
+    entry : tuple of int, or None
+        Where numeric and analytic value differ most.  None if nothing was compared, or random directions were.
+    numeric, analytic : float
+        The slope of the loss there by differences, and what the gradient says.
+    """
+
+    verdict: str
+    entry: tuple[int, ...] | None
+    numeric: float
+    analytic: float
 
 
 class GradientCheck(NamedTuple):
-    """The result of a gradient check.
+    """The result of a gradient check; ``print`` it to see a line for each array.
 
     Attributes
     ----------
@@ -39,16 +50,43 @@ class GradientCheck(NamedTuple):
         J has a kink there, and the difference of two values is no derivative.
     checked : int
         Directions compared.
+    findings : dict of Finding
+        For each array: a verdict, and the entry that differs most.
+    step : StepCheck or None
+        Of a fitted model: how a step of the backend in use compares with the definition's.
     """
 
     errors: dict[str, float]
     skipped: int
     checked: int
+    findings: dict[str, Finding]
+    step: Any = None
 
     @property
     def max_error(self) -> float:
-        """The largest of the errors.  It is NaN if one of them is: NaN is below no bound."""
-        return float(np.max(list(self.errors.values())))
+        """The largest error, those of the step included.  NaN if one of them is: NaN is below no bound."""
+        return float(np.max([*self.errors.values(), *(self.step.errors.values() if self.step else ())]))
+
+    @property
+    def ok(self) -> bool:
+        """Whether every array was compared and is right, and the step too."""
+        return all(finding.verdict == "right" for finding in self.findings.values()) and (
+            self.step is None or self.step.ok
+        )
+
+    def __str__(self) -> str:
+        lines = []
+        for name, finding in self.findings.items():
+            word = "right" if finding.verdict == "right" else "WRONG"
+            line = f"{name:<4} {word}  error {self.errors[name]:.1e}"
+            if word == "WRONG":
+                line += f"  {finding.verdict}"
+                where = (
+                    f"{name}[{', '.join(map(str, finding.entry))}]" if finding.entry is not None else "there"
+                )
+                line += f"; {where}: numeric {finding.numeric:.6g}, analytic {finding.analytic:.6g}"
+            lines.append(line)
+        return "\n".join(lines + ([] if self.step is None else [str(self.step)]))
 
 
 def compare_gradients(
@@ -67,7 +105,7 @@ def compare_gradients(
     ----------
     loss : callable
         Returns J for the present values of the arrays in ``params``, which are changed in place and put
-        back.
+        back.  It must use these very arrays, and give the same number when nothing has changed.
     params, grads : dicts of float64 arrays
         Parameters and the gradients to check, with the same keys and shapes.
     eps : float, optional
@@ -81,10 +119,19 @@ def compare_gradients(
     rng : numpy.random.Generator, optional
         For the random directions.
 
+    Returns
+    -------
+    GradientCheck
+        What an error means was measured on mistakes made on purpose; the table is with Eq. (22) in
+        nsae/equations/README.md.
+
     Raises
     ------
+    TypeError
+        An array is not of float64, or no array, or the loss is no number.
     ValueError
-        If ``directions`` is less than 1.
+        A gradient is missing, of another shape or not finite; the loss is not finite, or differs when it is
+        called twice; ``directions`` is less than 1.
 
     Examples
     --------
@@ -92,28 +139,31 @@ def compare_gradients(
     >>> from nsae import compare_gradients
     >>> params = {"a": np.array([1.0, 2.0])}
     >>> grads = {"a": 2 * params["a"]}
-    >>> compare_gradients(lambda: float(np.sum(params["a"] ** 2)), params, grads).max_error < 1e-8
+    >>> compare_gradients(lambda: float(np.sum(params["a"] ** 2)), params, grads).ok
     True
     """
     if directions is not None and directions < 1:
         raise ValueError(
             f"directions={directions} is expected to be at least 1, or None for every coordinate."
         )
+    check_gradient_arrays(params, grads)
+    check_loss_value(loss, again=True)
     rng = rng or np.random.default_rng(0)
     eps = eps or (1e-5 if directions is None else 1e-4)
-    errors, skipped, checked = {}, 0, 0
+    errors, findings, skipped, checked = {}, {}, 0, 0
     for name, theta in params.items():
-        numeric, analytic = [], []
+        pairs = []
         for direction in _directions(theta.shape, directions, rng):
             slope = _slope(loss, theta, direction, eps, pattern)
-            if slope is None:
-                skipped += 1
-                continue
-            checked += 1
-            numeric.append(slope)
-            analytic.append(float(np.sum(grads[name] * direction)))  # (22) ⟨∇J, ξ⟩
-        errors[name] = _relative_error(np.array(numeric), np.array(analytic))
-    return GradientCheck(errors, skipped, checked)
+            along = float(np.sum(grads[name] * direction))  # (22) ⟨∇J, ξ⟩
+            pairs.append((np.nan if slope is None else slope, along))
+        numeric, analytic = np.array(pairs).T  # (directions,) each
+        on = np.isfinite(numeric)
+        checked, skipped = checked + int(on.sum()), skipped + int((~on).sum())
+        errors[name] = relative_error(numeric[on], analytic[on])
+        shape = theta.shape if directions is None else None
+        findings[name] = _finding(errors[name], numeric, analytic, shape)
+    return GradientCheck(errors, skipped, checked, findings)
 
 
 def _slope(
@@ -126,61 +176,19 @@ def _slope(
     """Return the central difference of ``loss`` along a direction, or None if a kink is too near."""
     start = theta.copy()
     here = np.empty(0) if pattern is None else pattern()
-    for _ in range(RETRIES + 1):
-        J, smooth = [], True
-        for side in (eps, -eps):
-            theta[...] = start + side * direction
-            J.append(loss())
-            smooth = smooth and (pattern is None or np.array_equal(pattern(), here))
+    try:
+        for _ in range(RETRIES + 1):
+            J, smooth = [], True
+            for side in (eps, -eps):
+                theta[...] = start + side * direction
+                J.append(check_loss_value(loss))
+                smooth = smooth and (pattern is None or np.array_equal(pattern(), here))
+            if smooth:
+                return (J[0] - J[1]) / (2 * eps)  # (22)
+            eps /= 10
+        return None
+    finally:
         theta[...] = start
-        if smooth:
-            return (J[0] - J[1]) / (2 * eps)  # (22)
-        eps /= 10
-    return None
-
-
-def check_gradients(
-    model: HasAutoencoder | Autoencoder,
-    X: np.ndarray,
-    *,
-    eps: float | None = None,
-    directions: int | None = None,
-    random_state: int | None = 0,
-) -> GradientCheck:
-    """Compare a model's gradients by hand with central differences, Eq. (22), in float64.
-
-    Parameters
-    ----------
-    model : SparseAutoencoder or Autoencoder
-        A copy in float64 is checked, and the model itself stays as it is.  An estimator that is not
-        fitted yet is checked at its initial weights for X.
-    X : (n, d) array
-        The batch.
-    eps, directions : float, int
-        See :func:`compare_gradients`.  ``directions=20`` makes the check of a large model cheap.
-    random_state : int, optional
-        Seed of the random directions.
-
-    Returns
-    -------
-    GradientCheck
-        ``max_error`` is below 1e-8 if the gradients are right and no kink is near, and up to 1e-6 if the
-        step had to be made smaller because of a kink.  It is around 1 if a term has the wrong sign.
-    """
-    core = copy.deepcopy(model if isinstance(model, Autoencoder) else model.core_for(X))
-    for layer in (core.encoder_layer, core.decoder_layer):
-        layer.W, layer.b = layer.W.astype(np.float64), layer.b.astype(np.float64)
-    X = check_data(X, owner="check_gradients", n_features=core.encoder_layer.W.shape[1]).astype(np.float64)
-    grads = core.loss_and_grads(X)[1]
-    return compare_gradients(
-        lambda: core.losses(X, *core.forward(X)).total,
-        core.params,
-        grads,
-        eps=eps,
-        directions=directions,
-        pattern=lambda: core.forward(X)[0] > 0,
-        rng=np.random.default_rng(random_state),
-    )
 
 
 def _directions(
@@ -198,12 +206,41 @@ def _directions(
             yield direction / np.linalg.norm(direction)
 
 
-def _relative_error(numeric: np.ndarray, analytic: np.ndarray) -> float:
+def relative_error(numeric: np.ndarray, analytic: np.ndarray) -> float:
     """Return ‖numeric − analytic‖ / ‖numeric + analytic‖: 0 if both are 0, NaN if both are empty."""
-    if len(numeric) == 0:
+    if np.size(numeric) == 0:
         return float("nan")
-    difference = float(np.linalg.norm(numeric - analytic))
-    total = float(np.linalg.norm(numeric + analytic))
-    if difference == 0:
-        return 0.0
-    return difference / total if total > 0 else float("inf")
+    difference = float(np.linalg.norm(np.ravel(numeric - analytic)))
+    total = float(np.linalg.norm(np.ravel(numeric + analytic)))
+    return 0.0 if difference == 0 else difference / total if total > 0 else float("inf")
+
+
+def _finding(
+    error: float, numeric: np.ndarray, analytic: np.ndarray, shape: tuple[int, ...] | None
+) -> Finding:
+    """Return what one array's slopes say; ``shape`` is that of the array if they are along its coordinates."""
+    on = np.isfinite(numeric)
+    if not on.any():
+        return Finding("not compared: a unit switches on or off along every direction", None, np.nan, np.nan)
+    i = int(np.argmax(np.where(on, np.abs(numeric - analytic), -1)))
+    entry = None if shape is None else tuple(map(int, np.unravel_index(i, shape)))
+    verdict = "right" if error <= RIGHT else _mistake(numeric[on], analytic[on], shape if on.all() else None)
+    return Finding(verdict, entry, float(numeric[i]), float(analytic[i]))
+
+
+def _mistake(numeric: np.ndarray, analytic: np.ndarray, shape: tuple[int, ...] | None) -> str:
+    """Return in a few words how the analytic slopes differ from the numeric ones."""
+    if not numeric.any():
+        return "loss() does not depend on this array: does it use the array itself, or a copy?"
+    if not analytic.any():
+        return "the gradient is 0 everywhere, and the slope is not"
+    factor = float(analytic @ numeric / (numeric @ numeric))
+    if relative_error(factor * numeric, analytic) <= RIGHT:
+        return "the sign is wrong" if abs(factor + 1) < RIGHT else f"{factor:.6g} times what it should be"
+    square = shape is not None and len(shape) == 2 and shape[0] == shape[1]
+    if square and relative_error(numeric, analytic.reshape(shape).T.ravel()) <= RIGHT:
+        return "it is transposed"
+    size = np.abs(numeric).max()
+    differ = np.abs(numeric - analytic) > 1e-5 * size
+    what = "entries differ" if shape is not None else "slopes differ"
+    return f"{np.count_nonzero(differ)} of {len(numeric)} {what}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from nsae.equations.layers import Dense, normalise_columns
 from nsae.equations.optimizers import Adam
 from nsae.models.encoder import activation_for
 from nsae.training.initialisation import random_layers, scale_encoder, tied_layers
-from nsae.training.state import TrainingOptions, TrainingState
-from nsae.validation import generator
+from nsae.training.state import MOMENTS, TrainingOptions, TrainingState
+from nsae.validation import generator, one_of
 
 if TYPE_CHECKING:
     from nsae.models.hyperparameters import Hyperparameters
+
+STATE_ARRAYS = (*MOMENTS, "idle", "rho_hat")  # of a model file: what training goes on from, and its history
 
 
 def assemble(params: Hyperparameters, encoder_layer: Dense, decoder_layer: Dense) -> Autoencoder:
@@ -65,6 +67,37 @@ def new_state(params: Hyperparameters, core: Autoencoder, rng: np.random.Generat
     state = TrainingState.start(core, new_optimizer(params))
     if params.resample:
         state.resampling_rng = generator(rng.integers(2**63))
+    return state
+
+
+def saved_state(
+    params: Hyperparameters, core: Autoencoder, header: dict[str, Any], arrays: dict[str, np.ndarray]
+) -> TrainingState:
+    """Return the state that a model file holds, for ``core``, the autoencoder of its weights.
+
+    Parameters
+    ----------
+    params : Hyperparameters
+    core : Autoencoder
+    header : dict
+        The header of the file.
+    arrays : dict of arrays
+        Those of ``STATE_ARRAYS`` that the file has.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError
+        Something is missing, or does not fit the model.
+    """
+    state = TrainingState.start(core, new_optimizer(params))
+    state.history = {name: list(map(float, values)) for name, values in header["history"].items()}
+    if (backend := header.get("backend")) is not None:
+        state.backend = one_of("backend", backend, ("numpy", "numba"))
+    rho_hat = arrays.pop("rho_hat", None)
+    if rho_hat is not None:
+        state.restore_rho_hat(rho_hat)
+    if arrays:
+        state.restore(header, arrays)
     return state
 
 

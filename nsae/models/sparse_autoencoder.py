@@ -16,7 +16,7 @@ from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError, NotFittedError
 from nsae.models import building, data_frames
-from nsae.models.building import assemble, continued_state, new_state, training_options
+from nsae.models.building import STATE_ARRAYS, assemble, continued_state, new_state, training_options
 from nsae.models.checkpoint_file import CheckpointFile
 from nsae.models.data_frames import CONTAINERS, check_feature_names, check_input_features, feature_names
 from nsae.models.encoder import BLOCK_ROWS, Encoder
@@ -26,7 +26,7 @@ from nsae.models.sklearn_contract import Parameters
 from nsae.system.interrupts import called_from_main
 from nsae.training.history import RunningVariance
 from nsae.training.loop import train
-from nsae.training.state import MOMENTS, History, TrainingState
+from nsae.training.state import History, TrainingOptions, TrainingState
 from nsae.validation import at_least, check_data, generator, one_of
 
 if TYPE_CHECKING:
@@ -307,6 +307,10 @@ class SparseAutoencoder(Parameters):
         check_hyperparameters(self)
         return self._initial(self._check(X), generator(self.random_state))
 
+    def training_state(self) -> tuple[TrainingState, TrainingOptions] | None:
+        """Return what training goes on from, and the options that it goes on with; None before ``fit``."""
+        return (self._state, training_options(self)) if self.__sklearn_is_fitted__() else None
+
     # ---- what was learned
 
     @property
@@ -466,21 +470,14 @@ class SparseAutoencoder(Parameters):
             The file is missing, truncated, foreign, or from a newer nsae.
         """
         encoder = Encoder.load(path)
-        header, arrays = read_model(path, KIND, (*MOMENTS, "idle", "rho_hat"))
+        header, arrays = read_model(path, KIND, STATE_ARRAYS)
         try:
             model = cls(**header["params"])
             check_hyperparameters(model)
             if model.n_units != encoder.n_units:
                 raise ValueError(f"n_units={model.n_units} for {encoder.n_units} units")
             core = assemble(model, encoder.encoder_layer, encoder.decoder_layer)
-            state = TrainingState.start(core, building.new_optimizer(model))
-            state.history = {name: list(map(float, values)) for name, values in header["history"].items()}
-            if "rho_hat" in arrays:
-                state.restore_rho_hat(arrays.pop("rho_hat"))
-            if (backend := header.get("backend")) is not None:
-                state.backend = one_of("backend", backend, ("numpy", "numba"))
-            if arrays:
-                state.restore(header, arrays)
+            state = building.saved_state(model, core, header, arrays)
             model._adopt(state, header["stopped"], encoder.feature_names)
             model.preprocessing_ = header["preprocessing"]
             model.n_iter_  # noqa: B018 (a history that is none is an error here)
