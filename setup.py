@@ -60,6 +60,9 @@ setup(
         "nsae": [
             "py.typed",
             "equations/README.md",
+            "export/playground.html",
+            "export/playground_encode.js",
+            "export/playground_page.js",
             "images/pictures/gallery.html",
             "images/pretrained/photos.npz",
             "images/pretrained/README.md",

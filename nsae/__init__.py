@@ -14,6 +14,7 @@ from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, Not
 if TYPE_CHECKING:
     from nsae.equations.gradcheck import compare_gradients
     from nsae.export.export_encoder import export_encoder
+    from nsae.export.playground import export_playground
     from nsae.images import ImageEncoder, ImageLibrary
     from nsae.images.encode_photos import encode_photos
     from nsae.images.load_encoder import load_encoder
@@ -42,6 +43,7 @@ __all__ = [
     "encode_photos",
     "evaluate",
     "export_encoder",
+    "export_playground",
     "load_encoder",
 ]
 
@@ -57,6 +59,7 @@ _WHERE = {
     "encode_photos": "nsae.images.encode_photos",
     "evaluate": "nsae.retrieval",
     "export_encoder": "nsae.export.export_encoder",
+    "export_playground": "nsae.export.playground",
     "load_encoder": "nsae.images.load_encoder",
 }
 _ROOMS = ("datasets", "images", "plots", "retrieval")  # whose names are public, too: nsae.datasets.photos()

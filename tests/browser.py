@@ -29,6 +29,8 @@ KEYS = {
     "ArrowRight": 39,
     "ArrowDown": 40,
     "Tab": 9,
+    " ": 32,
+    "Backspace": 8,
 }
 
 

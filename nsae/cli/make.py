@@ -22,17 +22,20 @@ from nsae.codes import Codes
 from nsae.datasets.dead_leaves import dead_leaves
 from nsae.errors import ModelFormatError, UsageError
 from nsae.export.export_encoder import check_python_name, export_encoder
+from nsae.export.playground import export_playground
 from nsae.images import ImageEncoder, ImageLibrary
 from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.few_photos import FEW, encoder_for_few
 from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.load_encoder import PHOTOS, file_of, load_encoder
+from nsae.models.encoder import Encoder
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
 from nsae.validation import generator
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
+STORED = 300  # images in a playground: enough to find a near one, and half a second of a phone to encode
 N_MADE = 100  # pictures that are learned from beside few photos: codes of few photos alone share no units
 LEARNING = {"n_units", "epochs", "image_size", "grey"}  # options of an encoder that is to be learned
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R 601, as Pillow makes grey
@@ -85,15 +88,22 @@ def encode(args: Namespace) -> int:
 
 
 def export(args: Namespace) -> int:
-    """Write a saved model, or that of an index, as one Python file: ``nsae export`` with ``args``."""
-    target = check_file(check_python_name(args.target), args.force)
+    """Write a saved model, or that of an index, as one Python file or page: ``nsae export`` with ``args``."""
+    as_page = Path(args.target).suffix.lower() == ".html"
+    others = [flag for flag, given in (("--data", args.data), ("--shape", args.shape)) if given]
+    if others and not as_page:
+        raise UsageError(f"{others[0]} is for a playground: let the name after -o end in .html.")
+    target = check_file(args.target if as_page else check_python_name(args.target), args.force)
     in_index = args.model != PHOTOS and Path(args.model).is_dir()
     encoder = read_library_folder(args.model).encoder if in_index else load_encoder(args.model)
     if encoder is None:
         raise ValueError(
             f"{args.model} holds codes without the encoder that made them. Give the file of their model."
         )
-    export_encoder(encoder, target, overwrite=args.force)
+    if as_page:
+        _write_playground(args, encoder, target)
+    else:
+        export_encoder(encoder, target, overwrite=args.force)
     figures = {"file": str(target), "units": encoder.n_units, "bytes": target.stat().st_size}
     report(args.json, figures)
     return 0
@@ -169,6 +179,15 @@ def demo(args: Namespace) -> int:
     if args.json:
         print(as_json(figures))
     return 0
+
+
+def _write_playground(args: Namespace, encoder: PhotoEncoder, target: Path) -> None:
+    """Write an encoder as a page, with up to 300 images of the data, spread evenly over them."""
+    images = None
+    if args.data and isinstance(encoder, Encoder):
+        data = read_source(args.data, encoder.preprocessing, args.strict).X
+        images = data[np.unique(np.linspace(0, len(data) - 1, STORED).astype(int))]
+    export_playground(encoder, target, images=images, shape=args.shape, overwrite=args.force)
 
 
 # ---- an index

@@ -51,6 +51,14 @@ def count(text: str) -> int:
     return number
 
 
+def shape(text: str) -> tuple[int, int]:
+    """Return the height and width in a ``text`` such as 28x20; argparse's error if it is none."""
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"{text!r} is expected to be a height and a width, such as 28x20")
+    return int(height), int(width)
+
+
 def count_or_none(text: str) -> int | None:
     """Return a number of at least 1, or None for 0; argparse's error if ``text`` is neither."""
     return None if text.strip() == "0" else count(text)

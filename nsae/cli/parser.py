@@ -97,10 +97,18 @@ def _encode(add: Add) -> argparse.ArgumentParser:
 
 
 def _export(add: Add) -> argparse.ArgumentParser:
-    what = "write a saved model as one Python file that needs NumPy alone"
+    what = "write a saved model as one Python file, or as a page in which one draws"
     command = new_command(add, "export", make.export, what)
     command.add_argument("model", help="a file from 'nsae train', a folder from 'nsae index', or 'photos'")
-    options.output(command, "my_encoder.py")
+    options.output(command, "my_encoder.py, or playground.html for a page")
+    command.add_argument("--data", help=f"for a page: 300 images of it are stored. {options.DATA_HELP}")
+    command.add_argument(
+        "--shape",
+        type=options.shape,
+        metavar="HEIGHTxWIDTH",
+        help="for a page: of the images that the model takes as rows (a square)",
+    )
+    options.reading(command)
     return command
 
 

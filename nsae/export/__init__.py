@@ -1,1 +1,1 @@
-"""From an encoder to one Python file that needs NumPy alone."""
+"""From a model to one file: Python that needs NumPy alone, or a web page in which one draws."""
