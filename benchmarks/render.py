@@ -34,8 +34,9 @@ FIGURE = re.compile(r"(<!-- figure: (\S+) (.+?) (\S+) -->)(.*?)(<!-- end -->)", 
 
 
 def pages(root: Path = results.ROOT) -> list[Path]:
-    """Return the pages that may have tables: README.md, docs/ and benchmarks/README.md."""
-    return [root / "README.md", *sorted((root / "docs").glob("*.md")), root / "benchmarks" / "README.md"]
+    """Return the pages that may have tables: README.md, docs/, the equations and benchmarks/README.md."""
+    others = [root / "nsae" / "equations" / "README.md", root / "benchmarks" / "README.md"]
+    return [root / "README.md", *sorted((root / "docs").glob("*.md")), *filter(Path.exists, others)]
 
 
 def rendered(text: str, link: str, folder: Path = results.RESULTS) -> str:

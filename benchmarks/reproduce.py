@@ -43,6 +43,7 @@ class Script(NamedTuple):
 
 
 SCRIPTS = (
+    Script("gradient_errors", 1, ("right/max", "wrong/a sign is wrong/min", "wrong/a factor is wrong/min")),
     Script("import_time", 2, ("nsae_over_numpy", "first_fit_warm_s", "first_fit_cold_s")),
     Script("demo", 1, ("ImageEncoder/map", "k-sparse/map", "raw pixels/map")),
     Script(

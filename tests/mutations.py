@@ -2,7 +2,9 @@
 
 import inspect
 import textwrap
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from nsae.equations import activations, losses, sparsity
 from nsae.equations.activations import KSparse, ReLU, Sigmoid
@@ -69,13 +71,16 @@ MUTATIONS = {
 }  # fmt: skip
 
 
-def break_backward(mutation, monkeypatch):
-    """Put the broken function in its place, until the end of the test."""
+@contextmanager
+def broken_backward(mutation):
+    """Put the broken function in its place, for as long as the block lasts."""
     owner, function, term, broken = mutation[:4]
     changed = with_term(getattr(owner, function), term, broken)
-    monkeypatch.setattr(owner, function, changed)
-    if owner in (losses, sparsity):  # autoencoder.py imported the function by name
-        monkeypatch.setitem(Autoencoder.backward.__globals__, function, changed)
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(owner, function, changed))
+        if owner in (losses, sparsity):  # autoencoder.py imported the function by name
+            stack.enter_context(patch.dict(Autoencoder.backward.__globals__, {function: changed}))
+        yield
 
 
 def with_term(original, term, broken):

@@ -228,6 +228,13 @@ def dead_units(figures: Figures) -> str:
     return "\n\n".join(parts)
 
 
+def gradient_errors(figures: Figures) -> str:
+    """Return the range of the relative error for right gradients, and for each kind of mistake."""
+    rows = {"all is right": figures["right"], **figures["wrong"]}
+    cells = [[name, *(f"{row[key]:.0e}" for key in ("min", "median", "max"))] for name, row in rows.items()]
+    return markdown(["", "smallest error", "median", "largest"], cells)
+
+
 # ---- the search
 
 
@@ -411,6 +418,7 @@ TABLES = {
     "tutorial": Table(("tutorial_example/fits", "tutorial_example/processes"), tutorial),
     "tutorial_losses": Table(("tutorial_example",), tutorial_losses),
     "dead_units": Table(("dead_units",), dead_units),
+    "gradient_errors": Table(("gradient_errors",), gradient_errors),
     "demo": Table(("demo",), demo),
     "import_time": Table(("import_time",), import_time),
     "library_speed": Table(("library_speed",), library_speed),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mutations import with_term
+from mutations import MUTATIONS, broken_backward, with_term
 
 from nsae import SparseAutoencoder, check_gradients
 from nsae.equations.optimizers import Adam
@@ -105,16 +105,14 @@ def test_a_change_in_the_page_of_adam_is_noticed(fitted, monkeypatch, term, brok
     assert "equations in NumPy differs" in str(check)
 
 
-def test_a_sign_changed_in_the_page_of_backward_changes_training_and_is_told(fitted, monkeypatch):
+def test_a_sign_changed_in_the_page_of_backward_changes_training_and_is_told(fitted):
     """With the backend that the page is, it also trains otherwise: the loss rises."""
-    from mutations import MUTATIONS, break_backward
-
     right, X = fitted("relu", "numpy")
-    break_backward(MUTATIONS["output gradient, sign"], monkeypatch)
-    wrong, _ = fitted("relu", "numpy")
-    assert wrong.history_["loss"][-1] > wrong.history_["loss"][0] > 0
     assert right.history_["loss"][-1] < right.history_["loss"][0]
-    assert "the sign is wrong" in str(check_gradients(wrong, X))
+    with broken_backward(MUTATIONS["output gradient, sign"]):
+        wrong, _ = fitted("relu", "numpy")
+        assert wrong.history_["loss"][-1] > wrong.history_["loss"][0] > 0
+        assert "the sign is wrong" in str(check_gradients(wrong, X))
 
 
 def test_before_fit_there_is_no_step_and_after_load_there_is(rng, tmp_path):
