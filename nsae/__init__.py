@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nsae.codes import Codes
 from nsae.equations.autoencoder import Autoencoder
-from nsae.errors import ImageReadError, MissingExtraError, ModelFormatError, NotFittedError
+from nsae.errors import CollapseWarning, ImageReadError, MissingExtraError, ModelFormatError, NotFittedError
 
 if TYPE_CHECKING:
     from nsae.equations.gradcheck import compare_gradients
@@ -29,6 +29,7 @@ __all__ = [
     "Autoencoder",
     "CodeIndex",
     "Codes",
+    "CollapseWarning",
     "Encoder",
     "Hits",
     "ImageEncoder",

@@ -77,3 +77,7 @@ def require(module: str, extra: str, what: str) -> ModuleType:
         raise MissingExtraError(
             f'{what} needs {package}, which {state}. Install it with: pip install "nsae[{extra}]"'
         ) from error
+
+
+class CollapseWarning(UserWarning):
+    """A fit has learned nothing that is of use: its codes are near zero, or it explains nothing of the data."""

@@ -10,7 +10,9 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nsae.cli import make
 from nsae.cli.inputs import limit_pixels
@@ -37,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if getattr(args, "max_pixels", None):
             limit_pixels(args.max_pixels)
-        code: int = args.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warnings_in_a_line(args.flags)
+            code: int = args.run(args)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as stopped:
@@ -49,6 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         _complain(error, args)
         return 2 if isinstance(error, UsageError) else getattr(args, "error_code", 1)
+
+
+def _warnings_in_a_line(flags: Mapping[str, str]) -> Any:
+    """Return what prints a warning: one line, in the words of the command, without its place in the code."""
+
+    def show(message: Warning | str, *_: object) -> None:
+        print(f"nsae: warning: {printable(in_flags(str(message), flags))}", file=sys.stderr)
+
+    return show
 
 
 def _complain(error: Exception, args: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from nsae.errors import ModelFormatError, NotFittedError
 from nsae.models import building, data_frames
 from nsae.models.building import STATE_ARRAYS, assemble, continued_state, new_state, training_options
 from nsae.models.checkpoint_file import CheckpointFile
+from nsae.models.collapse import warn_of_collapse, warn_of_scale
 from nsae.models.data_frames import CONTAINERS, check_feature_names, check_input_features, feature_names
 from nsae.models.encoder import BLOCK_ROWS, Encoder
 from nsae.models.hyperparameters import check_hyperparameters
@@ -248,10 +249,17 @@ class SparseAutoencoder(Parameters):
             The loss became NaN or infinite; a model fitted before stays as it was.
         KeyboardInterrupt
             Ctrl-C, as ``on_interrupt`` says.
+
+        Warns
+        -----
+        CollapseWarning
+            Nothing was learned: codes near zero, or an explained variance of 0 or less; or the data is far from
+            [0, 1] and a sigmoid is to give or take it.
         """
         check_hyperparameters(self)
         at_least("checkpoint_minutes", checkpoint_minutes, 0)
         names, X = feature_names(X), self._check(X)
+        warn_of_scale(self, X)
         rng = generator(self.random_state)
         file = None if checkpoint is None else CheckpointFile(checkpoint, self, X)
         state = None if file is None else file.read()
@@ -271,6 +279,8 @@ class SparseAutoencoder(Parameters):
         self.preprocessing_: dict[str, Any] | None = None
         if stopped == "interrupted":
             self._answer_interrupt(returns=called_from_main())
+        else:
+            warn_of_collapse(self, X)
         return self
 
     def partial_fit(self, X: np.ndarray, y: object = None) -> Self:

@@ -1,0 +1,85 @@
+"""Warnings where a fit has not learned anything: training goes through, and its codes are of no use.
+
+All of them look at up to ``SAMPLED_ROWS`` rows, evenly spaced, so that they cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from nsae.equations.activations import Sigmoid
+from nsae.errors import CollapseWarning
+
+SAMPLED_ROWS = 1000
+STACK = 4  # from here to the line that called fit
+SATURATED = 20.0  # of |x|: a sigmoid unit of random weights is then 0 or 1 for most samples
+NEAR_ZERO = 1e-3  # the largest activation, beside the largest number in the data
+
+
+def sampled(X: np.ndarray) -> np.ndarray:
+    """Return up to ``SAMPLED_ROWS`` rows (m, d) of X (n, d), evenly spaced, in float64."""
+    return X[np.linspace(0, len(X) - 1, min(len(X), SAMPLED_ROWS)).astype(np.int64)].astype(np.float64)
+
+
+def warn_of_scale(model: Any, X: np.ndarray) -> None:
+    """Warn if the data X (n, d) is far from what the sigmoids of ``model`` can give or take."""
+    rows = sampled(X)  # (m, d)
+    low, high = float(rows.min()), float(rows.max())
+    if model.output == "sigmoid":
+        outside = float(np.mean((rows < -0.1) | (rows > 1.1)))
+        if outside > 0.01:
+            _warn(
+                f"The data goes from {low:.3g} to {high:.3g}, and output='sigmoid' gives numbers in (0, 1): "
+                f"{outside:.0%} of the entries cannot be reconstructed. Scale the data to [0, 1], or use "
+                "output='linear'."
+            )
+    if model.activation == "sigmoid" and max(-low, high) > SATURATED:
+        _warn(
+            f"The data goes from {low:.3g} to {high:.3g}. With such numbers sigmoid units are nearly 0 or 1 for every "
+            "sample, where their slope is nearly 0, and learn little. Scale the data to about [0, 1]."
+        )
+
+
+def warn_of_collapse(model: Any, X: np.ndarray) -> None:
+    """Warn if the fitted ``model`` gives the rows of X (n, d) codes near zero, or explains nothing of them."""
+    rows = sampled(X)  # (m, d)
+    if not np.ptp(rows, axis=0).any():
+        return  # there is nothing to learn
+    Z = np.asarray(model.encoder().transform(rows))  # (m, h)
+    largest, scale = float(Z.max()), float(np.abs(rows).max())
+    silent = float(np.mean(Z.max(axis=1) <= 0))
+    if silent > 0.5:
+        _warn(
+            f"{silent:.0%} of {len(rows)} samples activate no unit, so their codes are all zeros. {_cures(model)}"
+        )
+    elif largest < NEAR_ZERO * (1.0 if isinstance(model.autoencoder_.g, Sigmoid) else scale):
+        shrunk = model.l1 and not model.unit_norm and not isinstance(model.autoencoder_.g, Sigmoid)
+        cheat = " Small codes and large V avoid the L1 penalty: set unit_norm=True." if shrunk else ""
+        _warn(f"All codes are near zero: the largest activation is {largest:.2g}.{cheat} {_cures(model)}")
+    explained = model.score(rows)
+    if explained <= 0:
+        _warn(
+            f"The explained variance is {explained:.3g} on {len(rows)} samples: the mean of the data reconstructs them "
+            f"as well. {_cures(model)}"
+        )
+
+
+def _cures(model: Any) -> str:
+    """Return what may help, in the hyperparameters that the model has."""
+    penalties = [
+        f"{name}={float(getattr(model, name)):g}"
+        for name in ("l1", "kl", "weight_decay")
+        if getattr(model, name)
+    ]
+    lower = f"Lower {', '.join(penalties)}; or train" if penalties else "Train"
+    return (
+        f"{lower} longer (epochs={model.epochs}) or with another learning_rate ({float(model.learning_rate):g}); "
+        "check the scale of the data."
+    )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CollapseWarning, stacklevel=STACK)
