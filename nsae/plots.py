@@ -232,6 +232,27 @@ def strips(rows: Sequence[tuple[str, np.ndarray]], *, title: str = "") -> Figure
     return figure
 
 
+def stages(trace: Sequence[Any], *, across: int = 5) -> Figure:
+    """Draw what becomes of an image on its way to a code.
+
+    Parameters
+    ----------
+    trace : sequence of Stage
+        What ``ImageEncoder.trace(image)`` returns.
+    across : int
+        Pictures in a row.
+    """
+    down = -(-len(trace) // across)
+    figure = _figure(2.3 * across, 2.75 * down)
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, stage in zip(axes, trace, strict=False):
+        axis.imshow(stage.picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(f"{stage.name}\n{stage.equation}  {stage.shape}".replace("\n  ", "\n"), fontsize=8)
+    return figure
+
+
 def _figure(width: float, height: float) -> Figure:
     module: Any = require("matplotlib.figure", "plots", "drawing pictures")
     figure: Figure = module.Figure(figsize=(width, height), dpi=DPI, layout="constrained")

@@ -32,6 +32,7 @@ from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, choose, once
 from nsae.images.pipeline import ImagePipeline, pooled_blocks
 from nsae.images.random_patches import random_patches
+from nsae.images.trace import Stage
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import model_bytes, write_model
 from nsae.models.sklearn_contract import Parameters
@@ -298,6 +299,10 @@ class ImageEncoder(Parameters):
         """
         how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
         return self._fitted().components(images, on_error=on_error, **how)
+
+    def trace(self, image: np.ndarray | str | os.PathLike) -> list[Stage]:
+        """Return what becomes of one ``image``, stage by stage, up to its code; see ``ImagePipeline.trace``."""
+        return self._fitted().trace(image)
 
     def encode_images(self, images: np.ndarray) -> Codes:
         """Return the codes of ``images`` (n, side, side[, 3]) of the model's size, uint8 or floats in [0, 1]."""

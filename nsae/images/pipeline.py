@@ -34,6 +34,7 @@ from nsae.images.pipeline_file import (
     geometry_from,
     neighbour_map_from,
 )
+from nsae.images.trace import Stage, trace
 from nsae.models.model_file import check_weights, model_bytes, read_model, write_model
 from nsae.system.threads import Threads
 from nsae.validation import at_least
@@ -233,6 +234,14 @@ class ImagePipeline:
         """
         parts = unit_parts(image, units, self.features, self.pca, self.code_layer, self.neighbours)
         return strongest_boxes(*parts, self.geometry)
+
+    def trace(self, image: np.ndarray | str | os.PathLike) -> list[Stage]:
+        """Return what becomes of one ``image``, an array or a path, stage by stage; see ``nsae.images.trace``.
+
+        Each stage has a name, the numbers of its equations, an array with its shape, and a picture.  The last
+        array is the code (n_units,) that :meth:`encode` gives.  ``nsae.plots.stages`` draws them.
+        """
+        return trace(self, image)
 
     def with_k(self, k: int) -> ImagePipeline:
         """Return this pipeline with at most ``k`` active units an image; it shares the weights.
