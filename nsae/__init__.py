@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nsae.models.encoder import Encoder
     from nsae.models.sparse_autoencoder import SparseAutoencoder
     from nsae.retrieval import CodeIndex, Hits, evaluate
+    from nsae.study.explain_step import explain_step
     from nsae.training.check_gradients import check_gradients
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "compare_gradients",
     "encode_photos",
     "evaluate",
+    "explain_step",
     "export_encoder",
     "export_playground",
     "load_encoder",
@@ -59,6 +61,7 @@ _WHERE = {
     "compare_gradients": "nsae.equations.gradcheck",
     "encode_photos": "nsae.images.encode_photos",
     "evaluate": "nsae.retrieval",
+    "explain_step": "nsae.study.explain_step",
     "export_encoder": "nsae.export.export_encoder",
     "export_playground": "nsae.export.playground",
     "load_encoder": "nsae.images.load_encoder",

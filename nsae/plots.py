@@ -232,6 +232,30 @@ def strips(rows: Sequence[tuple[str, np.ndarray]], *, title: str = "") -> Figure
     return figure
 
 
+def arrays(named: Sequence[tuple[str, str, np.ndarray]], *, across: int = 6) -> Figure:
+    """Draw 2-D arrays side by side: white is 0, red positive, blue negative.
+
+    Parameters
+    ----------
+    named : sequence of (name, equation, (n, m) array)
+    across : int
+        Pictures in a row.
+    """
+    down = -(-len(named) // across)
+    figure = _figure(2.0 * across, 2.3 * down)
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (name, equation, array) in zip(axes, named, strict=False):
+        limit = float(np.abs(array).max()) or 1.0
+        drawn = axis.imshow(
+            array, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+        )
+        axis.set_title(f"{name}  {equation}\n{array.shape}, ±{limit:.2g}", fontsize=8)
+        drawn.set_rasterized(True)
+    return figure
+
+
 def stages(trace: Sequence[Any], *, across: int = 5) -> Figure:
     """Draw what becomes of an image on its way to a code.
 

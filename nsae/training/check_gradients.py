@@ -106,10 +106,7 @@ def check_gradients(
         below 1e-8 if the gradients are right and no kink is near, and up to 1e-6 if the step had to be made
         smaller because of a kink.  What larger errors mean is in a table with Eq. (22).
     """
-    core = copy.deepcopy(model if isinstance(model, Autoencoder) else model.core_for(X))
-    for layer in (core.encoder_layer, core.decoder_layer):
-        layer.W, layer.b = layer.W.astype(np.float64), layer.b.astype(np.float64)
-    X = check_data(X, owner="check_gradients", n_features=core.encoder_layer.W.shape[1]).astype(np.float64)
+    core, X = autoencoder_in_float64(model, X)
     check = compare_gradients(
         lambda: core.losses(X, *core.forward(X)).total,
         core.params,
@@ -121,6 +118,23 @@ def check_gradients(
     )
     training = None if isinstance(model, Autoencoder) else model.training_state()
     return check if training is None else check._replace(step=check_step(*training, X))
+
+
+def autoencoder_in_float64(model: Estimator | Autoencoder, X: np.ndarray) -> tuple[Autoencoder, np.ndarray]:
+    """Return a copy in float64 of the autoencoder of ``model``, and the batch ``X`` (n, d), checked, in float64.
+
+    Of an estimator that is not fitted, it is the autoencoder that training on X would start from.
+
+    Raises
+    ------
+    ValueError, TypeError
+        X does not fit the model.
+    """
+    core = copy.deepcopy(model if isinstance(model, Autoencoder) else model.core_for(X))
+    for layer in (core.encoder_layer, core.decoder_layer):
+        layer.W, layer.b = layer.W.astype(np.float64), layer.b.astype(np.float64)
+    width = core.encoder_layer.W.shape[1]
+    return core, check_data(X, owner=type(model).__name__, n_features=width).astype(np.float64)
 
 
 def check_step(state: TrainingState, options: TrainingOptions, X: np.ndarray) -> StepCheck:
