@@ -44,6 +44,7 @@ class Script(NamedTuple):
 
 SCRIPTS = (
     Script("gradient_errors", 1, ("right/max", "wrong/a sign is wrong/min", "wrong/a factor is wrong/min")),
+    Script("knobs", 2, ("lambda/0.1/l0", "beta/2/mean_activation", "k/32/explained_variance")),
     Script("import_time", 2, ("nsae_over_numpy", "first_fit_warm_s", "first_fit_cold_s")),
     Script("demo", 1, ("ImageEncoder/map", "k-sparse/map", "raw pixels/map")),
     Script(

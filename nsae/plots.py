@@ -79,31 +79,30 @@ def mean_activations(model: Any) -> Figure:
 
     Parameters
     ----------
-    model : SparseAutoencoder
-        Fitted, with sigmoid units.
+    model : SparseAutoencoder, or mapping of name to SparseAutoencoder
+        Fitted, with sigmoid units.  There is a panel for each model of a mapping.
 
     Raises
     ------
     ValueError
-        The model has no sigmoid units, so its history has no mean activations.
+        A model has no sigmoid units, so its history has no mean activations.
     """
-    rows = model.history_.get("rho_hat")
-    if not rows:
-        raise ValueError(
-            "The history has no mean activations (rho_hat): they are kept for activation='sigmoid', in models "
-            "that were fitted since nsae keeps them."
-        )
-    rho_hat = np.asarray(rows[-1])  # (h,)
-    figure = _figure(4.6, 3.0)
-    axis = figure.subplots()
-    axis.hist(rho_hat, bins=min(30, max(5, len(rho_hat) // 4)), color="tab:blue")
-    if model.kl:
-        axis.axvline(model.rho, color="tab:red", label=f"ρ = {model.rho:g}")
-    axis.axvline(
-        float(rho_hat.mean()), color="black", linestyle="--", label=f"mean of ρ̂ = {rho_hat.mean():.3f}"
-    )
-    axis.set(xlabel="ρ̂, mean activation of a unit (8)", ylabel="units", xlim=(0, None))
-    axis.legend(fontsize=8)
+    models = model if isinstance(model, Mapping) else {"": model}
+    figure = _figure(0.6 + 3.4 * len(models), 2.9)
+    for axis, (name, one) in zip(np.ravel(figure.subplots(1, len(models))), models.items(), strict=True):
+        rows = one.history_.get("rho_hat")
+        if not rows:
+            raise ValueError(
+                "The history has no mean activations (rho_hat). They are kept for activation='sigmoid'; fit such a "
+                "model."
+            )
+        rho_hat = np.asarray(rows[-1])  # (h,)
+        axis.hist(rho_hat, bins=min(30, max(5, len(rho_hat) // 4)), color="tab:blue")
+        if one.kl:
+            axis.axvline(one.rho, color="tab:red", label=f"ρ = {one.rho:g}")
+        axis.axvline(rho_hat.mean(), color="black", linestyle="--", label=f"mean of ρ̂ = {rho_hat.mean():.3f}")
+        axis.set(xlabel="ρ̂, mean activation of a unit (8)", ylabel="units", xlim=(0, None), title=name)
+        axis.legend(fontsize=8)
     return figure
 
 

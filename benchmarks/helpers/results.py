@@ -24,7 +24,19 @@ ROOT = Path(__file__).parents[2]  # of the checkout
 RESULTS = ROOT / "benchmarks" / "results"
 DIGITS = 6  # significant ones of a saved number
 # Options that tell what to show or where files are.  They change no figure.
-NO_SETTINGS = {"json", "save", "note", "plot", "markdown", "files", "codes", "photos", "folder", "work"}
+NO_SETTINGS = {
+    "json",
+    "save",
+    "pictures",
+    "note",
+    "plot",
+    "markdown",
+    "files",
+    "codes",
+    "photos",
+    "folder",
+    "work",
+}
 DEFAULT = "default"  # what --save without a path stands for
 
 

@@ -199,6 +199,7 @@ def demo(figures: Figures) -> str:
     columns = {
         "active units": ("l0", ".1f"),
         "dead": ("dead", ".1%"),
+        "mean of ρ̂": ("rho_hat", ".3f"),
         "explained variance": ("explained_variance", ".3f"),
         "bytes": ("bytes", ".0f"),
         "prec@1": ("precision@1", ".3f"),
@@ -233,6 +234,25 @@ def gradient_errors(figures: Figures) -> str:
     rows = {"all is right": figures["right"], **figures["wrong"]}
     cells = [[name, *(f"{row[key]:.0e}" for key in ("min", "median", "max"))] for name, row in rows.items()]
     return markdown(["", "smallest error", "median", "largest"], cells)
+
+
+def knob(name: str, sign: str) -> Callable[[Figures], str]:
+    """Return what makes the table of one knob, of benchmarks/knobs.py."""
+
+    def table(figures: Figures) -> str:
+        columns = {
+            "active units": ("l0", ".1f"),
+            "dead": ("dead", ".1%"),
+            "mean of z": ("mean_activation", ".3f"),
+            "explained variance": ("explained_variance", ".3f"),
+        }
+        rows = [
+            [value, *(format(row[key], form) for key, form in columns.values())]
+            for value, row in figures[name].items()
+        ]
+        return markdown([sign, *columns], rows)
+
+    return table
 
 
 # ---- the search
@@ -418,6 +438,10 @@ TABLES = {
     "tutorial": Table(("tutorial_example/fits", "tutorial_example/processes"), tutorial),
     "tutorial_losses": Table(("tutorial_example",), tutorial_losses),
     "dead_units": Table(("dead_units",), dead_units),
+    "knobs_lambda": Table(("knobs",), knob("lambda", "λ")),
+    "knobs_beta": Table(("knobs",), knob("beta", "β, with ρ = 0.05")),
+    "knobs_rho": Table(("knobs",), knob("rho", "ρ, with β = 2")),
+    "knobs_k": Table(("knobs",), knob("k", "k")),
     "gradient_errors": Table(("gradient_errors",), gradient_errors),
     "demo": Table(("demo",), demo),
     "import_time": Table(("import_time",), import_time),
