@@ -78,7 +78,7 @@ class GradientCheck(NamedTuple):
         lines = []
         for name, finding in self.findings.items():
             word = "right" if finding.verdict == "right" else "WRONG"
-            line = f"{name:<4} {word}  error {self.errors[name]:.1e}"
+            line = f"{name:<4} {word}  error {self.errors[name]:.2g}"
             if word == "WRONG":
                 line += f"  {finding.verdict}"
                 where = (
