@@ -8,7 +8,8 @@ its own.  The answers are: each mistake of the lists, alone; mistakes of the lis
 
 A mistake counts as recognised if its name is among those that are told.  Two mistakes that give the same on every
 input are told together.  Two at once count as recognised if what is told gives the same: often both names, and
-sometimes one mistake or another pair that comes to the same.  They are counted apart.
+sometimes one mistake or another pair that comes to the same.  They are counted apart.  Of a training loop, no pairs
+are made: the check does not try them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ def answers() -> Iterator[Answer]:
                 yield Answer(exercise, task, "listed", mistake.name, text)
             for name, text in WRONG.get(task.name, {}).items():
                 yield Answer(exercise, task, "reworded", name, text)
-            pairs = [(pair, variant(task, *pair)) for pair in combinations(task.mistakes, 2)]
+            pairs = (
+                []
+                if task.observe
+                else [(pair, variant(task, *pair)) for pair in combinations(task.mistakes, 2)]
+            )
             possible = [(pair, text) for pair, text in pairs if text is not None]
             for pair, text in possible[::PAIRS]:
                 yield Answer(exercise, task, "pair", " and ".join(mistake.name for mistake in pair), text)

@@ -369,7 +369,7 @@ def forward(X, W, b, V, c):
 """,
     },
     "sigmoid": {
-        "it overflows for very negative entries": "def sigmoid(Y):\n    return (1 + np.exp(-Y)) ** -1",
+        "it overflows": "def sigmoid(Y):\n    return (1 + np.exp(-Y)) ** -1",
         "NaN for very positive entries": "def sigmoid(Y):\n    e = np.exp(Y)\n    return e / (e + 1)",
     },
     "squared_error": {

@@ -19,6 +19,10 @@ Case = dict[str, Any]  # the arguments of one call, by name and in order
 Function = Callable[..., Any]
 
 
+class UnreadableError(ValueError):
+    """What a function returned is not what it should return; the message says what came."""
+
+
 class Mistake(NamedTuple):
     """A mistake in a function, made by a change of its text.
 

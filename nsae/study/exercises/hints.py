@@ -13,6 +13,8 @@ Differing = list[
     tuple[Case, np.ndarray, np.ndarray]
 ]  # inputs, the right answer, the learner's; where they differ
 
+FACTS = 3  # about a training loop that are told
+LARGE = 20  # times as large: a value that stands out
 SHORT = 12  # entries of a list that are shown
 
 
@@ -35,7 +37,11 @@ def differences(task: Task, cases: list[Case], rights: list[Outcome], gots: list
         else []
     )
     if task.observe:
-        return [*lines, f"{name[0].upper()}{name[1:]}: {_shown(expected)} is expected, {_shown(got)} came."]
+        values = [(task.outputs[i], rights[first].values[i], gots[first].values[i]) for i in wrong[:FACTS]]
+        return [
+            f"{what[0].upper()}{what[1:]}: {_shown(e)} is expected, {_shown(g)} came."
+            for what, e, g in values
+        ]
     with_sizes = ", ".join(f"{letter} = {size}" for letter, size in task.sizes(cases[first]).items())
     inputs = f"With {with_sizes}, " if with_sizes else "With one of the inputs, "
     if expected.shape != got.shape:
@@ -47,6 +53,9 @@ def differences(task: Task, cases: list[Case], rights: list[Outcome], gots: list
         if not _right(r, g, output)
     ]
     lines += _about_cases(cases, every)
+    warned = {name for r, g in pairs for name in g.warned - r.warned}
+    if warned:
+        lines.append(f"NumPy warned on the way: {', '.join(sorted(warned))}.")
     if all(e.shape == g.shape for _, e, g in every):
         lines += [f"Hint: {hint}" for hint in _first_hint(task, every)]
     return lines
@@ -64,7 +73,13 @@ def _about_cases(cases: list[Case], every: Differing) -> list[str]:
             return [
                 f"It is wrong where {name} is {values.pop()}, and right where it is {' or '.join(right_values)}."
             ]
-    return [f"It is right for {len(cases) - len(every)} of {len(cases)} inputs."]
+    right = [case for case in cases if not any(case is other for other in wrong)]
+    for name, value in cases[0].items():
+        if isinstance(value, np.ndarray):
+            largest = min(np.max(np.abs(case[name]), initial=0.0) for case in wrong)
+            if largest > LARGE * max(np.max(np.abs(case[name]), initial=0.0) for case in right):
+                return [f"It is wrong where {name} has large entries, such as {largest:.4g}."]
+    return [f"It is right for {len(right)} of {len(cases)} inputs."]
 
 
 def _flags(cases: list[Case]) -> list[str]:
@@ -124,7 +139,7 @@ def _about_entry(inputs: str, name: str, expected: np.ndarray, got: np.ndarray) 
         )
         return lines
     scale = np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)
-    if scale > 0:
+    if scale > 0 and got.ndim:
         error = np.max(np.abs(got - expected), initial=0.0) / scale
         lines.append(
             f"The largest difference, divided by the largest entry, is {error:.2g}. "
@@ -138,7 +153,7 @@ def _hints(task: Task, every: Differing) -> Iterator[str]:
     if any(not np.isfinite(g).all() for _, _, g in every):
         return
     if all(close(g, np.zeros_like(g)) for _, _, g in every):
-        yield "it is 0 everywhere."
+        yield "it is 0 everywhere. (In Python, 1 // 2 is 0.)"
     elif all(_is_whole(g) for _, _, g in every) and not all(_is_whole(e) for _, e, _ in every):
         yield "all numbers are whole. Is there a //, or an array of integers?"
     for name in every[0][0]:
@@ -163,9 +178,11 @@ def _factor(task: Task, every: Differing) -> Iterator[str]:
     ]
     if names:
         yield f"the ratio of yours to the right answer is {_number(ratios[0])} everywhere, which is {names[0]}."
+    elif all(g.ndim == 0 for _, _, g in every) and len(every) < 2:
+        return  # any two numbers have a ratio
     elif np.allclose(np.array(ratios, float), float(ratios[0] or 0)):
         yield f"the ratio of yours to the right answer is {_number(ratios[0])} everywhere."
-    else:
+    elif all(g.ndim for _, _, g in every):
         yield (
             "the ratio of yours to the right answer is the same for all entries, but another one with other inputs: "
             f"{', '.join(_number(r) for r in ratios)}."
@@ -201,20 +218,17 @@ def _rows_and_columns(every: Differing) -> Iterator[str]:
 
 
 def _where(every: Differing) -> Iterator[str]:
-    """Yield where the entries are that differ, as told by the sign of an argument."""
-    for name, value in every[0][0].items():
-        if not isinstance(value, np.ndarray) or any(case[name].shape != g.shape for case, _, g in every):
+    """Yield where the entries are that differ, as told by the sign of an argument, or of the right answer."""
+    arrays = [name for name, value in every[0][0].items() if isinstance(value, np.ndarray)]
+    for name in (*arrays, "the right answer"):
+        signs = [case.get(name, expected) for case, expected, _ in every]
+        if any(sign.shape != g.shape for sign, (_, _, g) in zip(signs, every, strict=True)):
             continue
-        wrong = [
-            (case[name], np.abs(e - g) > 1e-6 * np.max(np.abs(e), initial=1e-300)) for case, e, g in every
-        ]
-        for text, test in (
-            ("above 0", np.greater),
-            ("0", np.equal),
-            ("below 0", np.less),
-            ("not above 0", np.less_equal),
-        ):
-            if all(np.array_equal(test(a, 0), w) for a, w in wrong) and not all(w.all() for _, w in wrong):
+        wrong = [np.abs(e - g) > 1e-6 * np.max(np.abs(e), initial=1e-300) for _, e, g in every]
+        tests = ("above 0", np.greater), ("0", np.equal), ("below 0", np.less), ("not above 0", np.less_equal)
+        for text, test in tests:
+            where = [test(sign, 0) for sign in signs]
+            if all(map(np.array_equal, where, wrong)) and not all(w.all() for w in wrong):
                 yield f"the entries that differ are those where {name} is {text}."
                 return
 
@@ -228,6 +242,7 @@ def _named(task: Task, every: Differing) -> Iterator[tuple[str, list[float]]]:
         if isinstance(value, int | float) and not isinstance(value, bool):
             quantities[name] = [float(case[name]) for case, _, _ in every]
     quantities["log 2"] = [float(np.log(2))] * len(every)
+    quantities["log 10"] = [float(np.log(10))] * len(every)
     for name, values in quantities.items():
         yield name or "1", values
         yield f"−{name or 1}", [-value for value in values]

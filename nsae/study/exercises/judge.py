@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.study.exercises.exercise import Case, Exercise, Function, Mistake, Task
+from nsae.study.exercises.exercise import Case, Exercise, Function, Mistake, Task, source_of
 from nsae.study.exercises.hints import differences
 from nsae.study.exercises.learner_file import LearnerFile, read
 from nsae.study.exercises.outcome import UNUSABLE, Outcome, call, same
@@ -125,7 +126,7 @@ def judge(task: Task, function: Function, file: LearnerFile, limit: Limit = null
         text = [*text, *_about_mistakes(found)]
     elif values_right and overflows:
         text.append("The values are right, but NumPy warns of an overflow, or of 0/0, on the way.")
-    elif not text:
+    elif not text and not values_right:
         text = [
             "The answer is wrong, and none of the mistakes that are known here gives the same.",
             *differences(task, cases, rights, outcomes),
@@ -168,12 +169,14 @@ def _about_failure(task: Task, file: LearnerFile, cases: list[Case], outcomes: l
     came = outcome.failure[1]
     if came == "None" and len(outcome.failure) == 2:
         return ["It returns None. A return is missing at its end."]
-    wanted = " and ".join(task.outputs)
     if len(outcome.failure) == 3:
         return [f"{outcome.failure[2]} is expected to be an array of numbers, but is {came}."]
     if task.read or len(task.outputs) == 1:
-        return [f"It returns {came}, which is not what its docstring says."]
-    return [f"It is expected to return {len(task.outputs)} values, {wanted}, but returns {came}."]
+        wanted = ast.literal_eval(source_of(task.function).docstring.strip()).splitlines()[0]
+        return [f"It returns {came}. Its docstring says: {wanted}"]
+    return [
+        f"It is expected to return {len(task.outputs)} values, {_listed(task.outputs)}, but returns {came}."
+    ]
 
 
 def _about_mistakes(found: list[tuple[Mistake, ...]]) -> list[str]:
@@ -192,9 +195,15 @@ def _sentence(mistake: Mistake) -> str:
     return f"{mistake.name}{where}. {mistake.why}"
 
 
+def _listed(names: tuple[str, ...]) -> str:
+    """Return names with commas and an "and"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def _about_changes(changed: tuple[str, ...], values_right: bool) -> str:
-    names = " and ".join(changed)
+    names = _listed(changed)
     return (
-        f"{'The values are right, but it' if values_right else 'It also'} changes its argument {names} in place. Its "
-        f"caller still needs {names}: work on a copy, or write a = a + b, which makes a new array, and not a += b."
+        f"{'The values are right, but it' if values_right else 'It also'} changes {names}, which it was given, in "
+        "place. Its caller still needs what was there: work on a copy, or write a = a + b, which makes a new array, "
+        "and not a += b."
     )

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 import codecs
 import inspect
+import re
 import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nsae.study.exercises.exercise import Function, Task, source_of
 
+# What an error message of Python or NumPy contains, and what helps.
+ADVICE = (
+    (
+        "truth value of an array",
+        "Python's if, and, max want one truth value. np.where, np.maximum, & go entry by entry.",
+    ),
+    ("could not be broadcast", "Shapes must agree from the right, or be 1 there."),
+    (
+        "is different from",
+        "The inner sizes of a product must agree: the columns of the first, the rows of the second.",
+    ),
+    (
+        "not aligned",
+        "The inner sizes of a product must agree: the columns of the first, the rows of the second.",
+    ),
+    ("converted to Python scalars", "The functions of math take one number, those of np take arrays."),
+    (
+        "0-dimensional arrays can be converted",
+        "The functions of math take one number, those of np take arrays.",
+    ),
+    (
+        "object is not callable",
+        "Round brackets call a function. Square brackets look up an entry; a product needs * or @.",
+    ),
+    ("Cannot cast ufunc", "An array of integers cannot take fractions in place. Make it one of floats."),
+    ("math range error", "math.exp overflows. np.exp warns and goes on."),
+    ("name 'np' is not defined", "Write: import numpy as np."),
+)
 EXIT = "It calls exit() or quit(). Take that out."
 
 
@@ -89,7 +118,7 @@ def explain(error: BaseException, name: str, lines: list[str]) -> str:
         return _explain_syntax(error, lines)
     where = _line_of(error, name)
     line = f" in line {where}, {_quoted(lines, where)}," if where else ""
-    message = " ".join(str(error).split())
+    message = re.sub(r", with gufunc signature \S+", "", " ".join(str(error).split()))
     if isinstance(error, SystemExit):
         return EXIT
     if isinstance(error, EOFError):
@@ -100,7 +129,8 @@ def explain(error: BaseException, name: str, lines: list[str]) -> str:
         return f"It calls itself{line} without an end."
     if isinstance(error, MemoryError):
         return f"It needs more memory{line} than there is."
-    return f"It stopped{line} with {type(error).__name__}: {message or 'no message'}"
+    advice = next((f" {text}" for part, text in ADVICE if part in message), "")
+    return f"It stopped{line} with {type(error).__name__}: {message or 'no message'}{advice and '.'}{advice}"
 
 
 def line_text(lines: list[str], number: int) -> str:

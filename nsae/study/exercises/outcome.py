@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.study.exercises.exercise import Case, Function, Task
+from nsae.study.exercises.exercise import Case, Function, Task, UnreadableError
 
 # Relative to the largest entry.  Someone may add 1e-8 to a norm or 1e-12 to a logarithm, which is not wrong.
 TOLERANCE = {"float64": 1e-6, "float32": 2e-5, "float16": 2e-3}
@@ -54,14 +54,19 @@ def call(task: Task, function: Function, case: Case) -> Outcome:
                 returned = task.observe(function, given)
             else:
                 returned = function(*given.values())
-            if task.read and returned is not None:
-                returned = task.read(returned)
         except KeyboardInterrupt:
             raise
+        except UnreadableError as error:
+            return Outcome(failure=(UNUSABLE, str(error)))
         except BaseException as error:  # a learner's file may call exit()
             return Outcome(failure=_kind_of(error), error=error)
     warned = {name for name in FLOATS for warning in caught if name in str(warning.message)}
     changed = tuple(name for name in case if not _equal(case[name], given[name]))
+    if task.read and returned is not None:
+        try:
+            returned = task.read(returned)
+        except Exception:
+            return Outcome(failure=(UNUSABLE, described(returned)))
     outcome = _read(task, returned)
     return outcome._replace(warned=frozenset(warned), changed=changed)
 
@@ -100,7 +105,7 @@ def _read(task: Task, returned: Any) -> Outcome:
         return Outcome(failure=(UNUSABLE, "None"))
     values = (returned,) if len(task.outputs) == 1 else returned
     if not isinstance(values, tuple | list) or len(values) != len(task.outputs):
-        return Outcome(failure=(UNUSABLE, _described(returned)))
+        return Outcome(failure=(UNUSABLE, described(returned)))
     arrays, dtypes = [], []
     for name, value in zip(task.outputs, values, strict=True):
         try:
@@ -108,18 +113,18 @@ def _read(task: Task, returned: Any) -> Outcome:
         except Exception:
             array = np.asarray(None)
         if array.dtype.kind not in "biuf":
-            return Outcome(failure=(UNUSABLE, _described(value), name))
+            return Outcome(failure=(UNUSABLE, described(value), name))
         if isinstance(value, np.matrix) and len(task.shapes.get(name, "")) == 1:
             array = array.ravel()  # a matrix has always two axes
         if isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value):
-            return Outcome(failure=(UNUSABLE, _described(value), name))
+            return Outcome(failure=(UNUSABLE, described(value), name))
         arrays.append(array.astype(np.float64))
         dtypes.append(str(array.dtype))
     return Outcome(values=tuple(arrays), dtypes=tuple(dtypes))
 
 
-def _described(value: Any) -> str:
-    """Return in a few words what a value is."""
+def described(value: Any) -> str:
+    """Return in a few words what a ``value`` is."""
     if value is None:
         return "None"
     if isinstance(value, np.ndarray):
@@ -130,6 +135,8 @@ def _described(value: Any) -> str:
         return f"a {type(value).__name__} of {len(value)}{' arrays' if arrays else ''}"
     if isinstance(value, bool | int | float | np.number):
         return f"one number, {value}"
+    if isinstance(value, dict):
+        return f"a dict of {len(value)}"
     return f"something of type {type(value).__name__}"
 
 

@@ -21,10 +21,12 @@ def mistakes_that_fit(task: Task, outcomes: list[Outcome]) -> list[tuple[Mistake
     -------
     list of tuples
         Of each single mistake that does; two mistakes may come to the same on every input.  If none does, the first
-        pair of mistakes that do together, as one tuple.  Empty if none does.
+        pair of mistakes that do together, as one tuple.  Empty if none does.  Pairs are not tried where the function
+        is observed, nor where a call failed.
     """
     singles = [(m,) for m in task.mistakes if _fits(task, outcomes, m)]
-    if singles or any(outcome.failure for outcome in outcomes):
+    failed = any(outcome.failure for outcome in outcomes)
+    if singles or failed or task.observe:  # what is observed of a loop is too little to tell pairs apart
         return list(singles)
     return next(([pair] for pair in _pairs(task) if _fits(task, outcomes, *pair)), [])
 

@@ -34,10 +34,9 @@ def make_folder(folder: Path) -> tuple[list[str], list[str]]:
 
 def file_text(exercise: Exercise) -> str:
     """Return the learner's file for an ``exercise``, not written yet."""
-    functions = "a function" if len(exercise.tasks) == 1 else f"{len(exercise.tasks)} functions"
     parts = [
         f'"""Exercise {exercise.number} of {len(EXERCISES)}: {exercise.title}. Equations: {exercise.equations}.\n\n'
-        f"There {'is' if len(exercise.tasks) == 1 else 'are'} {functions} to write. Then ask in a terminal: "
+        f"Write the body of the function{'s' if len(exercise.tasks) > 1 else ''}. Then ask in a terminal: "
         f'nsae learn check {exercise.number}\n"""\n\nimport numpy as np\n'
     ]
     for task in exercise.tasks:
@@ -71,6 +70,7 @@ def readme_text() -> str:
 
 The numbers of equations, such as (5), are those of nsae/equations/README.md, where each is derived.
 B is the number of samples in a batch, d of features, h of hidden units. A batch has a sample in each row.
-`print` in your function shows what it computes. NumPy is all that you need.
+`python -m doctest {EXERCISES[0].file}` tries the example of the docstring. `print` in your function shows what it
+computes. NumPy is all that you need.
 If you are stuck: `nsae learn --solution 1` shows a solution, and the lines of nsae that do the same.
 """

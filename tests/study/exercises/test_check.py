@@ -82,9 +82,13 @@ def verdict_on(tmp_path, content, exercise=OUTPUT):
         (HEAD + "    return np.log(X_hat - X)\n", "NaN comes of 0/0"),
         (
             HEAD + "    return 3 * (X_hat - X) / len(X)\n",
-            "the ratio of yours to the right answer is 3 everywhere",
+            "where sigmoid_then_squared is False, the ratio of yours to the right answer is 3 everywhere",
         ),
         (HEAD + "    return (X_hat - X) / len(X) + X / 2\n", "yours minus the right answer is 1/2 times X"),
+        (HEAD + "    return max(X_hat - X, 0)\n", "Python's if, and, max want one truth value"),
+        (HEAD + "    import math\n    return math.exp(X)\n", "The functions of math take one number"),
+        (HEAD + "    return X_hat + X[:2]\n", "Shapes must agree from the right"),
+        (HEAD + "    return {'dU': X}\n", "an array of numbers, but is a dict of 1"),
         (HEAD + "    return X\n", "the argument X, unchanged"),
         (HEAD + "    return 0 * X\n", "0 everywhere"),
         ("output_gradient = 5\n", "expected to be a function"),
@@ -107,9 +111,10 @@ def test_changing_an_argument_is_told(tmp_path):
     in_place = HEAD + "    X_hat -= X\n    X_hat /= len(X)\n    return X_hat\n"
     verdict = verdict_on(tmp_path, in_place)
     assert verdict.functions[0].mistakes == ["the slope of the sigmoid is missing"]
-    assert "changes its argument X_hat in place" in text_of(verdict)
+    assert "It also changes X_hat, which it was given, in place" in text_of(verdict)
     right = HEAD + ANSWER.replace("return dU", "X[0] = 7\n    return dU")
-    assert "The values are right, but it changes its argument X" in text_of(verdict_on(tmp_path, right))
+    told = text_of(verdict_on(tmp_path, right))
+    assert told.startswith("The values are right, but it changes X, which it was given, in place.")
 
 
 def test_what_is_printed_is_shown_and_kept_off_the_answer(tmp_path, capsys):
@@ -146,6 +151,71 @@ def test_a_ratio_is_named():
     text = source_of(task.function).solution.replace("beta / len(Z)", "beta / len(Z) ** 3")
     told = " ".join(judge(task, compiled(task, text), LearnerFile("x.py", [], {})).text)
     assert "which is 1/B²" in told
+
+
+def told_of(exercise, task, *changes):
+    """What is told of a solution that was changed in a way that no list has."""
+    task = EXERCISES[exercise - 1].tasks[task]
+    text = source_of(task.function).solution
+    for old, new in changes:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    verdict = judge(task, compiled(task, text), LearnerFile("x.py", [], {}))
+    assert (verdict.state, verdict.mistakes) == (WRONG, [])
+    return " ".join(verdict.text)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "task", "change", "told"),
+    [
+        (1, 0, ("np.maximum(Y, 0)", "np.where(Y > 0, Y, 0.01 * Y)"), "those where the right answer is 0"),
+        (
+            2,
+            0,
+            ("1 + E)", "1 + E) * (np.abs(Y) < 100)"),
+            "It is wrong where Y has large entries, such as 800.",
+        ),
+        (4, 0, ("np.sum(rho", "np.sum(rho / np.log(10)"), "With B = 5, h = 4, the penalty is expected to be"),
+        (4, 0, ("beta *", "beta / np.log(10) *"), "which is 1/log 10."),
+        (4, 0, ("beta *", "beta / Z.size *"), "which is 1/(B · h)."),
+        (6, 0, ("gamma * V", "V * V.sum(axis=0)"), "dc is right."),
+        (6, 0, ("dU.sum(axis=0)", "dU.sum(axis=0) + 3"), "yours minus the right answer is 3."),
+        (
+            6,
+            0,
+            ("dU.sum(axis=0)", "dU.sum(axis=0) - gamma * c"),
+            "yours minus the right answer is −gamma times c.",
+        ),
+        (6, 0, ("dU.sum(axis=0)", "dU.sum(axis=0)[::-1]"), "the numbers are right, but in another order."),
+        (7, 0, ("return through_output + l1 + kl", "return (through_output + l1 + kl).T"), "transpose"),
+        (
+            8,
+            0,
+            ("* 1.0", "* 2.0"),
+            "It is wrong where activation is 'relu', and right where it is 'sigmoid'.",
+        ),
+        (
+            11,
+            0,
+            (
+                "V * np.sum(V * dV, axis=0)",
+                "V * np.sum(V * dV, axis=0) + (dV - V * np.sum(V * dV, axis=0)) * np.arange(1, 1 + len(V.T))",
+            ),
+            "each column is the right one times a factor of its own",
+        ),
+        (
+            13,
+            1,
+            (
+                "np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)",
+                "2 * products / lengths",
+            ),
+            "NumPy warned on the way",
+        ),
+    ],
+)
+def test_what_fits_no_known_mistake_is_described(exercise, task, change, told):
+    assert told in told_of(exercise, task, change)
 
 
 def test_the_right_outputs_are_named():

@@ -87,11 +87,11 @@ def test_mistakes_made_in_other_words_are_told_by_the_same_name(name, mistake):
     assert mistake in judge(task, compiled(task, ANSWERS.WRONG[name][mistake]), NO_FILE).mistakes
 
 
-@every_task
+@pytest.mark.parametrize("task", [t for t in TASKS.values() if not t.observe], ids=lambda task: task.name)
 def test_two_mistakes_at_once_are_told(task):
     """Both, or what comes to the same; each seventh pair."""
     pairs = [pair for pair in combinations(task.mistakes, 2) if variant(task, *pair) is not None]
-    for pair in pairs[:: 7 if len(pairs) < 200 else 40]:
+    for pair in pairs[::11]:
         verdict = judge(task, compiled(task, variant(task, *pair)), NO_FILE)
         stopped = verdict.text and verdict.text[0].startswith(
             "It stopped"
@@ -172,7 +172,8 @@ def test_the_example_of_a_docstring_holds(task):
 def test_no_explanation_tells_the_solution(task):
     """Explanations are sentences, without code of NumPy and without what the solution has in that place."""
     for mistake in task.mistakes:
-        assert "np." not in mistake.why.replace("np.where computes", "")
+        about_numpy = mistake.name.startswith(("np.max", "both forms"))
+        assert about_numpy or "np." not in mistake.why
         assert mistake.why.endswith((".", "?", ".)"))
         code = mistake.old.strip()
         assert len(code) < 9 or code not in mistake.why

@@ -79,6 +79,27 @@ ROOT = "(np.sqrt(m2_hat) + eps)"
 SMALL = "The moments start at 0 and are too small at first."
 MISTAKES = (
     Mistake(
+        "brackets are missing around the denominator of the step",
+        "(np.sqrt(m2_hat) + eps)",
+        "np.sqrt(m2_hat) + eps",
+        "(19)",
+        "a/b + ε is read as (a/b) + ε. The denominator √m̂2 + ε needs brackets.",
+    ),
+    Mistake(
+        "brackets are missing in the bias correction of m1",
+        CORRECT_1,
+        "m1 / 1 - beta1**t",
+        "(18)",
+        "m1/1 − β₁ᵗ is read as m1 − β₁ᵗ. The denominator needs brackets.",
+    ),
+    Mistake(
+        "brackets are missing in the bias correction",
+        f"{CORRECT_1}  # (18)\n    m2_hat = {CORRECT_2}",
+        "m1 / 1 - beta1**t\n    m2_hat = m2 / 1 - beta2**t",
+        "(18)",
+        "m/1 − βᵗ is read as m − βᵗ. The denominators need brackets.",
+    ),
+    Mistake(
         "the sign of the step",
         "theta - alpha",
         "theta + alpha",

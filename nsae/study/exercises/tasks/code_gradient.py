@@ -62,6 +62,13 @@ RHO_HAT = "ρ̂ is one number for each unit: its mean over the samples of the ba
 L1 = "L1, Eq. (7), is (λ/B) Σ|z|."
 MISTAKES = (
     Mistake(
+        "brackets are missing in the KL term",
+        "(1 - rho) / (1 - rho_hat)",
+        "(1 - rho) / 1 - rho_hat",
+        "(13)",
+        "(1 − ρ)/1 − ρ̂ is read as (1 − ρ) − ρ̂. The denominator 1 − ρ̂ needs brackets.",
+    ),
+    Mistake(
         "V is transposed",
         "dU @ V",
         "dU @ V.T",
@@ -118,6 +125,13 @@ MISTAKES = (
         f"{L1} It sums over the units.",
     ),
     Mistake(
+        "the L1 term is divided by h in place of B",
+        "lam / len(Z)",
+        "lam / Z.shape[1]",
+        "(13)",
+        f"{L1} It is a mean over the B samples.",
+    ),
+    Mistake(
         "λ is forgotten", "lam / len(Z)", "1 / len(Z)", "(13)", f"{L1} The weight λ stays in the derivative."
     ),
     Mistake(
@@ -158,6 +172,13 @@ MISTAKES = (
         "beta / len(Z) ** 2",
         "(13)",
         "∂ρ̂/∂z is 1/B, once.",
+    ),
+    Mistake(
+        "the KL term is divided by h in place of B",
+        "beta / len(Z)",
+        "beta / Z.shape[1]",
+        "(13)",
+        "ρ̂ is a mean over the B samples: ∂ρ̂/∂z = 1/B.",
     ),
     Mistake("β is forgotten", "beta / len(Z)", "1 / len(Z)", "(13)", "The KL penalty has the weight β."),
     Mistake(

@@ -134,6 +134,13 @@ SEARCH_MISTAKES = (
         "A norm is the root of the sum of squares, not the sum of sizes.",
     ),
     Mistake(
+        "brackets are missing around the two norms",
+        LENGTHS,
+        "norms / np.sqrt(np.sum(q**2))",
+        "(23)",
+        "a/b*c is read as (a/b)·c: you multiply by ‖q‖. The two norms below the line need brackets.",
+    ),
+    Mistake(
         "the norms are added",
         LENGTHS,
         "norms + np.sqrt(np.sum(q**2))",
@@ -218,6 +225,13 @@ SEARCH_MISTAKES = (
         'np.sort(np.argsort(distances, kind="stable")[:k])',
         "(23)",
         "The k rows are right, but the nearest comes first.",
+    ),
+    Mistake(
+        "an ascending order is turned around",
+        SORT,
+        'np.argsort(similarities, kind="stable")[::-1][:k]',
+        "(23)",
+        "Turning the order of similarities around turns ties around too: the lower row comes first.",
     ),
     Mistake(
         "ties go to the higher row",

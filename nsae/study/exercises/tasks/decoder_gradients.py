@@ -124,6 +124,13 @@ MISTAKES = (
         "(12)",
         f"{DECAY} You add the penalty itself, not its derivative.",
     ),
+    Mistake(
+        "the weight decay has the squares of the weights",
+        "gamma * V",
+        "gamma * V**2",
+        "(12)",
+        f"{DECAY} V² stands in the penalty itself.",
+    ),
     Mistake("the weight decay without γ", "gamma * V", "V", "(12)", DECAY),
     Mistake(
         "the weight decay of absolute values",

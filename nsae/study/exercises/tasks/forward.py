@@ -113,6 +113,13 @@ MISTAKES = (
         "ReLU keeps what is positive and sets the rest to 0. Here it keeps what is negative.",
     ),
     Mistake(
+        "np.max in place of np.maximum",
+        "np.maximum(Y, 0)",
+        "np.max(Y, 0)",
+        "(4)",
+        "np.max(Y, 0) takes the largest entry along axis 0. np.maximum compares two arrays entry by entry.",
+    ),
+    Mistake(
         "the absolute value is taken",
         "np.maximum(Y, 0)",
         "np.abs(Y)",
@@ -125,6 +132,13 @@ MISTAKES = (
         "(Y > 0) * 1.0",
         "(4)",
         "That is the derivative of ReLU, Eq. (14). ReLU itself keeps the value of what is positive.",
+    ),
+    Mistake(
+        "tanh is used",
+        "np.maximum(Y, 0)",
+        "np.tanh(Y)",
+        "(4)",
+        "This exercise asks for ReLU units, max(y, 0).",
     ),
     Mistake(
         "the sigmoid is used",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nsae.study.exercises.exercise import Case, Mistake, Task
+from nsae.study.exercises.exercise import Case, Mistake, Task, UnreadableError
 from nsae.study.exercises.tasks.draw import SIZES, sparse
 
 
@@ -51,7 +51,7 @@ def _flat(lists: Any) -> Any:
     """Return the lengths of the lists, all rows and all values, one list after the other."""
     pairs = [lists[j] for j in range(len(lists))]  # a dict by unit will do
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
-        return lists
+        raise UnreadableError("the lists are no pairs")
     rows = [np.ravel(rows) for rows, _ in pairs]
     values = [np.ravel(values) for _, values in pairs]
     return [len(r) for r in rows], np.concatenate([*rows, []]), np.concatenate([*values, []])

@@ -72,12 +72,7 @@ def _cases() -> list[Case]:
 def _one_row(value: Any) -> Any:
     """Return the row of a gradient that was returned with a row for each sample, if they are equal."""
     array = np.asarray(value)
-    if (
-        array.dtype.kind == "f"
-        and array.ndim == 2
-        and len(array)
-        and np.array_equal(array, array[:1] + 0 * array)
-    ):
+    if array.dtype.kind == "f" and array.ndim == 2 and len(array) and np.allclose(array, array[:1]):
         return array[0]
     return value
 
@@ -85,6 +80,13 @@ def _one_row(value: Any) -> Any:
 RHO_HAT = "ρ̂ is one number for each unit: its mean over the samples of the batch."
 MEAN = "Z.mean(axis=0)"
 PENALTY_MISTAKES = (
+    Mistake(
+        "brackets are missing in the second logarithm",
+        "np.log((1 - rho) / (1 - rho_hat))",
+        "np.log(1 - rho / 1 - rho_hat)",
+        "(8)",
+        "1 − ρ/1 − ρ̂ is read as 1 − (ρ/1) − ρ̂. Both 1 − ρ and 1 − ρ̂ need brackets.",
+    ),
     Mistake(
         "ρ̂ over the wrong axis", MEAN, "Z.mean(axis=1)", "(8)", f"{RHO_HAT} Yours is a mean for each sample."
     ),
@@ -177,6 +179,13 @@ PENALTY_MISTAKES = (
 
 SLOPE = "(-rho / rho_hat + (1 - rho) / (1 - rho_hat))"
 GRADIENT_MISTAKES = (
+    Mistake(
+        "brackets are missing in the second term",
+        "(1 - rho) / (1 - rho_hat)",
+        "(1 - rho) / 1 - rho_hat",
+        "(13)",
+        "(1 − ρ)/1 − ρ̂ is read as (1 − ρ) − ρ̂. The denominator 1 − ρ̂ needs brackets.",
+    ),
     Mistake(
         "ρ̂ over the wrong axis", MEAN, "Z.mean(axis=1)", "(8)", f"{RHO_HAT} Yours is a mean for each sample."
     ),

@@ -129,6 +129,13 @@ SQUARED_MISTAKES = (
         "You sum over the samples only. The loss is one number: the sum runs over the features too.",
     ),
     Mistake(
+        "multiplied by B",
+        SQUARED_SUM,
+        "np.sum((X_hat - X) ** 2) * len(X)",
+        "(5)",
+        "The sum is divided by 2B. 1/2*B is read as (1/2)·B: brackets are needed around 2*B.",
+    ),
+    Mistake(
         "the sum is squared",
         "np.sum((X_hat - X) ** 2)",
         "np.sum(X_hat - X) ** 2",
@@ -140,6 +147,7 @@ SQUARED_MISTAKES = (
 
 TERMS = "np.maximum(U, 0) - U * X + np.log1p(np.exp(-np.abs(U)))"
 PROBABILITIES = "1 / (1 + np.exp(-U))"
+CLIPPED = f"np.clip({PROBABILITIES}, 1e-7, 1 - 1e-7)"
 CROSS_MISTAKES = (
     Mistake("a sum in place of a mean", " / len(X)", "", "(6)", f"{MEANS} You sum over the batch too."),
     Mistake(
@@ -217,6 +225,13 @@ CROSS_MISTAKES = (
         "−x log x̂ is one half of it. (1 − x) log(1 − x̂) punishes an output that should be 0.",
     ),
     Mistake(
+        "from probabilities that are clipped",
+        TERMS,
+        f"-X * np.log({CLIPPED}) - (1 - X) * np.log(1 - {CLIPPED})",
+        "(6)",
+        "Clipping x̂ keeps the logarithm finite, as Keras does, but makes the loss of a very wrong output too small.",
+    ),
+    Mistake(
         "the logarithm has base 2",
         "np.log1p(np.exp(-np.abs(U)))",
         "np.log2(1 + np.exp(-np.abs(U)))",
@@ -236,6 +251,13 @@ CROSS_MISTAKES = (
         "-",
         "(6)",
         "log(1 + exp(u)) is max(u, 0) + log(1 + exp(−|u|)): both terms are needed.",
+    ),
+    Mistake(
+        "np.max in place of np.maximum",
+        "np.maximum(U, 0)",
+        "np.max(U, 0)",
+        "(6)",
+        "np.max(U, 0) takes the largest entry along axis 0. np.maximum compares two arrays entry by entry.",
     ),
     Mistake(
         "the minimum is taken", "np.maximum(U, 0)", "np.minimum(U, 0)", "(6)", "The first term is max(u, 0)."

@@ -67,6 +67,13 @@ MISTAKES = (
     ),
     Mistake("divided by B twice", "len(X)", "len(X) ** 2", "(11)", f"{MEAN} It comes in once."),
     Mistake(
+        "brackets are missing around the difference",
+        "(X_hat - X) /",
+        "X_hat - X /",
+        "(11)",
+        "x̂ − x/B divides x alone. The difference needs brackets.",
+    ),
+    Mistake(
         "a factor 2",
         "(X_hat - X) /",
         "2 * (X_hat - X) /",

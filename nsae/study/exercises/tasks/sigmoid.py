@@ -40,12 +40,12 @@ def _cases() -> list[Case]:
 RETURN = "return np.where(Y >= 0, 1, E) / (1 + E)"
 MISTAKES = (
     Mistake(
-        "it overflows for very negative entries",
+        "it overflows",
         RETURN,
         "return 1 / (1 + np.exp(-Y))",
         "(4)",
-        "The values are right, but exp(−y) overflows where y is −800. Which form of the fraction needs the "
-        "exponential of a negative number there?",
+        "The values are right, but an exponential overflows where |y| is large: exp(800) is infinite. Which form of "
+        "the fraction needs only the exponential of a negative number there?",
     ),
     Mistake(
         "both forms are computed everywhere",
@@ -54,6 +54,13 @@ MISTAKES = (
         "(4)",
         "The values are right. But np.where computes both of its arguments for all entries and then chooses, so "
         "each form still overflows where the other one is used. One exponential that is never above 1 will do.",
+    ),
+    Mistake(
+        "brackets are missing around the denominator",
+        RETURN,
+        "return 1 / 1 + np.exp(-Y)",
+        "(4)",
+        "1/1 + exp(−y) is read as (1/1) + exp(−y). The whole denominator needs brackets.",
     ),
     Mistake(
         "NaN for very positive entries",

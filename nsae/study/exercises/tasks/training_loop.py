@@ -86,7 +86,7 @@ MISTAKES = (
         ORDER,
         "order = np.arange(len(X))",
         "",
-        "The rows come in the order of X in each epoch. Then a batch always has the same rows.",
+        "The rows come in the order of X in each epoch, so that a batch always has the same rows.",
     ),
     Mistake(
         "the rows are shuffled once",
@@ -108,6 +108,13 @@ MISTAKES = (
         "start + batch_size - 1]",
         "",
         "A slice leaves out its end already: each batch lacks a row.",
+    ),
+    Mistake(
+        "the end of the slice is B",
+        "start + batch_size]",
+        "batch_size]",
+        "",
+        "The slice must end a batch further than it starts. Yours always ends at row B: later batches are empty.",
     ),
     Mistake(
         "batches overlap",
@@ -166,6 +173,13 @@ MISTAKES = (
         "Only the first batch of each epoch moves the parameters.",
     ),
     Mistake(
+        "gradients and parameters are swapped",
+        STEP,
+        "optimizer.step(grads, model.params)",
+        "(19)",
+        "The first argument is what is moved, the second is the gradient. You move the gradients.",
+    ),
+    Mistake(
         "two steps for each batch",
         STEP,
         f"{STEP}\n            {STEP}",
@@ -217,7 +231,7 @@ MISTAKES = (
         "The return stands inside of the loop over batches, and ends it after the first one.",
     ),
     Mistake(
-        "J of each epoch's last batch is returned",
+        "one number is returned for each epoch",
         APPEND,
         APPEND[4:],
         "",

@@ -110,6 +110,13 @@ TANGENT_MISTAKES = (
         f"{UNIT} You take one for all.",
     ),
     Mistake(
+        "the part along all columns is taken away",
+        PART,
+        "V @ (V.T @ dV)",
+        "(20)",
+        "Column j of dV loses its parts along every column of V. It must lose that along column j alone.",
+    ),
+    Mistake(
         "the inner product is subtracted as it is",
         PART,
         "np.sum(V * dV, axis=0)",

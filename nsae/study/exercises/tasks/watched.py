@@ -11,7 +11,7 @@ from nsae.equations.activations import ReLU
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense
 from nsae.equations.optimizers import Adam, Arrays
-from nsae.study.exercises.exercise import Case, Function
+from nsae.study.exercises.exercise import Case, Function, UnreadableError
 
 LEARNED = 1.25  # J at the end may be so many times that of nsae's loop, which shuffles in another way
 
@@ -40,7 +40,7 @@ class WatchedAdam(Adam):
 
     def watch(self, model: WatchedModel) -> WatchedAdam:
         """Begin to take notes on the training of ``model``."""
-        self.model, self.fresh = model, 0
+        self.model, self.fresh, self.own = model, 0, 0
         self.after: list[int] = []  # how many batches had gone through backward before each step
         return self
 
@@ -48,6 +48,8 @@ class WatchedAdam(Adam):
         """Move ``params`` against ``grads``."""
         last = self.model.grads[-1] if self.model.grads else {}
         same = last.keys() == grads.keys() and all(np.array_equal(last[n], grads[n]) for n in last)
+        own = self.model.params
+        self.own += params.keys() == own.keys() and all(params[name] is own[name] for name in own)
         self.fresh += same and len(self.model.grads) not in self.after
         self.after.append(len(self.model.grads))
         super().step(params, grads)
@@ -62,6 +64,7 @@ OUTPUTS = (
     "the number of epochs with the rows in the order of X",
     "the number of epochs with the rows in the order of the first epoch",
     "after which batches a step was taken",
+    "the number of steps that moved model.params",
     "the number of steps with the gradient of the batch just before",
     "whether J has fallen to what nsae's loop gets (1 is yes)",
     "how many numbers are returned",
@@ -86,7 +89,11 @@ def observe(function: Function, case: Case, right: Function) -> Any:
     seen = [[rows.get(row.tobytes(), -1) for row in batch] for batch in model.batches]
     in_order = [row for batch in seen for row in batch]
     orders, counts = _epochs(in_order, epochs), Counter(in_order)
-    listed, seen_losses = np.ravel(np.asarray(returned, np.float64)), np.array(model.losses_seen)
+    try:
+        listed = np.ravel(np.asarray(returned, np.float64))
+    except (TypeError, ValueError):
+        raise UnreadableError("something that is no list of numbers") from None
+    seen_losses = np.array(model.losses_seen)
     each = len(listed) == len(seen)
     return (
         case["optimizer"].t,
@@ -97,6 +104,7 @@ def observe(function: Function, case: Case, right: Function) -> Any:
         sum(order == list(range(len(order))) for order in orders),
         sum(order == orders[0] for order in orders),
         case["optimizer"].after,
+        case["optimizer"].own,
         case["optimizer"].fresh,
         float(_has_learned(model, start, X, case, right)),
         len(listed),
