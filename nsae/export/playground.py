@@ -236,6 +236,7 @@ def _weights(encoder: Encoder, stored: np.ndarray) -> dict[str, Any]:
         "d": encoder.n_features,
         "k": min(g.k, encoder.n_units) if isinstance(g, KSparse) else encoder.n_units,
         "activation": activation,
+        "activeAbove": g.active_above,
         "output": encoder.output,
         "arrays": [[name, array.dtype.name, array.size] for name, array in little.items()],
         "packed": base64.b64encode(packed).decode(),

@@ -143,6 +143,7 @@ const element = (tag, attributes = {}, ...children) => {
 const label = i => labels ? labels[i] : `image ${i}`;
 const shownNumber = v => v.toPrecision(3).replace("-", "−");
 const percent = v => `${(100 * v).toFixed(1).replace("-", "−")} %`;
+const isActive = value => value > model.activeAbove;
 const gated = () => off.size ? full.map((v, j) => off.has(j) ? 0 : v) : full;
 
 function unitButton(j, ...beside) {
@@ -154,7 +155,7 @@ function unitButton(j, ...beside) {
 // For each unit the same two things everywhere: whether it is on, and how strongly it is active.
 function mark(button, most) {
   const j = Number(button.dataset.unit), isOff = off.has(j), value = full[j];
-  button.classList.toggle("active", value > 0 && !isOff);
+  button.classList.toggle("active", isActive(value) && !isOff);
   button.classList.toggle("off", isOff);
   button.style.setProperty("--z", most > 0 ? value / most : 0);
   button.setAttribute("aria-pressed", String(!isOff));
@@ -176,7 +177,7 @@ function refresh() {
   picture(byId("x_hat"), rebuilt, model.white);
   let error = 0;
   rebuilt.forEach((v, l) => { error += (v - x[l]) ** 2 / 2; });
-  const active = z.reduce((n, v) => n + (v > 0), 0);
+  const active = z.reduce((n, v) => n + isActive(v), 0);
   byId("error").textContent = shownNumber(error);
   byId("count").textContent = `${active} of ${model.h}`;
   byId("off-count").textContent = off.size ? `, ${off.size} switched off` : "";
@@ -190,10 +191,12 @@ function refresh() {
 }
 
 function showActive() {
-  const order = [...full.keys()].filter(j => full[j] > 0).sort((i, j) => full[j] - full[i] || i - j);
+  const above = [...full.keys()].filter(j => full[j] > 0).sort((i, j) => full[j] - full[i] || i - j);
+  const order = above.filter(j => isActive(full[j]));
   byId("active").replaceChildren(...order.slice(0, SHOWN).map(j =>
     element("li", {}, unitButton(j, element("span", {}, `${j}`), element("b", {}, shownNumber(full[j]))))));
-  byId("more").textContent = order.length > SHOWN ? `and ${order.length - SHOWN} weaker ones` : "";
+  const others = above.length - Math.min(order.length, SHOWN);
+  byId("more").textContent = others ? `and ${others} weaker ones` : "";
   byId("none").hidden = order.length > 0;
 }
 
@@ -236,7 +239,8 @@ function showWhy({ image, similarity }) {
   if (order.length > 8) rows.push(line(`${order.length - 8} others`, others));
   rows.push(line("together, the similarity", similarity));
   byId("shares").replaceChildren(...rows);
-  byId("why-text").textContent = `${order.length} units are active in both. The strongest makes ` +
+  const both = order.filter(j => isActive(z[j]) && isActive(code[j])).length;
+  byId("why-text").textContent = `${both} units are active in both. The strongest makes ` +
     `${order.length ? percent(shares[order[0]] / similarity) : "nothing"} of the similarity.`;
 }
 
@@ -366,8 +370,9 @@ function start(data) {
   byId("note").textContent = model.note;
   byId("pen").max = Math.ceil(model.style.pen * 2.5);
   byId("pen").value = model.style.pen.toFixed(1);
-  byId("centre-text").textContent = `${Math.round(model.style.extent)} pixels, its ` +
-    (model.style.centre === "mass" ? "centre of mass" : "centre");
+  byId("extent").textContent = Math.round(model.style.extent);
+  byId("what-centre").textContent = model.style.centre === "mass" ? "centre of mass" : "centre";
+  byId("as-stored").hidden = !images.length;
   byId("size").textContent = `${model.height} × ${model.width}`;
   const canvas = byId("canvas");
   canvas.width = model.width * 16; canvas.height = model.height * 16;

@@ -476,6 +476,8 @@ def test_without_images_there_are_no_neighbours_and_texts_fit_the_model(browser,
     assert browser.run("!document.getElementById('k-line').hidden") == slider
     texts = "[...document.querySelectorAll('.k-sparse, .relu, .sigmoid')].filter(e => !e.hidden).map(e => e.className)"
     assert browser.run(texts) == [f"text {name}"]
+    active = "document.querySelectorAll('#active .unit').length"
+    assert browser.run(active) == browser.run("Math.min(SHOWN, z.filter(v => v > model.activeAbove).length)")
     assert "function activate(y, k)" in browser.run("document.getElementById('source').textContent")
 
 
