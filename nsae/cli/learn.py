@@ -6,7 +6,9 @@ The exit code of a check is its answer: 0 all right, 1 not; 2 is an error.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +18,13 @@ from nsae.cli.outputs import as_json, printable
 from nsae.errors import UsageError
 from nsae.study.exercises.check import SECONDS, check
 from nsae.study.exercises.exercise import Exercise
-from nsae.study.exercises.judge import NOT_WRITTEN, RIGHT, WRONG, FileVerdict
+from nsae.study.exercises.judge import NOT_WRITTEN, RIGHT, FileVerdict
 from nsae.study.exercises.progress import Progress
 from nsae.study.exercises.tasks import EXERCISES
 from nsae.study.exercises.template import make_folder, solution_text
 
 FOLDER = "nsae_exercises"
+WIDTH = 100  # letters of a line at most
 EXAMPLES = """examples:
   nsae learn                     make the folder nsae_exercises, with a small file for each exercise
   nsae learn check               check all files in order, and tell what is wrong with the first one that is
@@ -125,11 +128,7 @@ def _make(folder: Path, as_object: bool) -> int:
     print("\n".join(progress.table()))
     following = next((e for e in EXERCISES if progress.state(e) != RIGHT), None)
     if following:
-        print(
-            f"\nBegin with {printable(str(folder / following.file))}"
-            if not left
-            else f"\nNext: {printable(str(folder / following.file))}"
-        )
+        print(f"\n{'Next:' if left else 'Begin with'} {_shown(folder, following)}")
         print(f"Write the body of its functions. Then ask: {_command(folder, following.number)}")
     return 0
 
@@ -173,32 +172,47 @@ def _keep(progress: Progress, folder: Path) -> None:
 
 
 def _tell(folder: Path, verdicts: list[tuple[Exercise, FileVerdict]], progress: Progress) -> None:
-    """Print the details of the first file that is not right, and the table of all."""
-    exercise, verdict = next(((e, v) for e, v in verdicts if v.state == WRONG), verdicts[0])
-    if len(verdicts) > 1:
-        exercise, verdict = next(((e, v) for e, v in verdicts if v.state != RIGHT), verdicts[-1])
-    print(f"{exercise.number}. {exercise.title}, {exercise.equations}: {verdict.state}")
+    """Print the details of the first file that is not right, and how far the learner is."""
+    exercise, verdict = next(((e, v) for e, v in verdicts if v.state != RIGHT), verdicts[-1])
+    print(f"{exercise.number}. {exercise.title}, {exercise.equations}: {verdict.state}\n")
     for function in verdict.functions:
-        if len(verdict.functions) > 1 or function.state == WRONG or function.text:
-            print(f"\n  {function.name}: {function.state}")
-        print(*(f"    {printable(line)}\n" for line in function.text), sep="", end="")
+        if len(verdict.functions) > 1:
+            print(f"  {function.name}: {function.state}")
+        print(*map(_paragraph, function.text), sep="", end="")
     if verdict.printed:
-        print("\n  It printed:")
+        print("  It printed:")
         print(*(f"    {printable(line)}\n" for line in verdict.printed), sep="", end="")
-    print(f"\n{chr(10).join(progress.table())}\n")
+    if any(function.text for function in verdict.functions) or verdict.printed or len(verdict.functions) > 1:
+        print()
+    done = [e.number for e in EXERCISES if progress.state(e) == RIGHT]
+    if len(verdicts) > 1:
+        print("\n".join(progress.table()), end="\n\n")
+    elif done:
+        print(f"Right so far: {', '.join(map(str, done))} ({len(done)} of {len(EXERCISES)}).")
+    print(_what_next(folder, exercise, verdict, progress))
+
+
+def _what_next(folder: Path, exercise: Exercise, verdict: FileVerdict, progress: Progress) -> str:
     left = [e for e in EXERCISES if progress.state(e) != RIGHT]
     if not left:
-        print("All exercises are right. Well done!")
-    elif verdict.state == RIGHT:
-        print(
-            f"Well done! Next: {printable(str(folder / left[0].file))}, then: {_command(folder, left[0].number)}"
-        )
-    elif verdict.state == NOT_WRITTEN:
-        print(
-            f"Next: write {printable(str(folder / exercise.file))}, then: {_command(folder, exercise.number)}"
-        )
-    else:
-        print(f"Change {printable(str(folder / exercise.file))}, then: {_command(folder, exercise.number)}")
+        return "All exercises are right. Well done!"
+    if verdict.state == RIGHT:
+        later = next((e for e in left if e.number > exercise.number), left[0])
+        return f"Well done! Next: {_shown(folder, later)}, then: {_command(folder, later.number)}"
+    do = "Next: write" if verdict.state == NOT_WRITTEN else "Change"
+    return f"{do} {_shown(folder, exercise)}, then: {_command(folder, exercise.number)}"
+
+
+def _paragraph(line: str) -> str:
+    """Return a sentence, cut into lines that fit the terminal."""
+    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+    hanging = "      " if line.startswith("- ") else "    "
+    cut = textwrap.wrap(printable(line), max(width, 40), initial_indent="    ", subsequent_indent=hanging)
+    return "\n".join(cut) + "\n"
+
+
+def _shown(folder: Path, exercise: Exercise) -> str:
+    return printable(str(folder / exercise.file))
 
 
 def _command(folder: Path, number: int) -> str:

@@ -32,6 +32,10 @@ ADVICE = (
         "The functions of math take one number, those of np take arrays.",
     ),
     (
+        "scalar index",
+        "A whole number is wanted there. (np.max looks along an axis; np.maximum compares two arrays.)",
+    ),
+    (
         "object is not callable",
         "Round brackets call a function. Square brackets look up an entry; a product needs * or @.",
     ),

@@ -68,7 +68,7 @@ def readme_text() -> str:
 3. If it is wrong, you are told which mistake it is, where that is known. Change your lines and ask again.
 4. Go on with the next file. `nsae learn check` checks all, and shows how far you are.
 
-The numbers of equations, such as (5), are those of nsae/equations/README.md, where each is derived.
+`nsae read` opens a page with all equations: (5) there is Eq. (5) here. Each is derived.
 B is the number of samples in a batch, d of features, h of hidden units. A batch has a sample in each row.
 `python -m doctest {EXERCISES[0].file}` tries the example of the docstring. `print` in your function shows what it
 computes. NumPy is all that you need.

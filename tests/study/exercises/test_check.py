@@ -324,6 +324,8 @@ def run(capsys, *words):
     code = main(["learn", *map(str, words)])
     said = capsys.readouterr()
     assert "Traceback" not in said.out + said.err
+    if words[:1] == ("check",) and "--json" not in words:
+        assert all(len(line) <= 100 for line in said.out.splitlines() if line.startswith("    "))
     return code, said.out, said.err
 
 
@@ -347,7 +349,7 @@ def test_from_the_first_command_to_the_first_exercise(tmp_path, monkeypatch, cap
     assert "Well done! Next:" in out
     code, out, _ = run(capsys)  # again: what is there is left, and progress is shown
     assert code == 0
-    assert "is there already" in out
+    assert "has exercises already" in out
     assert "(1) (2) (3)          right" in out
     monkeypatch.chdir(tmp_path / "nsae_exercises")  # and from inside
     assert run(capsys, "check", 1)[0] == 0
@@ -396,7 +398,7 @@ def test_the_first_that_is_not_right_is_told_in_detail(folder, capsys):
     (folder / EXERCISES[2].file).write_text("(\n", encoding="utf-8")
     code, out, _ = run(capsys, "check", folder)
     assert code == 1
-    assert out.startswith("2. sigmoid without overflow, (4): wrong")
+    assert out.startswith("2. sigmoid without overflow, (4): wrong\n\n    The answer is wrong")
     assert "cannot be read" not in out
     assert out.count("wrong") >= 3  # and the table has both
 
