@@ -183,11 +183,14 @@ def demo(args: Namespace) -> int:
 
 def _write_playground(args: Namespace, encoder: PhotoEncoder, target: Path) -> None:
     """Write an encoder as a page, with up to 300 images of the data, spread evenly over them."""
-    images = None
+    stored: dict[str, Any] = {}
     if args.data and isinstance(encoder, Encoder):
-        data = read_source(args.data, encoder.preprocessing, args.strict).X
-        images = data[np.unique(np.linspace(0, len(data) - 1, STORED).astype(int))]
-    export_playground(encoder, target, images=images, shape=args.shape, overwrite=args.force)
+        source = read_source(args.data, encoder.preprocessing, args.strict)
+        rows = np.unique(np.linspace(0, len(source.ids) - 1, STORED).astype(int))
+        ids = [source.ids[row] for row in rows]
+        stored["images"] = source.X[rows]
+        stored["labels"] = [id if isinstance(id, str) else f"row {id}" for id in ids]
+    export_playground(encoder, target, **stored, shape=args.shape, overwrite=args.force)
 
 
 # ---- an index

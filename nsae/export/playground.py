@@ -101,8 +101,8 @@ def export_playground(
     encoder = model.encoder() if hasattr(model, "encoder") else model
     if not isinstance(encoder, Encoder):
         raise TypeError(
-            f"A {type(model).__name__} cannot become a playground: its units look at patches, and what they add up "
-            "to is no image. A SparseAutoencoder that was fitted on whole grey images was expected."
+            f"{type(model).__name__} came, which cannot become a playground. A SparseAutoencoder that was fitted on "
+            "whole grey images was expected: the units of an ImageEncoder look at patches, and add up to no image."
         )
     refuse_existing(path, overwrite)
     size = _image_shape(encoder, shape)

@@ -103,7 +103,7 @@ def test_a_model_of_bytes_knows_white_without_images(tmp_path):
     (encoder(9, 64, ReLU()), {"images": np.full((2, 64), np.nan)}, ValueError, "values from nan"),
     (encoder(9, 64, ReLU()), {"images": np.full((2, 64), 256.0)}, ValueError, "values from 256 to 256"),
     (encoder(9, 64, ReLU()), {"images": np.zeros((2, 64)), "labels": ["a"]}, ValueError, "1 labels came with 2"),
-    (object(), {}, TypeError, "A object cannot become a playground"),
+    (object(), {}, TypeError, "object came, which cannot become a playground"),
 ])  # fmt: skip
 def test_what_is_refused(tmp_path, model, options, error, message):
     with pytest.raises(error, match=message):
@@ -115,7 +115,7 @@ def test_an_image_encoder_is_refused_with_the_reason(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 28, 28)).astype(np.uint8)
     few = {"patch_units": 16, "n_patches": 500, "epochs": 1, "patch_epochs": 1, "n_units": 20, "k": 4}
     model = ImageEncoder(**few, random_state=0).fit(pixels)
-    with pytest.raises(TypeError, match="its units look at patches"):
+    with pytest.raises(TypeError, match="units of an ImageEncoder look at patches"):
         export_playground(model, tmp_path / "p.html")
 
 
@@ -186,6 +186,7 @@ def test_the_command_writes_a_page(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out) == {"file": "p.html", "units": 12, "bytes": size}
     data = data_of(tmp_path / "p.html")
     assert (data["height"], data["width"], data["arrays"][-1][2]) == (8, 10, 300 * 80)
+    assert data["labels"][:2] + data["labels"][-1:] == ["row 0", "row 1", "row 399"]
     assert main(["export", "model.npz", "-o", "p.html"]) == 1
     assert "exists already" in capsys.readouterr().err
     assert main(["export", "model.npz", "-o", "m.py", "--data", "X.npy"]) == 2
