@@ -118,13 +118,12 @@ def _make(folder: Path, as_object: bool) -> int:
     if as_object:
         print(as_json({"folder": str(folder), "made": made, "left": left, **_states(progress)}))
         return 0
-    shown = printable(str(folder))
-    if not left:
-        print(f"Made {len(EXERCISES)} exercises in {shown}.\n")
+    if left:
+        where = "This folder" if folder == Path(os.curdir) else printable(str(folder))
+        missing = f"; {len(made)} missing files were made" if made else ""
+        print(f"{where} has exercises already. They were left as they are{missing}.\n")
     else:
-        print(
-            f"{shown} is there already. What is in it was left as it is; {len(made)} missing files were made.\n"
-        )
+        print(f"Made {len(EXERCISES)} exercises in {printable(str(folder))}.\n")
     print("\n".join(progress.table()))
     following = next((e for e in EXERCISES if progress.state(e) != RIGHT), None)
     if following:
