@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -401,6 +402,17 @@ def test_the_first_that_is_not_right_is_told_in_detail(folder, capsys):
     assert out.startswith("2. sigmoid without overflow, (4): wrong\n\n    The answer is wrong")
     assert "cannot be read" not in out
     assert out.count("wrong") >= 3  # and the table has both
+
+
+def test_the_page_of_commands_shows_what_a_check_prints(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run(capsys)
+    text = solved(EXERCISES[5]).replace("dU.sum(axis=0)", "dU.mean(axis=0)")
+    Path("nsae_exercises", EXERCISES[5].file).write_text(text, encoding="utf-8")
+    printed = run(capsys, "check", 6)[1].partition("\n\nChange")[0]
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+    shown = page.partition("    $ nsae learn check 6\n")[2].partition("\n\nIf no known")[0]
+    assert textwrap.dedent(shown) == printed
 
 
 def test_solutions_are_shown(tmp_path, monkeypatch, capsys):

@@ -100,7 +100,7 @@ MISTAKES = (
         "m/1 − βᵗ is read as m − βᵗ. The denominators need brackets.",
     ),
     Mistake(
-        "the sign of the step",
+        "the sign of the step is reversed",
         "theta - alpha",
         "theta + alpha",
         "(19)",

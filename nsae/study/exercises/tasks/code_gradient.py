@@ -83,7 +83,11 @@ MISTAKES = (
         "Each activation changes the reconstruction, through V.",
     ),
     Mistake(
-        "the sign of the reconstruction's term", "= dU @ V", "= -dU @ V", "(13)", "∂u/∂z is V, with a plus."
+        "the sign of the reconstruction's term is reversed",
+        "= dU @ V",
+        "= -dU @ V",
+        "(13)",
+        "∂u/∂z is V, with a plus.",
     ),
     Mistake(
         "the reconstruction's term is divided by B",
@@ -107,7 +111,11 @@ MISTAKES = (
         f"{L1} Its derivative belongs to dZ.",
     ),
     Mistake(
-        "the sign of the L1 term", "lam /", "-lam /", "(13)", f"{L1} Its derivative makes a step shrink z."
+        "the sign of the L1 term is reversed",
+        "lam /",
+        "-lam /",
+        "(13)",
+        f"{L1} Its derivative makes a step shrink z.",
     ),
     Mistake(
         "1/B is forgotten in the L1 term",
@@ -182,20 +190,26 @@ MISTAKES = (
     ),
     Mistake("β is forgotten", "beta / len(Z)", "1 / len(Z)", "(13)", "The KL penalty has the weight β."),
     Mistake(
-        "the sign of the first KL term",
+        "the sign of the first KL term is reversed",
         "(-rho",
         "(rho",
         "(13)",
         "The derivative of −ρ log ρ̂ is −ρ/ρ̂. Below ρ the KL term must be negative, so that a step raises ρ̂.",
     ),
     Mistake(
-        "the sign of the second KL term",
+        "the sign of the second KL term is reversed",
         "+ (1 - rho) /",
         "- (1 - rho) /",
         "(13)",
         "The derivative of −(1 − ρ) log(1 − ρ̂) is +(1 − ρ)/(1 − ρ̂): the inner derivative of 1 − ρ̂ is −1.",
     ),
-    Mistake("the sign of the KL term", "+ l1 + kl", "+ l1 - kl", "(13)", "The terms of the loss are added."),
+    Mistake(
+        "the sign of the KL term is reversed",
+        "+ l1 + kl",
+        "+ l1 - kl",
+        "(13)",
+        "The terms of the loss are added.",
+    ),
     Mistake(
         "ρ̂ over the wrong axis",
         "Z.mean(axis=0)",

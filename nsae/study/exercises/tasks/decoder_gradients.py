@@ -94,7 +94,11 @@ MISTAKES = (
     ),
     Mistake("the weight decay is forgotten", " + gamma * V", "", "(12)", f"{DECAY} It belongs to dV."),
     Mistake(
-        "the sign of the weight decay", "+ gamma", "- gamma", "(12)", f"{DECAY} With a minus, weights grow."
+        "the sign of the weight decay is reversed",
+        "+ gamma",
+        "- gamma",
+        "(12)",
+        f"{DECAY} With a minus, weights grow.",
     ),
     Mistake(
         "the weight decay is twice as large",
@@ -147,14 +151,18 @@ MISTAKES = (
         "The weight decay, Eq. (9), acts on the weights, not on the biases: a small bias makes nothing smoother.",
     ),
     Mistake(
-        "the sign of dV",
+        "the sign of dV is reversed",
         "dU.T @ Z",
         "-dU.T @ Z",
         "(12)",
         "∂u/∂V is z, with a plus. The step subtracts later.",
     ),
     Mistake(
-        "the sign of dc", "dU.sum", "-dU.sum", "(12)", "∂u/∂c is 1, with a plus. The step subtracts later."
+        "the sign of dc is reversed",
+        "dU.sum",
+        "-dU.sum",
+        "(12)",
+        "∂u/∂c is 1, with a plus. The step subtracts later.",
     ),
     Mistake(
         "dV is divided by B", "dU.T @ Z", "dU.T @ Z / len(Z)", "(12)", f"{ALREADY} You divide by B twice."

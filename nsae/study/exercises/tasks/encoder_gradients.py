@@ -156,7 +156,7 @@ MISTAKES = (
         "z(1 − z) holds for the output z of the sigmoid, not for its input y.",
     ),
     Mistake(
-        "the sign of the sigmoid's slope",
+        "the sign of the sigmoid's slope is reversed",
         "(1 - Z)",
         "(Z - 1)",
         "(14)",
@@ -221,7 +221,11 @@ MISTAKES = (
     ),
     Mistake("the weight decay is forgotten", " + gamma * W", "", "(15)", f"{DECAY} It belongs to dW."),
     Mistake(
-        "the sign of the weight decay", "+ gamma", "- gamma", "(15)", f"{DECAY} With a minus, weights grow."
+        "the sign of the weight decay is reversed",
+        "+ gamma",
+        "- gamma",
+        "(15)",
+        f"{DECAY} With a minus, weights grow.",
     ),
     Mistake(
         "the weight decay is twice as large",
@@ -252,14 +256,18 @@ MISTAKES = (
         "The weight decay, Eq. (9), acts on the weights, not on the biases.",
     ),
     Mistake(
-        "the sign of dW",
+        "the sign of dW is reversed",
         "dY.T @ X",
         "-dY.T @ X",
         "(15)",
         "∂y/∂W is x, with a plus. The step subtracts later.",
     ),
     Mistake(
-        "the sign of db", "dY.sum", "-dY.sum", "(15)", "∂y/∂b is 1, with a plus. The step subtracts later."
+        "the sign of db is reversed",
+        "dY.sum",
+        "-dY.sum",
+        "(15)",
+        "∂y/∂b is 1, with a plus. The step subtracts later.",
     ),
     Mistake(
         "dW is divided by B", "dY.T @ X", "dY.T @ X / len(X)", "(15)", f"{ALREADY} You divide by B twice."

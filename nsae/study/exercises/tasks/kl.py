@@ -98,7 +98,11 @@ PENALTY_MISTAKES = (
         f"{RHO_HAT} Yours is the mean of all entries, so units that are too active hide those that sleep.",
     ),
     Mistake(
-        "a sum in place of the mean", MEAN, "Z.sum(axis=0)", "(8)", f"{RHO_HAT} Yours is a sum, above 1."
+        "a sum in place of the mean",
+        MEAN,
+        "Z.sum(axis=0)",
+        "(8)",
+        f"{RHO_HAT} Yours is a sum, which may be above 1.",
     ),
     Mistake(
         "the divergence comes before the mean",
@@ -133,7 +137,7 @@ PENALTY_MISTAKES = (
         "the first term is forgotten", "rho * on + ", "", "(8)", "Both sides of the coin count, ρ and 1 − ρ."
     ),
     Mistake(
-        "the sign of the second term",
+        "the sign of the second term is reversed",
         "on + (1 - rho)",
         "on - (1 - rho)",
         "(8)",
@@ -204,7 +208,11 @@ GRADIENT_MISTAKES = (
         f"{RHO_HAT} Yours is of all units.",
     ),
     Mistake(
-        "a sum in place of the mean", MEAN, "Z.sum(axis=0)", "(8)", f"{RHO_HAT} Yours is a sum, above 1."
+        "a sum in place of the mean",
+        MEAN,
+        "Z.sum(axis=0)",
+        "(8)",
+        f"{RHO_HAT} Yours is a sum, which may be above 1.",
     ),
     Mistake(
         "z in place of ρ̂",
@@ -237,21 +245,21 @@ GRADIENT_MISTAKES = (
         "The penalty has the weight β, and so has its gradient.",
     ),
     Mistake(
-        "the sign of the first term",
+        "the sign of the first term is reversed",
         "(-rho",
         "(rho",
         "(13)",
         "The derivative of −ρ log ρ̂ is −ρ/ρ̂. Below ρ the gradient must be negative, so that a step raises ρ̂.",
     ),
     Mistake(
-        "the sign of the second term",
+        "the sign of the second term is reversed",
         "+ (1 - rho)",
         "- (1 - rho)",
         "(13)",
         "The derivative of −(1 − ρ) log(1 − ρ̂) is +(1 − ρ)/(1 − ρ̂): the inner derivative of 1 − ρ̂ is −1.",
     ),
     Mistake(
-        "the sign of all",
+        "all signs are reversed",
         SLOPE,
         "(rho / rho_hat - (1 - rho) / (1 - rho_hat))",
         "(13)",

@@ -160,13 +160,21 @@ CROSS_MISTAKES = (
     Mistake("divided by d in place of B", "len(X)", "X.shape[1]", "(6)", MEANS),
     Mistake("divided by B twice", "len(X)", "len(X) ** 2", "(6)", MEANS),
     Mistake(
-        "the sign of u·x", "- U * X", "+ U * X", "(6)", "u·x is subtracted: a large u is right where x is 1."
+        "the sign of u·x is reversed",
+        "- U * X",
+        "+ U * X",
+        "(6)",
+        "u·x is subtracted: a large u is right where x is 1.",
     ),
     Mistake(
         "the term u·x is forgotten", " - U * X", "", "(6)", "Without u·x the loss does not know the data."
     ),
     Mistake(
-        "the sign of all", "return np.sum", "return -np.sum", "(6)", "A cross-entropy is never negative."
+        "all signs are reversed",
+        "return np.sum",
+        "return -np.sum",
+        "(6)",
+        "A cross-entropy is never negative.",
     ),
     Mistake(
         "the data and the logits are swapped",

@@ -118,7 +118,7 @@ MISTAKES = (
         "x̂ is the output of the sigmoid already. Its slope is written in x̂ as it is.",
     ),
     Mistake(
-        "the sign of the slope",
+        "the sign of the slope is reversed",
         "(1 - X_hat)",
         "(X_hat - 1)",
         "(11)",

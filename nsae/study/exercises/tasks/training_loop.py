@@ -194,7 +194,7 @@ MISTAKES = (
         "The gradient that is used is that of the batch before, at parameters that have moved on.",
     ),
     Mistake(
-        "the sign of the gradients",
+        "the sign of the gradients is reversed",
         STEP,
         "optimizer.step(model.params, {name: -grad for name, grad in grads.items()})",
         "(19)",
