@@ -66,6 +66,7 @@ setup(
             "images/pictures/gallery.html",
             "images/pretrained/photos.npz",
             "images/pretrained/README.md",
+            "study/page/page.html",
             "datasets/kodak/*.jpg",
             "datasets/kodak/README.md",
         ]

@@ -108,14 +108,19 @@ class Browser:
 
     def click(self, selector):
         """Click with the mouse on the middle of an element, whatever lies there."""
-        box = self.run(
+        at = self.point(selector) | {"button": "left", "clickCount": 1}
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, **at)
+
+    def point(self, selector):
+        """Bring an element into view, move the mouse to its middle, and return this place."""
+        x, y = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            "e.scrollIntoView({block: 'center', behavior: 'instant'}); const b = e.getBoundingClientRect();"
             "return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            at = {"x": box[0], "y": box[1], "button": "left", "clickCount": 1}
-            self.call("Input.dispatchMouseEvent", type=kind, **at)
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        return {"x": x, "y": y}
 
     def press(self, *keys):
         """Press and let go of keys, one after the other."""

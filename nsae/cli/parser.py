@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nsae import __version__
-from nsae.cli import evaluate, filters, learn, library, make, options, same, search
+from nsae.cli import evaluate, filters, learn, library, make, options, read, same, search
 from nsae.cli.command import Add, new_command
 from nsae.cli.training_options import add_training_options, patch_defaults, whole_defaults
 from nsae.images.library.duplicates import RADIUS
@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         _evaluate,
         filters.add_filters,
         learn.add_learn,
+        read.add_read,
     )
     for add_command in (*commands, _info, _download):
         command = add_command(add)
