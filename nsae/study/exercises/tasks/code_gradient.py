@@ -158,6 +158,20 @@ MISTAKES = (
         "activations small.",
     ),
     Mistake(
+        "the sign of 0 is taken as −1",
+        "np.sign(Z)",
+        "np.where(Z > 0, 1, -1)",
+        "(13)",
+        f"{L1} The sign of 0 is 0: a unit that is off is not pushed.",
+    ),
+    Mistake(
+        "the sign is taken by dividing",
+        "np.sign(Z)",
+        "Z / np.abs(Z)",
+        "(13)",
+        f"{L1} z/|z| is its derivative only where z is not 0. At 0 it is 0/0, and the sign of 0 should be 0.",
+    ),
+    Mistake(
         "the L1 term is 2z",
         "np.sign(Z)",
         "2 * Z",

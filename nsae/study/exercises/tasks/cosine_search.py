@@ -238,7 +238,7 @@ SEARCH_MISTAKES = (
         SORT,
         'np.argsort(distances[::-1], kind="stable")[:k]\n    nearest = len(norms) - 1 - nearest',
         "(23)",
-        "If distances are equal, the lower row comes first.",
+        "Of equal distances the lower row comes first. np.argsort keeps their order only in a stable sort.",
     ),
     Mistake(
         "the angle in place of the cosine",

@@ -162,6 +162,13 @@ MISTAKES = (
         "(14)",
         "The sigmoid rises, so its slope is positive: 1 − z, not z − 1.",
     ),
+    Mistake(
+        "the slope of the sigmoid is 1 − z alone",
+        SIGMOID,
+        "1 - Z",
+        "(14)",
+        "The slope of the sigmoid has two factors, z and 1 − z.",
+    ),
     Mistake("the sigmoid's slope is 1 − z²", SIGMOID, "1 - Z**2", "(14)", "1 − z² is the slope of tanh."),
     Mistake(
         "the gate is applied twice",

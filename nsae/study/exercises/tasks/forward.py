@@ -176,6 +176,13 @@ MISTAKES = (
         "U is the pre-activation of the output, so no activation is applied to it. g belongs to the code.",
     ),
     Mistake(
+        "the sigmoid is applied to the output",
+        "return Z, U",
+        "return Z, 1 / (1 + np.exp(-U))",
+        "(3)",
+        "U is the pre-activation of the output. What becomes of it, o(U), is not asked for here.",
+    ),
+    Mistake(
         "the results are in the wrong order", "return Z, U", "return U, Z", "(3)", "Z comes first, then U."
     ),
 )

@@ -124,7 +124,8 @@ FORWARD_MISTAKES = (
         ORDER,
         'np.argsort(y, kind="stable")[::-1][:k]',
         "(4)",
-        "If entries are equal, the lowest index comes first. Turning an ascending order around turns the ties around.",
+        "If entries are equal, the lowest index comes first. np.argsort keeps their order only in a "
+        "stable sort, and turning an ascending order around turns ties around.",
     ),
     Mistake(
         "ties all stay",

@@ -110,6 +110,13 @@ TANGENT_MISTAKES = (
         f"{UNIT} You take one for all.",
     ),
     Mistake(
+        "one inner product for all of V, scaled",
+        PART,
+        "V * np.sum(V * dV) / np.sum(V**2)",
+        "(20)",
+        f"{UNIT} You take the part along V as one long vector.",
+    ),
+    Mistake(
         "the part along all columns is taken away",
         PART,
         "V @ (V.T @ dV)",

@@ -13,7 +13,9 @@ from nsae.equations.layers import Dense
 from nsae.equations.optimizers import Adam, Arrays
 from nsae.study.exercises.exercise import Case, Function, UnreadableError
 
-LEARNED = 1.25  # J at the end may be so many times that of nsae's loop, which shuffles in another way
+LEARNED = (
+    1.6  # J at the end may be so many times that of nsae's loop: other shuffles gave up to 1.23, no steps 4
+)
 
 
 class WatchedModel(Autoencoder):
