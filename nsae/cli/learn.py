@@ -80,7 +80,11 @@ def learn(args: Namespace) -> int:
 def _understand(words: list[str], solution: int | None) -> Words:
     """Return what is asked for; a UsageError where that is not clear."""
     left = list(words)
-    action = left.pop(0) if left and left[0] in ("check", "solution") else "make"
+    action = next(
+        (word for word in words[:2] if word in ("check", "solution")), "make"
+    )  # check FOLDER, FOLDER check
+    if action != "make":
+        left.remove(action)
     folder, number = None, None
     for word in left:
         if word.isdigit() and number is None and action != "make":
@@ -215,8 +219,11 @@ def _shown(folder: Path, exercise: Exercise) -> str:
 
 
 def _command(folder: Path, number: int) -> str:
-    named = f"{printable(str(folder))} " if folder not in (Path(FOLDER), Path(os.curdir)) else ""
-    return f"nsae learn check {named}{number}"
+    if folder in (Path(FOLDER), Path(os.curdir)):
+        return f"nsae learn check {number}"
+    shown = printable(str(folder))
+    quoted = f'"{shown}"' if " " in shown else shown
+    return f"nsae learn check {quoted} {number}"
 
 
 def _states(progress: Progress) -> dict[str, Any]:

@@ -357,6 +357,14 @@ def test_from_the_first_command_to_the_first_exercise(tmp_path, monkeypatch, cap
     assert run(capsys, "check", EXERCISES[0].file)[0] == 0
 
 
+def test_a_folder_may_have_any_name_and_stand_on_either_side(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    out = run(capsys, "Übung 1")[1]
+    assert 'nsae learn check "Übung 1" 1' in out
+    for words in (["check", "Übung 1", 2], ["Übung 1", "check", 2], ["check", "Übung 1/02_sigmoid.py"]):
+        assert run(capsys, *words)[1].startswith("2. sigmoid without overflow, (4): not written yet")
+
+
 def test_all_right_ends_with_0_and_progress_is_kept(folder, capsys):
     for exercise in EXERCISES:
         (folder / exercise.file).write_text(solved(exercise), encoding="utf-8")
