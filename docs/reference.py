@@ -36,6 +36,7 @@ ROOMS = {
     "kernels": "loops that Numba compiles",
     "retrieval": "the index of codes: search, reasons, quality",
     "images": "from photos to codes, folders of photos, pictures",
+    "deep": "softmax on codes, stacks of encoders, fine-tuning",
     "datasets": "images to learn from",
     "cli": "the command line",
     "system": "files, threads and progress",
