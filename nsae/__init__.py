@@ -66,7 +66,8 @@ _WHERE = {
     "export_playground": "nsae.export.playground",
     "load_encoder": "nsae.images.load_encoder",
 }
-_ROOMS = ("datasets", "images", "plots", "retrieval")  # whose names are public, too: nsae.datasets.photos()
+# Rooms whose names are public, too: nsae.datasets.photos()
+_ROOMS = ("datasets", "deep", "images", "plots", "retrieval")
 
 
 def __getattr__(name: str) -> object:

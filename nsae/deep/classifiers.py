@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 4096  # that are predicted at once
 
 
-class _Classifier:
-    """What a fitted stack does with data: ``stack_`` and ``classes_`` are its attributes."""
+class StackClassifier:
+    """What a fitted stack does with data.  ``stack_`` and ``classes_`` (C,) are its attributes."""
 
     stack_: Stack
     classes_: np.ndarray
@@ -75,7 +75,7 @@ def _forward(stack: Stack, X: np.ndarray) -> Iterator[tuple[list[np.ndarray], np
         yield stack.forward(np.asarray(X[start : start + BLOCK_ROWS], np.float32))
 
 
-class SoftmaxClassifier(_Classifier, Parameters):
+class SoftmaxClassifier(StackClassifier, Parameters):
     """Softmax regression, Eq. (43), on codes or on any other rows of numbers.
 
     Parameters
@@ -104,7 +104,7 @@ class SoftmaxClassifier(_Classifier, Parameters):
     >>> from nsae.deep import SoftmaxClassifier
     >>> X = np.eye(3, dtype=np.float32).repeat(20, axis=0)
     >>> y = np.repeat(["a", "b", "c"], 20)
-    >>> SoftmaxClassifier(random_state=0).fit(X, y).score(X, y)
+    >>> SoftmaxClassifier(epochs=200, random_state=0).fit(X, y).score(X, y)
     1.0
     """
 
@@ -145,7 +145,7 @@ class SoftmaxClassifier(_Classifier, Parameters):
         return self
 
 
-class StackedAutoencoder(_Classifier, Parameters):
+class StackedAutoencoder(StackClassifier, Parameters):
     """Sparse autoencoders on top of each other, with softmax above them and fine-tuning through all: Eq. (44).
 
     Each autoencoder learns the codes of the one below it, without labels.  Then softmax learns from the codes of

@@ -122,7 +122,9 @@ def known_classes(y: object, n: int, classes: np.ndarray) -> np.ndarray:
     labels = check_labels(y, n)
     unknown = np.setdiff1d(labels, classes)
     if len(unknown):
-        raise ValueError(f"y has the label {unknown.tolist()[0]!r}, and softmax has learned {classes.tolist()}.")
+        raise ValueError(
+            f"y has the label {unknown.tolist()[0]!r}, and softmax has learned {classes.tolist()}."
+        )
     return np.searchsorted(classes, labels)
 
 
