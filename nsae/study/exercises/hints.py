@@ -27,21 +27,13 @@ def differences(task: Task, cases: list[Case], rights: list[Outcome], gots: list
     wrong = [i for i in range(len(task.outputs)) if not all(_right(r, g, i) for r, g in pairs)]
     if not wrong:
         return []
-    output = wrong[0]
+    output, right_names = wrong[0], [n for i, n in enumerate(task.outputs) if i not in wrong]
     first = next(n for n, (r, g) in enumerate(pairs) if not _right(r, g, output))
-    name, expected, got = task.outputs[output], rights[first].values[output], gots[first].values[output]
-    others = [n for i, n in enumerate(task.outputs) if i not in wrong]
-    lines = (
-        [f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} right."]
-        if others and not task.observe
-        else []
-    )
     if task.observe:
-        values = [(task.outputs[i], rights[first].values[i], gots[first].values[i]) for i in wrong[:FACTS]]
-        return [
-            f"{what[0].upper()}{what[1:]}: {_shown(e)} is expected, {_shown(g)} came."
-            for what, e, g in values
-        ]
+        return [_fact(task.outputs[i], rights[first].values[i], gots[first].values[i]) for i in wrong[:FACTS]]
+    name, expected, got = task.outputs[output], rights[first].values[output], gots[first].values[output]
+    are = "is" if len(right_names) == 1 else "are"
+    lines = [f"{' and '.join(right_names)} {are} right."] if right_names else []
     with_sizes = ", ".join(f"{letter} = {size}" for letter, size in task.sizes(cases[first]).items())
     inputs = f"With {with_sizes}, " if with_sizes else "With one of the inputs, "
     if expected.shape != got.shape:
@@ -104,15 +96,16 @@ def _right(right: Outcome, got: Outcome, output: int) -> bool:
     return close(got.values[output], right.values[output], got.dtypes[output])
 
 
+def _fact(name: str, expected: np.ndarray, got: np.ndarray) -> str:
+    return f"{name[0].upper()}{name[1:]}: {_shown(expected)} is expected, {_shown(got)} came."
+
+
 def _about_shape(inputs: str, name: str, letters: str, expected: np.ndarray, got: np.ndarray) -> list[str]:
-    shape = f" ({', '.join(letters)}{',' if len(letters) == 1 else ''}) =" if letters else ""
-    wanted = f"the shape{shape} {expected.shape}" if expected.ndim else "one number"
-    lines = [
-        f"{inputs}{name} is expected to be {wanted}."
-        if not expected.ndim
-        else f"{inputs}{name} is expected to have {wanted}."
-    ]
-    lines[0] = f"{lines[0][:-1]}, but {'has the shape ' + str(got.shape) if got.ndim else 'is one number'}."
+    comma = "," if len(letters) == 1 else ""
+    shape = f"({', '.join(letters)}{comma}) = {expected.shape}" if letters else str(expected.shape)
+    wanted = f"have the shape {shape}" if expected.ndim else "be one number"
+    came = f"has the shape {got.shape}" if got.ndim else "is one number"
+    lines = [f"{inputs}{name} is expected to {wanted}, but {came}."]
     if got.T.shape == expected.shape and close(got.T, expected):
         lines.append("Hint: it is the transpose of the right answer.")
     elif got.size == expected.size and close(got.reshape(expected.shape), expected):

@@ -236,17 +236,17 @@ def test_facts_of_a_loop_that_fit_no_mistake_are_told():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "seconds", "told"),
     [
-        (HEAD + "    while True:\n        pass\n", "It did not end within 0.5 seconds. It was in line"),
-        ("while True: pass\n", "It was in line 1, `while True: pass`"),
-        (HEAD + "    import os; os._exit(3)\n", "It ended Python itself, with the code 3"),
-        (HEAD + "    return input()\n", "for input from the keyboard"),
+        (HEAD + "    while True:\n        pass\n", 0.5, "It did not end within 0.5 seconds. It was in line"),
+        ("while True: pass\n", 0.5, "It was in line 1, `while True: pass`"),
+        (HEAD + "    import os; os._exit(3)\n", 30, "It ended Python itself, with the code 3"),
+        (HEAD + "    return input()\n", 30, "for input from the keyboard"),
     ],
 )
-def test_what_does_not_come_back_is_told(folder, content, told):
+def test_what_does_not_come_back_is_told(folder, content, seconds, told):
     (folder / OUTPUT.file).write_text(content, encoding="utf-8")
-    verdict = check(OUTPUT, folder, seconds=0.5)
+    verdict = check(OUTPUT, folder, seconds=seconds)
     assert verdict.state == WRONG
     assert told in text_of(verdict)
 
