@@ -179,6 +179,13 @@ MISTAKES = (
         "c has an entry for each feature, and each sample adds to it. So the sum runs over the batch, axis 0.",
     ),
     Mistake(
+        "dc sums over the wrong axis, and is cut to length",
+        "dU.sum(axis=0)",
+        "np.resize(dU.sum(axis=1), dU.shape[1])",
+        "(12)",
+        "c has an entry for each feature, and each sample adds to it. A sum over the features is one for each sample.",
+    ),
+    Mistake(
         "dc is the sum of all",
         "dU.sum(axis=0)",
         "dU.sum()",

@@ -215,6 +215,13 @@ GRADIENT_MISTAKES = (
         f"{RHO_HAT} Yours is a sum, which may be above 1.",
     ),
     Mistake(
+        "ρ̂ over the wrong axis, and cut to length",
+        MEAN,
+        "np.resize(Z.mean(axis=1), Z.shape[1])",
+        "(8)",
+        f"{RHO_HAT} Yours is a mean for each sample.",
+    ),
+    Mistake(
         "z in place of ρ̂",
         MEAN,
         "Z",
