@@ -122,12 +122,12 @@ def _make(folder: Path, as_object: bool) -> int:
     if as_object:
         print(as_json({"folder": str(folder), "made": made, "left": left, **_states(progress)}))
         return 0
+    where = "this folder" if folder == Path(os.curdir) else printable(str(folder))
     if left:
-        where = "This folder" if folder == Path(os.curdir) else printable(str(folder))
-        missing = f"; {len(made)} missing files were made" if made else ""
-        print(f"{where} has exercises already. They were left as they are{missing}.\n")
+        missing = f"; missing files were made: {len(made)}" if made else ""
+        print(f"There are exercises in {where} already. They were left as they are{missing}.\n")
     else:
-        print(f"Made {len(EXERCISES)} exercises in {printable(str(folder))}.\n")
+        print(f"Made {len(EXERCISES)} exercises in {where}.\n")
     print("\n".join(progress.table()))
     following = next((e for e in EXERCISES if progress.state(e) != RIGHT), None)
     if following:
@@ -138,8 +138,9 @@ def _make(folder: Path, as_object: bool) -> int:
 
 def _check(words: Words, args: Namespace) -> int:
     folder = words.folder
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}. Make it with: nsae learn {folder}")
+    if not any((folder / exercise.file).is_file() for exercise in EXERCISES):
+        what = "are no exercises in" if folder.is_dir() else "is no folder"
+        raise FileNotFoundError(f"There {what} {folder}. Make them with: nsae learn {folder}")
     progress = Progress.load(folder)
     if progress.damaged:
         print("nsae: progress.json could not be read, so it is begun anew.", file=sys.stderr)

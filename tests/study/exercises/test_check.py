@@ -350,11 +350,13 @@ def test_from_the_first_command_to_the_first_exercise(tmp_path, monkeypatch, cap
     assert "Well done! Next:" in out
     code, out, _ = run(capsys)  # again: what is there is left, and progress is shown
     assert code == 0
-    assert "has exercises already" in out
+    assert "There are exercises in nsae_exercises already. They were left as they are." in out
     assert "(1) (2) (3)          right" in out
     monkeypatch.chdir(tmp_path / "nsae_exercises")  # and from inside
     assert run(capsys, "check", 1)[0] == 0
     assert run(capsys, "check", EXERCISES[0].file)[0] == 0
+    (tmp_path / "nsae_exercises" / EXERCISES[4].file).unlink()
+    assert "already. They were left as they are; missing files were made: 1." in run(capsys)[1]
 
 
 def test_a_folder_may_have_any_name_and_stand_on_either_side(tmp_path, monkeypatch, capsys):
@@ -440,7 +442,8 @@ def test_solutions_are_shown(tmp_path, monkeypatch, capsys):
         (["check", "a", "b"], "is not understood"),
         (["check", "1", "2"], "is not understood"),
         (["7"], "is not understood"),
-        (["check", "nowhere"], "Make it with: nsae learn nowhere"),
+        (["check", "nowhere"], "There is no folder nowhere. Make them with: nsae learn nowhere"),
+        (["check", "."], "There are no exercises in ."),
         (["check", "--seconds", "0"], "--seconds 0"),
         (["file.txt"], "is a file"),
     ],
