@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nsae.errors import require
+from nsae.validation import at_least
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,14 +50,19 @@ def filters(
     ValueError
         d is no square number and no ``image_shape`` was given, or it does not fit, or there is no such unit.
     """
+    at_least("rows", rows, 1, whole=True)
     if isinstance(model, Mapping):
-        return _sheets(model, image_shape, rows)
+        if units is not None:
+            raise ValueError(
+                "units are for one model. Of several, give the patterns to draw: patterns[units]."
+            )
+        return _sheets(_some(model, "patterns"), image_shape, rows)
     encoder = model.encoder()
     patterns = encoder.patterns()  # (h, d)
-    shape = _image_shape(image_shape or encoder.image_shape, patterns.shape[1])
-    chosen = list(range(min(rows * rows, len(patterns)))) if units is None else [int(j) for j in units]
+    shape = _image_shape(encoder.image_shape if image_shape is None else image_shape, patterns.shape[1])
+    chosen = list(range(min(rows * rows, len(patterns)))) if units is None else list(np.ravel(units))
     for j in chosen:
-        if not 0 <= j < len(patterns):
+        if j != int(j) or not 0 <= j < len(patterns):
             raise ValueError(f"There is no unit {j}: the model has the units 0 to {len(patterns) - 1}.")
     down = max(-(-len(chosen) // rows), 1)
     across = max(min(rows, len(chosen)), 1)
@@ -87,14 +93,14 @@ def mean_activations(model: Any) -> Figure:
     ValueError
         A model has no sigmoid units, so its history has no mean activations.
     """
-    models = model if isinstance(model, Mapping) else {"": model}
+    models = _some(model, "models") if isinstance(model, Mapping) else {"": model}
     figure = _figure(0.6 + 3.4 * len(models), 2.9)
     for axis, (name, one) in zip(np.ravel(figure.subplots(1, len(models))), models.items(), strict=True):
-        rows = one.history_.get("rho_hat")
-        if not rows:
+        rows = getattr(one, "history_", {}).get("rho_hat")
+        if not rows or np.isnan(rows[-1]).any():
             raise ValueError(
                 "The history has no mean activations (rho_hat). They are kept for activation='sigmoid'; fit such a "
-                "model."
+                "SparseAutoencoder."
             )
         rho_hat = np.asarray(rows[-1])  # (h,)
         axis.hist(rho_hat, bins=min(30, max(5, len(rho_hat) // 4)), color="tab:blue")
@@ -240,7 +246,7 @@ def arrays(named: Sequence[tuple[str, str, np.ndarray]], *, across: int = 6) -> 
     across : int
         Pictures in a row.
     """
-    down = -(-len(named) // across)
+    down = -(-len(_some(named, "arrays")) // across)
     figure = _figure(2.0 * across, 2.3 * down)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for axis in axes:
@@ -250,7 +256,7 @@ def arrays(named: Sequence[tuple[str, str, np.ndarray]], *, across: int = 6) -> 
         drawn = axis.imshow(
             array, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
         )
-        axis.set_title(f"{name}  {equation}\n{array.shape}, ±{limit:.2g}", fontsize=8)
+        axis.set_title(f"{name}  {equation}\n{array.shape}, ±{limit:.2g}", fontsize=8, parse_math=False)
         drawn.set_rasterized(True)
     return figure
 
@@ -265,7 +271,7 @@ def stages(trace: Sequence[Any], *, across: int = 5) -> Figure:
     across : int
         Pictures in a row.
     """
-    down = -(-len(trace) // across)
+    down = -(-len(_some(trace, "stages")) // across)
     figure = _figure(2.3 * across, 2.75 * down)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for axis in axes:
@@ -291,11 +297,20 @@ def _image_shape(shape: tuple[int, ...] | None, d: int) -> tuple[int, ...]:
                 f"Patterns of {d} numbers are no square. Give their image_shape=(height, width)."
             )
         return side, side
-    if len(shape) not in (2, 3) or math.prod(shape) != d or (len(shape) == 3 and shape[2] != 3):
+    sides = tuple(int(side) for side in np.ravel(shape))
+    colour = len(sides) == 3 and sides[2] != 3
+    if len(sides) not in (2, 3) or min(sides) < 1 or math.prod(sides) != d or colour:
         raise ValueError(
-            f"image_shape={tuple(shape)} is expected as (height, width) or (height, width, 3), with {d} numbers."
+            f"image_shape={sides} is expected as (height, width) or (height, width, 3), with {d} numbers in all."
         )
-    return tuple(shape)
+    return sides
+
+
+def _some(things: Any, what: str) -> Any:
+    """Return what is to be drawn, or raise a ValueError if it is empty."""
+    if not len(things):
+        raise ValueError(f"There are no {what} to draw.")
+    return things
 
 
 def _mosaic(tiles: np.ndarray, across: int) -> np.ndarray:

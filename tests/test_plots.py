@@ -133,3 +133,42 @@ def test_mean_activations_are_drawn_with_a_line_at_rho(rng, tmp_path):
     drawn(figure, tmp_path)
     with pytest.raises(ValueError, match="sigmoid"):
         plots.mean_activations(SparseAutoencoder(5, epochs=1).fit(X))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rows": 0}, ValueError, "rows=0"),
+        ({"units": [1.7]}, ValueError, "no unit 1.7"),
+        ({"units": [-1]}, ValueError, "no unit -1"),
+        ({"image_shape": 9}, ValueError, r"image_shape=\(9,\)"),
+        ({"image_shape": (-3, -3)}, ValueError, r"image_shape=\(-3, -3\)"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(rng, options, error, message):
+    model = SparseAutoencoder(5, epochs=1).fit(rng.random((30, 9)))
+    with pytest.raises(error, match=message):
+        plots.filters(model, **options)
+
+
+def test_shapes_and_units_as_one_gives_them(rng, tmp_path):
+    model = SparseAutoencoder(5, epochs=1).fit(rng.random((30, 9)))
+    drawn(plots.filters(model, np.array([3, 3]), units=2), tmp_path)
+    drawn(plots.arrays([("$a", "\\x$", np.ones((2, 2)))]), tmp_path)
+
+
+def test_nothing_to_draw_is_said(rng):
+    for draw, what in [
+        (lambda: plots.filters({}), "patterns"),
+        (lambda: plots.mean_activations({}), "models"),
+        (lambda: plots.arrays([]), "arrays"),
+        (lambda: plots.stages([]), "stages"),
+    ]:
+        with pytest.raises(ValueError, match=f"There are no {what} to draw"):
+            draw()
+    with pytest.raises(ValueError, match="units are for one model"):
+        plots.filters({"a": rng.random((4, 4))}, units=[1])
+    with pytest.raises(ValueError, match="fit such a SparseAutoencoder"):
+        plots.mean_activations(SparseAutoencoder(5))
+    with pytest.raises(ValueError, match="SparseAutoencoder"):
+        plots.mean_activations(SparseAutoencoder(5, epochs=1).fit(rng.random((30, 9))).encoder())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from argparse import Namespace
 
 from nsae import plots
@@ -52,7 +53,13 @@ def draw_filters(args: Namespace) -> int:
             f"{args.model} is an encoder of images by patches: its units have no pattern of their own. 'nsae units' "
             "shows the photos of an index in which a unit is active. A model from 'nsae train' was expected."
         )
-    figure = plots.filters(encoder, args.image_shape, units=args.units, rows=args.rows)
+    shape = args.image_shape
+    if shape is not None and math.prod(shape) != encoder.n_features:
+        raise ValueError(
+            f"--shape {'x'.join(map(str, shape))} has {math.prod(shape)} numbers, and a pattern of this model has "
+            f"{encoder.n_features}. Give HEIGHTxWIDTH, or HEIGHTxWIDTHx3."
+        )
+    figure = plots.filters(encoder, shape, units=args.units, rows=args.rows)
     save_picture(figure, target, args.force)
     print(f"wrote {target}")
     return 0

@@ -358,7 +358,7 @@ def _last(model: SparseAutoencoder) -> dict[str, float]:
     """The history's last entries, and the seconds of all epochs; none where Ctrl-C came before the first."""
     last = {name: values[-1] for name, values in model.history_.items() if values}
     if "rho_hat" in last:
-        last["rho_hat"] = float(last["rho_hat"].mean())  # of h numbers, one is printed
+        last["rho_hat"] = float(np.mean(last["rho_hat"]))  # of h numbers, one is printed
     return {**last, "seconds": sum(model.history_["seconds"])} if last else {}
 
 

@@ -11,30 +11,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.validation import check_gradient_arrays, check_loss_value
+from nsae.validation import at_least
+from nsae.validation.gradients import (
+    ROUNDING,
+    Finding,
+    check_gradient_arrays,
+    check_loss_value,
+    finding_of,
+    relative_error,
+)
 
 Arrays = Mapping[str, np.ndarray]
 RETRIES = 2  # near a kink, with a tenth of the step each; a smaller step costs digits
-RIGHT = 1e-6  # An error up to this is rounding, or a step made smaller near a kink: see Eq. (22).
-
-
-class Finding(NamedTuple):
-    """What the check found about one array.
-
-    Attributes
-    ----------
-    verdict : str
-        "right", or in a few words what is wrong.
-    entry : tuple of int, or None
-        Where numeric and analytic value differ most.  None if nothing was compared, or random directions were.
-    numeric, analytic : float
-        The slope of the loss there by differences, and what the gradient says.
-    """
-
-    verdict: str
-    entry: tuple[int, ...] | None
-    numeric: float
-    analytic: float
 
 
 class GradientCheck(NamedTuple):
@@ -52,6 +40,8 @@ class GradientCheck(NamedTuple):
         Directions compared.
     findings : dict of Finding
         For each array: a verdict, and the entry that differs most.
+    random : bool
+        Whether directions were random, and not all coordinates.
     step : StepCheck or None
         Of a fitted model: how a step of the backend in use compares with the definition's.
     """
@@ -60,6 +50,7 @@ class GradientCheck(NamedTuple):
     skipped: int
     checked: int
     findings: dict[str, Finding]
+    random: bool = False
     step: Any = None
 
     @property
@@ -75,17 +66,8 @@ class GradientCheck(NamedTuple):
         )
 
     def __str__(self) -> str:
-        lines = []
-        for name, finding in self.findings.items():
-            word = "right" if finding.verdict == "right" else "WRONG"
-            line = f"{name:<4} {word}  error {self.errors[name]:.2g}"
-            if word == "WRONG":
-                line += f"  {finding.verdict}"
-                where = (
-                    f"{name}[{', '.join(map(str, finding.entry))}]" if finding.entry is not None else "there"
-                )
-                line += f"; {where}: numeric {finding.numeric:.6g}, analytic {finding.analytic:.6g}"
-            lines.append(line)
+        random = self.random
+        lines = [finding.line(name, self.errors[name], random) for name, finding in self.findings.items()]
         return "\n".join(lines + ([] if self.step is None else [str(self.step)]))
 
 
@@ -131,7 +113,7 @@ def compare_gradients(
         An array is not of float64, or no array, or the loss is no number.
     ValueError
         A gradient is missing, of another shape or not finite; the loss is not finite, or differs when it is
-        called twice; ``directions`` is less than 1.
+        called twice; ``directions`` is less than 1, or ``eps`` less than 1e-9.
 
     Examples
     --------
@@ -142,14 +124,14 @@ def compare_gradients(
     >>> compare_gradients(lambda: float(np.sum(params["a"] ** 2)), params, grads).ok
     True
     """
-    if directions is not None and directions < 1:
-        raise ValueError(
-            f"directions={directions} is expected to be at least 1, or None for every coordinate."
-        )
+    if directions is not None:
+        at_least("directions", directions, 1, whole=True)
+    eps = (1e-5 if directions is None else 1e-4) if eps is None else eps
+    at_least("eps", eps, 1e-9)  # a shorter step is lost in the rounding of the loss
     check_gradient_arrays(params, grads)
-    check_loss_value(loss, again=True)
+    J = check_loss_value(loss, again=True)
+    noise = ROUNDING * (abs(J) / eps + 1)  # of one slope: differences as small as this are rounding
     rng = rng or np.random.default_rng(0)
-    eps = eps or (1e-5 if directions is None else 1e-4)
     errors, findings, skipped, checked = {}, {}, 0, 0
     for name, theta in params.items():
         pairs = []
@@ -162,8 +144,8 @@ def compare_gradients(
         checked, skipped = checked + int(on.sum()), skipped + int((~on).sum())
         errors[name] = relative_error(numeric[on], analytic[on])
         shape = theta.shape if directions is None else None
-        findings[name] = _finding(errors[name], numeric, analytic, shape)
-    return GradientCheck(errors, skipped, checked, findings)
+        findings[name] = finding_of(numeric, analytic, shape, noise)
+    return GradientCheck(errors, skipped, checked, findings, directions is not None)
 
 
 def _slope(
@@ -178,13 +160,14 @@ def _slope(
     here = np.empty(0) if pattern is None else pattern()
     try:
         for _ in range(RETRIES + 1):
-            J, smooth = [], True
+            J, moved, smooth = [], [], True
             for side in (eps, -eps):
                 theta[...] = start + side * direction
+                moved.append(np.sum((theta - start) * direction))  # δ, less what a large θ rounds away
                 J.append(check_loss_value(loss))
                 smooth = smooth and (pattern is None or np.array_equal(pattern(), here))
-            if smooth:
-                return (J[0] - J[1]) / (2 * eps)  # (22)
+            if smooth and moved[0] > moved[1]:
+                return float((J[0] - J[1]) / (moved[0] - moved[1]))  # (22)
             eps /= 10
         return None
     finally:
@@ -204,43 +187,3 @@ def _directions(
         for _ in range(directions):
             direction = rng.standard_normal(shape)
             yield direction / np.linalg.norm(direction)
-
-
-def relative_error(numeric: np.ndarray, analytic: np.ndarray) -> float:
-    """Return ‖numeric − analytic‖ / ‖numeric + analytic‖: 0 if both are 0, NaN if both are empty."""
-    if np.size(numeric) == 0:
-        return float("nan")
-    difference = float(np.linalg.norm(np.ravel(numeric - analytic)))
-    total = float(np.linalg.norm(np.ravel(numeric + analytic)))
-    return 0.0 if difference == 0 else difference / total if total > 0 else float("inf")
-
-
-def _finding(
-    error: float, numeric: np.ndarray, analytic: np.ndarray, shape: tuple[int, ...] | None
-) -> Finding:
-    """Return what one array's slopes say; ``shape`` is that of the array if they are along its coordinates."""
-    on = np.isfinite(numeric)
-    if not on.any():
-        return Finding("not compared: a unit switches on or off along every direction", None, np.nan, np.nan)
-    i = int(np.argmax(np.where(on, np.abs(numeric - analytic), -1)))
-    entry = None if shape is None else tuple(map(int, np.unravel_index(i, shape)))
-    verdict = "right" if error <= RIGHT else _mistake(numeric[on], analytic[on], shape if on.all() else None)
-    return Finding(verdict, entry, float(numeric[i]), float(analytic[i]))
-
-
-def _mistake(numeric: np.ndarray, analytic: np.ndarray, shape: tuple[int, ...] | None) -> str:
-    """Return in a few words how the analytic slopes differ from the numeric ones."""
-    if not numeric.any():
-        return "loss() does not depend on this array: does it use the array itself, or a copy?"
-    if not analytic.any():
-        return "the gradient is 0 everywhere, and the slope is not"
-    factor = float(analytic @ numeric / (numeric @ numeric))
-    if relative_error(factor * numeric, analytic) <= RIGHT:
-        return "the sign is wrong" if abs(factor + 1) < RIGHT else f"{factor:.6g} times what it should be"
-    square = shape is not None and len(shape) == 2 and shape[0] == shape[1]
-    if square and relative_error(numeric, analytic.reshape(shape).T.ravel()) <= RIGHT:
-        return "it is transposed"
-    size = np.abs(numeric).max()
-    differ = np.abs(numeric - analytic) > 1e-5 * size
-    what = "entries differ" if shape is not None else "slopes differ"
-    return f"{np.count_nonzero(differ)} of {len(numeric)} {what}"

@@ -125,6 +125,10 @@ def _one(pipeline: Any, image: np.ndarray | str | os.PathLike) -> np.ndarray:
                 f"One image was expected, (H, W) or (H, W, 3), and an array of shape {image.shape} came. Of several, "
                 "give one: images[0]."
             )
+        if image.ndim == 2 and image.shape[1] <= 4:
+            raise ValueError(
+                f"An image of shape {image.shape} came; a width of 5 pixels or more was expected."
+            )
         images = check_images(image[None])
     (block,) = image_blocks(images, geometry.image_size, geometry.color, 1, n_threads=1)
     return block

@@ -60,7 +60,7 @@ class CheckpointFile:
         saved: Any = type(self.model).load(self.path)
         header, arrays = read_model(self.path, KIND, LOG_ARRAYS)
         entry = header.get("checkpoint")
-        if not isinstance(entry, dict) or set(arrays) != set(LOG_ARRAYS):
+        if not isinstance(entry, dict) or set(arrays) | {"log_total"} != set(LOG_ARRAYS):
             raise ModelFormatError(
                 f"{self.path} is a model, and no checkpoint of a fit. Give another path, or remove the file."
             )

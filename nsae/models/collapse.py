@@ -12,6 +12,7 @@ import numpy as np
 
 from nsae.equations.activations import Sigmoid
 from nsae.errors import CollapseWarning
+from nsae.models.explained_variance import explained_variance
 
 SAMPLED_ROWS = 1000
 STACK = 4  # from here to the line that called fit
@@ -36,10 +37,10 @@ def warn_of_scale(model: Any, X: np.ndarray) -> None:
                 f"{outside:.0%} of the entries cannot be reconstructed. Scale the data to [0, 1], or use "
                 "output='linear'."
             )
-    if model.activation == "sigmoid" and max(-low, high) > SATURATED:
+    if model.activation == "sigmoid" and float(np.mean(np.abs(rows).max(axis=1) > SATURATED)) > 0.5:
         _warn(
-            f"The data goes from {low:.3g} to {high:.3g}. With such numbers sigmoid units are nearly 0 or 1 for every "
-            "sample, where their slope is nearly 0, and learn little. Scale the data to about [0, 1]."
+            f"The data goes from {low:.3g} to {high:.3g}. With such numbers sigmoid units are nearly 0 or 1 for most "
+            "samples, where their slope is nearly 0, and learn little. Scale the data to about [0, 1]."
         )
 
 
@@ -48,22 +49,25 @@ def warn_of_collapse(model: Any, X: np.ndarray) -> None:
     rows = sampled(X)  # (m, d)
     if not np.ptp(rows, axis=0).any():
         return  # there is nothing to learn
-    Z = np.asarray(model.encoder().transform(rows))  # (m, h)
+    encoder = model.encoder()
+    Z = encoder.transform(rows)  # (m, h)
     largest, scale = float(Z.max()), float(np.abs(rows).max())
-    silent = float(np.mean(Z.max(axis=1) <= 0))
-    if silent > 0.5:
+    explained = explained_variance(encoder, rows)
+    filled = rows.any(axis=1)  # (m,): a row of zeros may well have a code of zeros
+    silent = float(np.mean(Z.max(axis=1)[filled] <= 0))
+    if silent > 0.5 and explained < 0.5:
         _warn(
-            f"{silent:.0%} of {len(rows)} samples activate no unit, so their codes are all zeros. {_cures(model)}"
+            f"{silent:.0%} of {np.count_nonzero(filled)} samples activate no unit, so their codes are all zeros. "
+            f"{_cures(model)}"
         )
     elif largest < NEAR_ZERO * (1.0 if isinstance(model.autoencoder_.g, Sigmoid) else scale):
         shrunk = model.l1 and not model.unit_norm and not isinstance(model.autoencoder_.g, Sigmoid)
         cheat = " Small codes and large V avoid the L1 penalty: set unit_norm=True." if shrunk else ""
         _warn(f"All codes are near zero: the largest activation is {largest:.2g}.{cheat} {_cures(model)}")
-    explained = model.score(rows)
     if explained <= 0:
         _warn(
-            f"The explained variance is {explained:.3g} on {len(rows)} samples: the mean of the data reconstructs them "
-            f"as well. {_cures(model)}"
+            f"The explained variance is {explained:.3g} on {len(rows)} samples: the mean of the data, in place of each "
+            f"reconstruction, would be at least as good. {_cures(model)}"
         )
 
 

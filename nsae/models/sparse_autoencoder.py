@@ -20,12 +20,12 @@ from nsae.models.building import STATE_ARRAYS, assemble, continued_state, new_st
 from nsae.models.checkpoint_file import CheckpointFile
 from nsae.models.collapse import warn_of_collapse, warn_of_scale
 from nsae.models.data_frames import CONTAINERS, check_feature_names, check_input_features, feature_names
-from nsae.models.encoder import BLOCK_ROWS, Encoder
+from nsae.models.encoder import Encoder
+from nsae.models.explained_variance import explained_variance
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import KIND, header_of, model_bytes, read_model, write_model
 from nsae.models.sklearn_contract import Parameters
 from nsae.system.interrupts import called_from_main
-from nsae.training.history import RunningVariance
 from nsae.training.loop import train
 from nsae.training.state import History, TrainingOptions, TrainingState
 from nsae.validation import at_least, check_data, generator, one_of
@@ -118,7 +118,8 @@ class SparseAutoencoder(Parameters):
         A number for each epoch: loss, its parts (reconstruction, l1, kl, weight_decay, auxiliary), l0 (active
         units a sample), dead (the fraction of units that no sample activated), explained_variance, seconds.
         Each batch counts as it was before its step.  A sigmoid unit is active above 0.1.  Sigmoid units also
-        have rho_hat, ρ̂ of Eq. (8) over all samples of the epoch: an array (h,) float32 for each epoch.
+        have rho_hat, ρ̂ of Eq. (8) over all samples of the epoch: an array (h,) float32 for each epoch, of NaN for
+        an epoch in which they were no sigmoid units, or of which a file does not know.
     backend_ : str or None
         Who took the last steps of training: "numpy", the equations as one reads them, or "numba", their compiled
         twins.  None for a model from a file that does not say.
@@ -317,9 +318,15 @@ class SparseAutoencoder(Parameters):
         check_hyperparameters(self)
         return self._initial(self._check(X), generator(self.random_state))
 
-    def training_state(self) -> tuple[TrainingState, TrainingOptions] | None:
-        """Return what training goes on from, and the options that it goes on with; None before ``fit``."""
-        return (self._state, training_options(self)) if self.__sklearn_is_fitted__() else None
+    def training_state(self, X: np.ndarray | None = None) -> tuple[TrainingState, TrainingOptions] | None:
+        """Return what training goes on from, and the options that it goes on with.
+
+        Before ``fit`` it is what ``fit(X)`` would start from, for data X (n, d), or None without X.
+        """
+        if self.__sklearn_is_fitted__():
+            return self._state, training_options(self)
+        rng = generator(self.random_state)
+        return None if X is None else (new_state(self, self.core_for(X), rng), training_options(self))
 
     # ---- what was learned
 
@@ -331,13 +338,12 @@ class SparseAutoencoder(Parameters):
     @property
     def history_(self) -> History:
         """A number for each epoch."""
-        return self._state.history
+        return self._fitted_state().history
 
     @property
     def backend_(self) -> str | None:
         """Who took the last steps: "numpy", "numba", or None if a file does not say."""
-        self._fitted()
-        return self._state.backend
+        return self._fitted_state().backend
 
     @property
     def n_iter_(self) -> int:
@@ -385,14 +391,7 @@ class SparseAutoencoder(Parameters):
 
         1 is perfect, and 0 is what the mean alone explains.
         """
-        encoder, X = self.encoder(), self._rows(X)
-        variance, error = RunningVariance(), 0.0
-        for start in range(0, len(X), BLOCK_ROWS):
-            rows = X[start : start + BLOCK_ROWS].astype(np.float64)  # (rows, d)
-            X_hat = encoder.inverse_transform(encoder.transform(rows))  # (rows, d)
-            error += float(np.square(rows - X_hat).sum())
-            variance.add(rows)
-        return 1 - error / variance.total if variance.total > 0 else float(error == 0)
+        return explained_variance(self.encoder(), self._rows(X))
 
     def dead_units(self, X: np.ndarray) -> np.ndarray:
         """Return the numbers (m,) int64 of the units that no row of X (n, d) activates.
@@ -502,12 +501,15 @@ class SparseAutoencoder(Parameters):
 
     # ---- inside
 
-    def _fitted(self) -> Autoencoder:
+    def _fitted_state(self) -> TrainingState:
         if not self.__sklearn_is_fitted__():
             raise NotFittedError(
                 "This SparseAutoencoder is not fitted yet. Call fit(X), partial_fit(X) or load(path) first."
             )
-        return self.autoencoder_
+        return self._state
+
+    def _fitted(self) -> Autoencoder:
+        return self._fitted_state().model
 
     def _initial(self, X: np.ndarray, rng: np.random.Generator) -> Autoencoder:
         return building.initial_autoencoder(self, X, rng)

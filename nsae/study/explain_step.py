@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nsae import plots
-from nsae.equations.autoencoder import Autoencoder
+from nsae.equations.autoencoder import Autoencoder, Loss
 from nsae.equations.gradcheck import compare_gradients
 from nsae.equations.optimizers import Adam
 from nsae.equations.sparsity import mean_activation
 from nsae.training.check_gradients import autoencoder_in_float64
+from nsae.training.dead_units import treatment
 from nsae.training.loop import PlainStep
+from nsae.training.schedules import Schedule
+from nsae.training.state import PARAMS, TrainingOptions, TrainingState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DIRECTIONS = 20  # along which each gradient is compared with differences
-LOSSES = {"l1": "(7)", "kl": "(8)", "weight_decay": "(9)"}  # (5) or (6) is the reconstruction
+LOSSES = {
+    "l1": "(7)",
+    "kl": "(8)",
+    "weight_decay": "(9)",
+    "auxiliary": "(21)",
+}  # (5) or (6) is the reconstruction
 
 
 class Line(NamedTuple):
@@ -65,8 +74,11 @@ class StepExplanation:
         self.parts, self.figure = parts, figure
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return the array, or the number, of a ``name`` such as "dU"."""
-        return next(line.value for lines in self.parts.values() for line in lines if line.name == name)
+        """Return the array, or the number, of a ``name`` such as "dU"; KeyError if there is none."""
+        values = {line.name: line.value for lines in self.parts.values() for line in lines}
+        if name not in values:
+            raise KeyError(f"{name!r} is not here. There are: {', '.join(values)}.")
+        return values[name]
 
     def __str__(self) -> str:
         head = f"{'':16}{'equation':<12}{'shape':<14}{'smallest':>12}{'largest':>12}{'zeros':>8}"
@@ -84,12 +96,15 @@ def explain_step(model: Any, X: np.ndarray, *, figure: bool = False) -> StepExpl
     """Print one training step on a batch: each intermediate with its equation, shape, range and share of zeros.
 
     Each gradient, also those of U, Z and Y, is compared with differences of J along random directions, Eq. (22).
-    The step is computed in float64 on a copy; the model stays as it is.
+    The step is the one that training would take next on this batch, with the options that the model has now: its
+    learning rate, unit norm, clipping and auxiliary loss.  (Resampling, which is random, is left out, and the
+    gradients are those of J without (21).)  It is computed in float64 on a copy; the model stays as it is.
 
     Parameters
     ----------
     model : SparseAutoencoder or Autoencoder
-        A fitted estimator goes on with the moments that its optimizer has; any other starts Adam anew.
+        A fitted estimator goes on with the moments that its optimizer has, and one that is not fitted starts as
+        ``fit(X)`` would.  An Autoencoder gets a new Adam with the defaults of the paper.
     X : (B, d) array
         The batch; a few rows are enough.
     figure : bool
@@ -117,14 +132,12 @@ def explain_step(model: Any, X: np.ndarray, *, figure: bool = False) -> StepExpl
     (4, 5)
     """
     core, X = autoencoder_in_float64(model, X)
-    state = None if isinstance(model, Autoencoder) else model.training_state()
+    moved, loss, norm = _step(model, core, X)
     parts = {
         "forward": _forward(core, X),
-        "loss": _loss(core, X),
+        "loss": _loss(core, X, loss),
         "backward": _backward(core, X),
-        "step": _step(
-            core, X, Adam() if state is None else state[0].optimizer, state is not None and state[1].unit_norm
-        ),
+        "step": [Line(f"Δ{name}", f"(16)–({20 if norm else 19})", moved[name]) for name in PARAMS],
     }
     explanation = StepExplanation(parts)
     if figure:
@@ -142,9 +155,8 @@ def _forward(core: Autoencoder, X: np.ndarray) -> list[Line]:
     return [*lines, Line("Z", "(2) (4)", Z), Line("U", "(3)", U), Line("X_hat", "(3)", X_hat)]
 
 
-def _loss(core: Autoencoder, X: np.ndarray) -> list[Line]:
-    Z, U = core.forward(X)
-    loss = core.losses(X, Z, U)
+def _loss(core: Autoencoder, X: np.ndarray, loss: Loss) -> list[Line]:
+    Z = core.forward(X)[0]
     number = "(5)" if core.loss == "squared" else "(6)"
     lines = [Line("reconstruction", number, np.float64(loss.reconstruction))]
     if core.kl:
@@ -182,12 +194,27 @@ def _errors(
     return compare_gradients(loss, params, grads, directions=DIRECTIONS, pattern=pattern).errors
 
 
-def _step(core: Autoencoder, X: np.ndarray, optimizer: Adam, unit_norm: bool) -> list[Line]:
-    """How far Adam moves each parameter."""
-    after, adam = copy.deepcopy(core), copy.deepcopy(optimizer)
-    for moments in (adam.m1, adam.m2):
+def _step(model: Any, core: Autoencoder, X: np.ndarray) -> tuple[dict[str, np.ndarray], Loss, bool]:
+    """How far a step moves each parameter of ``core``, J before it, and whether (20) is on."""
+    if isinstance(model, Autoencoder):
+        state, options = TrainingState.start(core, Adam()), TrainingOptions()
+    else:
+        state, options = model.training_state(X)
+        state = copy.copy(state)
+    state = dataclasses.replace(state, model=copy.deepcopy(core), optimizer=copy.deepcopy(state.optimizer))
+    state.idle = state.idle.copy()
+    for moments in (state.optimizer.m1, state.optimizer.m2):
         moments.update({name: moment.astype(np.float64) for name, moment in moments.items()})
-    PlainStep(after, adam, unit_norm)(X)
-    equation = "(16)–(20)" if unit_norm else "(16)–(19)"
-    moved = {name: after.params[name] - theta for name, theta in core.params.items()}
-    return [Line(f"Δ{name}", equation, moved[name]) for name in ("W", "b", "V", "c")]
+    Schedule.of(state, options, len(X)).prepare()  # the learning rate of the next step
+    step = PlainStep(
+        state.model,
+        state.optimizer,
+        options.unit_norm,
+        treatment(state, dataclasses.replace(options, resample=False)),
+    )
+    loss = step(X).loss
+    return (
+        {name: state.model.params[name] - theta for name, theta in core.params.items()},
+        loss,
+        options.unit_norm,
+    )

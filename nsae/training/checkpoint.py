@@ -67,7 +67,8 @@ class Checkpoint:
         metrics.active, metrics.error = float(entry["active"]), float(entry["error"])
         metrics.started = time.perf_counter() - float(entry["seconds"])
         metrics.parts, metrics.ever_on = arrays["log_parts"], arrays["log_ever_on"]
-        metrics.total = arrays["log_total"] if arrays["log_total"].size else None
+        total = arrays.get("log_total", np.empty(0))  # (h,); older files do not have it
+        metrics.total, metrics.n_total = (total, metrics.n) if total.size else (None, 0)
         variance.n = int(entry["rows"])
         variance.origin, variance.sum, variance.sum2 = (
             arrays[f"log_{name}"] for name in ("origin", "sum", "sum2")

@@ -66,7 +66,8 @@ class EpochMetrics:
         self.active = 0.0
         self.ever_on = np.zeros(h, bool)
         self.error = 0.0
-        self.total: np.ndarray | None = None  # (h,), Σz of sigmoid units
+        self.total: np.ndarray | None = None  # (h,), Σz of sigmoid units …
+        self.n_total = 0  # … over so many samples
 
     def add(self, report: StepReport, B: int) -> None:
         """Add the ``report`` of a batch of ``B`` samples."""
@@ -76,6 +77,7 @@ class EpochMetrics:
         self.error += report.error
         if report.total is not None:
             self.total = report.total + (0.0 if self.total is None else self.total)  # (h,)
+            self.n_total += B
         self.n += B
         self.batches += 1
 
@@ -101,7 +103,9 @@ class EpochMetrics:
             "seconds": time.perf_counter() - self.started,
         }
         if self.total is not None:
-            self.numbers["rho_hat"] = (self.total / self.n).astype(np.float32).tolist()  # (8), h numbers
+            self.numbers["rho_hat"] = (
+                (self.total / self.n_total).astype(np.float32).tolist()
+            )  # (8), h numbers
         return self.numbers
 
 

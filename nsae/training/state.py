@@ -82,9 +82,14 @@ class TrainingState:
     def record(self, epochs: list[dict[str, Any]]) -> None:
         """Append the numbers of some ``epochs`` to the history."""
         for numbers in epochs:
+            before = len(self.history.get("loss", ()))
             for name, value in numbers.items():
-                value = np.array(value, np.float32) if name == "rho_hat" else value
-                self.history.setdefault(name, []).append(value)
+                if name != "rho_hat":
+                    self.history.setdefault(name, []).append(value)
+            if "rho_hat" in numbers or "rho_hat" in self.history:
+                unknown = np.full(len(self.idle), np.nan, np.float32)  # (h,), of epochs without sigmoid units
+                rows = self.history.setdefault("rho_hat", [unknown] * before)
+                rows.append(np.array(numbers.get("rho_hat", unknown), np.float32))
 
     def check_finite(self, loss: float, epoch: int) -> None:
         """Raise FloatingPointError if the ``loss`` of the call's ``epoch`` (from 1), or a weight, is not finite."""
@@ -129,7 +134,8 @@ class TrainingState:
             It does not fit the model, or holds numbers that no sigmoid gives.
         """
         epochs = len(self.history.get("loss", ()))
-        if rows.shape != (epochs, len(self.idle)) or not ((rows >= 0) & (rows <= 1)).all():
+        possible = ((rows >= 0) & (rows <= 1)) | np.isnan(rows)  # NaN: an epoch without sigmoid units
+        if rows.shape != (epochs, len(self.idle)) or not possible.all():
             raise ValueError(f"rho_hat of shape {rows.shape} for {epochs} epochs of {len(self.idle)} units")
         self.history["rho_hat"] = list(rows.astype(np.float32))
 

@@ -30,7 +30,10 @@ def test_patterns_are_drawn_and_no_file_is_overwritten(model, tmp_path, capsys):
     ("options", "message"),
     [
         ([], "12 numbers are no square. Give their --shape (height, width)"),
-        (["--shape", "3x3"], "is expected as (height, width)"),
+        (
+            ["--shape", "3x3"],
+            "--shape 3x3 has 9 numbers, and a pattern of this model has 12. Give HEIGHTxWIDTH",
+        ),
         (["--shape", "3x4", "--units", "9"], "There is no unit 9: the model has the units 0 to 4"),
     ],
 )

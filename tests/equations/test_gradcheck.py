@@ -115,7 +115,7 @@ def test_a_right_gradient_is_called_right_and_everything_is_put_back():
     before = params["a"].copy()
     check = compare_gradients(loss, params, grads)
     assert check.ok
-    assert str(check) == f"a    right  error {check.errors['a']:.1e}"
+    assert str(check) == f"a    right  error {check.errors['a']:.2g}"
     np.testing.assert_array_equal(params["a"], before)
 
 
@@ -135,7 +135,7 @@ def test_the_verdict_names_what_is_wrong(change, verdict):
     check = compare_gradients(loss, params, {"a": change(grads["a"])})
     assert check.findings["a"].verdict == verdict
     assert not check.ok
-    assert f"WRONG  error {check.errors['a']:.1e}  {verdict}; a[" in str(check)
+    assert f"WRONG  error {check.errors['a']:.2g}  {verdict}; a[" in str(check)
 
 
 def test_the_entry_that_differs_most_is_named_with_both_values():
@@ -147,7 +147,7 @@ def test_the_entry_that_differs_most_is_named_with_both_values():
     assert finding.numeric == pytest.approx(right)
     assert finding.analytic == pytest.approx(right + 0.5)
     assert "1 of 12 entries differ; a[2, 1]: numeric" in str(compare_gradients(loss, params, grads))
-    assert "slopes differ; there: numeric" in str(compare_gradients(loss, params, grads, directions=4))
+    assert "slopes differ; along direction " in str(compare_gradients(loss, params, grads, directions=4))
 
 
 def test_a_loss_that_reads_a_copy_is_told():
@@ -223,3 +223,40 @@ def test_parameters_are_put_back_when_the_loss_fails():
     with pytest.raises(OSError, match="somebody"):
         compare_gradients(loss, params, grads)
     np.testing.assert_array_equal(params["a"], before)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e4, 1e6])
+def test_rounding_of_large_and_small_numbers_is_no_mistake(rng, scale):
+    X = rng.random((40, 20)) * scale
+    model = SparseAutoencoder(8, k=3, epochs=3, random_state=0, backend="numpy").fit(X)
+    check = check_gradients(model, X[:8])
+    assert all(finding.verdict == "right" for finding in check.findings.values()), str(check)
+
+
+def test_what_could_not_be_compared_has_a_word_of_its_own():
+    check = check_gradients(SparseAutoencoder(8, k=3, random_state=0), np.zeros((4, 20)))
+    assert not check.ok
+    assert "b    NOT COMPARED  a unit switches on or off" in str(check)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"eps": 1e-20}, ValueError, "eps=1e-20 is expected to be finite and at least 1e-09"),
+        ({"eps": 0}, ValueError, "eps=0"),
+        ({"eps": -1e-5}, ValueError, "eps=-1e-05"),
+        ({"eps": "a"}, TypeError, "eps='a'"),
+        ({"directions": 2.5}, TypeError, "directions=2.5"),
+    ],
+)
+def test_steps_and_directions_that_are_none(options, error, message):
+    with pytest.raises(error, match=message):
+        compare_gradients(*own(), **options)
+
+
+def test_keys_of_any_kind_and_matrices():
+    loss, params, grads = own()
+    check = compare_gradients(loss, {("l", 1): params["a"]}, {("l", 1): grads["a"]})
+    assert "('l', 1) right" in str(check)
+    with pytest.raises(TypeError, match="matrix"):
+        compare_gradients(loss, params, {"a": np.matrix(grads["a"])})

@@ -88,6 +88,8 @@ def test_a_file_and_an_image_of_another_size(encoder, photos, tmp_path):
 def test_more_than_one_image_is_refused(encoder, photos):
     with pytest.raises(ValueError, match=r"One image was expected.*images\[0\]"):
         encoder.trace(photos[:2])
+    with pytest.raises(ValueError, match=r"shape \(20, 3\) came"):
+        encoder.trace(photos[0][:20, :3, 0])
 
 
 def test_the_encoder_that_is_shipped_has_it_too(photos):

@@ -88,3 +88,26 @@ def test_the_command_line_tells_it_in_one_line(tmp_path, rng, capsys):
     (line,) = [line for line in error.splitlines() if "activate no unit" in line or "near zero" in line]
     assert line.startswith("nsae: warning: ")
     assert "--l1 100" in line
+
+
+def test_rows_of_zeros_may_have_codes_of_zeros(rng):
+    X = (rng.random((2000, 40)) < 0.03) * rng.random((2000, 40))
+    X[rng.random(2000) < 0.7] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(X, l1=0.02, unit_norm=True, n_units=32, epochs=30)
+
+
+def test_one_large_number_is_no_reason_to_warn(blobs):
+    blobs[5, 3] = 25
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(blobs, activation="sigmoid", learning_rate=0.03)
+
+
+def test_a_data_frame_gives_no_warning_about_names(blobs):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(blobs, columns=[f"c{i}" for i in range(12)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(frame, k=2, learning_rate=0.01)

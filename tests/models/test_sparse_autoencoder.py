@@ -283,3 +283,20 @@ def test_dead_units_are_those_that_no_row_activates(rng):
     np.testing.assert_array_equal(sigmoid.dead_units(X), [2])
     with pytest.raises(ValueError, match="5 features"):
         model.dead_units(X[:, :5])
+
+
+@pytest.mark.parametrize("first", ["sigmoid", "relu"])
+def test_mean_activations_fit_the_epochs_whatever_the_units_were(rng, tmp_path, first):
+    X = rng.random((50, 6))
+    model = SparseAutoencoder(5, activation=first, epochs=3, random_state=0).fit(X)
+    model.set_params(activation="relu" if first == "sigmoid" else "sigmoid").partial_fit(X)
+    rho_hat = np.array(model.history_["rho_hat"])
+    assert rho_hat.shape == (4, 5)
+    np.testing.assert_array_equal(
+        np.isnan(rho_hat).all(axis=1), np.array([first == "relu"] * 3 + [first != "relu"])
+    )
+    model.save(tmp_path / "model.npz")
+    again = SparseAutoencoder.load(tmp_path / "model.npz")
+    np.testing.assert_array_equal(again.history_["rho_hat"], rho_hat)
+    with pytest.raises(NotFittedError):
+        SparseAutoencoder(5).history_  # noqa: B018

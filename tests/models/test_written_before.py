@@ -62,3 +62,16 @@ def test_a_library(tmp_path):
     with pytest.raises(ModelFormatError, match="Learn it again, and index with the new one"):
         read_library_folder(tmp_path / "library.nsae")
     assert len(CodeIndex.load(tmp_path / "library.nsae")) == 6  # The codes can still be read.
+
+
+@pytest.mark.parametrize("name", ["dense.npz", "k_sparse_with_optimizer.npz"])
+def test_a_model_written_before_goes_on_and_can_be_saved_again(name, tmp_path):
+    model = SparseAutoencoder.load(BEFORE / name)
+    assert model.backend_ is None  # the file does not say
+    epochs = model.n_iter_
+    model.partial_fit(np.random.default_rng(0).random((50, model.n_features_in_)))
+    model.save(tmp_path / "again.npz")
+    again = SparseAutoencoder.load(tmp_path / "again.npz")
+    assert again.n_iter_ == epochs + 1
+    assert {len(values) for values in again.history_.values()} == {epochs + 1}
+    assert again.backend_ in ("numpy", "numba")

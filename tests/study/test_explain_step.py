@@ -83,3 +83,55 @@ def test_data_that_does_not_fit_is_refused(rng):
     with pytest.raises(ValueError, match="features"):
         explain_step(model, rng.random((8, 7)))
     assert nsae.explain_step is explain_step
+
+
+def test_an_unfitted_model_takes_the_step_that_fit_would(rng):
+    X = rng.random((8, 6))
+    options = {"k": 2, "unit_norm": True, "learning_rate": 0.1, "max_grad_norm": 0.01, "dtype": "float64"}
+    model = SparseAutoencoder(
+        5, epochs=1, batch_size=8, shuffle=False, random_state=0, backend="numpy", **options
+    )
+    before = {name: theta.copy() for name, theta in model.core_for(X).params.items()}
+    step = explain_step(model, X)
+    assert "(16)–(20)" in str(step)
+    model.fit(X)
+    for name, theta in model.autoencoder_.params.items():
+        np.testing.assert_allclose(step[f"Δ{name}"], theta - before[name], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "change"),
+    [
+        ({}, {"learning_rate": 0.1}),
+        ({"k": 2, "aux_weight": 0.5, "dead_after": 1}, {}),
+        ({}, {"lr_schedule": "linear"}),
+    ],
+    ids=str,
+)
+def test_the_options_of_now_count(rng, options, change):
+    X = rng.random((30, 6))
+    model = SparseAutoencoder(
+        5,
+        epochs=3,
+        batch_size=30,
+        dtype="float64",
+        random_state=0,
+        backend="numpy",
+        schedule_steps=10,
+        **options,
+    ).fit(X)
+    model.set_params(**change)
+    before = {name: theta.copy() for name, theta in model.autoencoder_.params.items()}
+    step = explain_step(model, X)
+    model.partial_fit(X)
+    for name, theta in model.autoencoder_.params.items():
+        np.testing.assert_allclose(step[f"Δ{name}"], theta - before[name], atol=1e-12)
+    assert float(step["J"]) == pytest.approx(model.history_["loss"][-1])
+
+
+def test_a_name_that_there_is_not(rng):
+    step = explain_step(SparseAutoencoder(5, random_state=0), rng.random((8, 6)))
+    with pytest.raises(KeyError, match="dU"):
+        step["foo"]
+    with pytest.raises(TypeError, match="SparseAutoencoder or an Autoencoder"):
+        explain_step(None, rng.random((8, 6)))

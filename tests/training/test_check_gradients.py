@@ -15,6 +15,7 @@ MODELS = {
     "k-sparse": {"k": 3, "l1": 0.1, "weight_decay": 0.02},
     "unit norm": {"k": 3, "unit_norm": True, "weight_decay": 0.02},
     "dense unit norm": {"unit_norm": True, "l1": 0.1},
+    "adam": {"l1": 0.1, "weight_decay": 0.02, "max_grad_norm": 0.01},
     "clipped": {"k": 3, "max_grad_norm": 0.01},
     "auxiliary": {"k": 2, "aux_weight": 0.2, "dead_after": 20, "resample": True},
 }
@@ -69,6 +70,8 @@ DROPPED = [
     ("decode_and_backprop", " + c", "", "k-sparse"),
     ("decode_and_backprop", "error * factors.scale", "error", "k-sparse"),
     ("decode_and_backprop", "grads.dc[:] += dU.sum(axis=0)", "pass", "k-sparse"),
+    ("adam_units", "[(c, c + d, 0)] * (hi == h)", "[]", "relu"),
+    ("adam_units", "(b + lo, b + hi, 0)", "(b + lo, b + lo, 0)", "relu"),
 ]
 
 
@@ -82,9 +85,32 @@ def test_a_term_dropped_from_a_compiled_loop_is_noticed(fitted, monkeypatch, fun
     monkeypatch.setattr(kernels, function, with_term(getattr(definitions, function), term, broken))
     check = check_gradients(model, X)
     assert not check.ok
-    assert check.max_error > 1e-3
+    assert check.max_error > 1e-4
     assert "WRONG  one step of the compiled loops differs" in str(check)
     assert all(finding.verdict == "right" for finding in check.findings.values())  # these are the equations'
+
+
+@pytest.mark.parametrize(
+    ("term", "broken"),
+    [
+        ("m1[some] += rates.one_minus_beta1 * (g - m1[some])", "pass"),
+        ("m2[some] += rates.one_minus_beta2 * (g * g - m2[some])", "pass"),
+        ("* rates.clip_factor", ""),
+        (" + decay * theta[some]", ""),
+        ("m2[some] * rates.correction2", "m2[some]"),
+        ("np.sqrt(m2_hat) + rates.eps", "np.sqrt(m2_hat + rates.eps)"),
+    ],
+)
+def test_a_term_dropped_from_the_loop_of_adam_is_noticed(fitted, monkeypatch, term, broken):
+    model, X = fitted("adam", "numba")
+    from nsae import kernels
+
+    changed = with_term(definitions.adam, term, broken)
+    monkeypatch.setattr(definitions, "adam", changed)
+    monkeypatch.setattr(kernels, "adam_units", definitions.adam_units)
+    check = check_gradients(model, X)
+    assert not check.ok
+    assert "compiled loops differs" in str(check)
 
 
 @pytest.mark.parametrize(
@@ -133,3 +159,39 @@ def test_a_model_that_numba_trained_can_be_checked_without_numba(rng, monkeypatc
     check = check_gradients(model, X)
     assert check.step.backend == "numpy"
     assert check.ok
+
+
+def test_a_tangent_that_is_none_is_noticed_with_numpy_too(fitted, monkeypatch):
+    model, X = fitted("unit norm", "numpy")
+    monkeypatch.setattr("nsae.training.loop.tangent", lambda dV, V: dV)
+    assert "m1 V" in str(check_gradients(model, X))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize(
+    "options", [{"k": 3, "learning_rate": 1.0}, {"l1": 50.0, "unit_norm": True}], ids=str
+)
+def test_where_all_units_are_off_the_step_is_right(rng, backend, options):
+    """What a student checks after a warning that nothing was learned: gradients are 0, and moments fade."""
+    if backend == "numba":
+        pytest.importorskip("numba")
+    X = rng.random((300, 20))
+    model = SparseAutoencoder(8, epochs=60, random_state=0, backend=backend, **options).fit(X)
+    assert check_gradients(model, X[:8]).ok, str(check_gradients(model, X[:8]))
+
+
+def test_steps_shorter_than_rounding_are_no_mistake(rng):
+    X = rng.random((30, 6))
+    model = SparseAutoencoder(5, epochs=1, learning_rate=1e-13, backend="numpy").fit(X)
+    assert check_gradients(model, X).ok
+
+
+def test_what_has_no_gradients_is_refused(rng):
+    X = rng.random((30, 6))
+    model = SparseAutoencoder(5, epochs=1).fit(X)
+    for other in (model.encoder(), None):
+        with pytest.raises(TypeError, match="A SparseAutoencoder or an Autoencoder was expected"):
+            check_gradients(other, X)
+    bits = SparseAutoencoder(5, output="sigmoid", loss="cross_entropy", epochs=1).fit(X)
+    with pytest.raises(ValueError, match="5"):
+        check_gradients(bits, X * 5)

@@ -5,10 +5,9 @@ Data is read in blocks of rows and never copied as a whole, so a memory-mapped f
 
 from __future__ import annotations
 
-import math
 import mmap
 import numbers
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -194,7 +193,7 @@ def check_n_threads(n_threads: object) -> int | None:
     return n
 
 
-def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None:
+def at_least(name: str, value: object, low: float, *, whole: bool = False) -> None:
     """Raise an error if a hyperparameter is no finite number of at least ``low``.
 
     Parameters
@@ -202,7 +201,7 @@ def at_least(name: str, value: object, low: int, *, whole: bool = False) -> None
     name : str
         What the message calls it.
     value : object
-    low : int
+    low : float
     whole : bool
         Whether it must be a whole number.
 
@@ -233,101 +232,3 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__} of {len(value):,}"
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-
-
-def check_gradient_arrays(params: Any, grads: Any) -> None:
-    """Check that ``params`` and ``grads`` are dicts of float64 arrays with the same keys and shapes.
-
-    Raises
-    ------
-    TypeError
-        One of them is no dict, or an array is not of float64.
-    ValueError
-        A gradient is missing, has another shape or is not finite, or a parameter cannot be changed in place.
-    """
-    for what, arrays in (("params", params), ("grads", grads)):
-        if not isinstance(arrays, Mapping):
-            raise TypeError(
-                f"{what} came as {type(arrays).__name__}, where a dict of arrays was expected, such as {{'W': W}}."
-            )
-    if not params:
-        raise ValueError("params is empty. Give the arrays that loss() depends on, such as {'W': W, 'b': b}.")
-    missing, unknown = [n for n in params if n not in grads], [n for n in grads if n not in params]
-    if missing or unknown:
-        said = [f"grads has no {n!r}" for n in missing] + [
-            f"params has no {n!r}, which grads has" for n in unknown
-        ]
-        raise ValueError(f"{'; '.join(said)}. Both need the same keys.")
-    for name, theta in params.items():
-        _check_float64(f"params[{name!r}]", theta)
-        _check_float64(f"grads[{name!r}]", grads[name])
-        of_theta, of_grad = theta.shape, grads[name].shape
-        if of_theta != of_grad:
-            transposed = ": it is transposed" if of_grad == of_theta[::-1] else ""
-            raise ValueError(
-                f"grads[{name!r}] has shape {of_grad}, and params[{name!r}] has {of_theta}{transposed}. A gradient "
-                "has the shape of its parameter."
-            )
-        if theta.size == 0:
-            raise ValueError(f"params[{name!r}] is empty (shape {of_theta}): there is nothing to check.")
-        if not isinstance(theta, np.ndarray) or not theta.flags.writeable:
-            raise ValueError(
-                f"params[{name!r}] cannot be changed in place, as the check does it. Give the array itself that "
-                "loss() uses, and not read-only."
-            )
-        if not np.isfinite(grads[name]).all():
-            at = tuple(int(i) for i in np.argwhere(~np.isfinite(grads[name]))[0])
-            raise ValueError(f"grads[{name!r}] holds NaN or infinity, first at {at}.")
-
-
-def _check_float64(name: str, array: Any) -> None:
-    """Raise TypeError unless ``array`` is an array of float64; the message says why that is needed."""
-    if not isinstance(array, (np.ndarray, np.float64)):  # the gradient at a single number may be one
-        raise TypeError(
-            f"{name} came as {type(array).__name__}, where a NumPy array was expected: it is changed in place, and "
-            "compared entry by entry."
-        )
-    if array.dtype == np.float64:
-        return
-    if array.dtype.kind in "iub":
-        reason = "a step of 1e-5 is lost in whole numbers"
-    elif array.dtype.kind == "f":
-        reason = "its rounding is as large as the differences that are compared"
-    else:
-        reason = "real numbers are compared"
-    raise TypeError(
-        f"{name} is {array.dtype}, and the check needs float64: {reason}. Convert parameters, data and gradients "
-        "with .astype(np.float64)."
-    )
-
-
-def check_loss_value(loss: Any, *, again: bool = False) -> float:
-    """Return ``loss()``, a finite number; with ``again``, a second call must give the same.
-
-    Raises
-    ------
-    TypeError
-        ``loss`` cannot be called, or does not return a number in double precision.
-    ValueError
-        The number is not finite, or the second call gives another.
-    """
-    if not callable(loss):
-        raise TypeError(
-            f"loss came as {type(loss).__name__}, where a function was expected: lambda: J, computed anew."
-        )
-    value = loss()
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(())[()]
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer)):
-        raise TypeError(
-            f"loss() returned {type(value).__name__} {shown(value)}, where one number in double precision was "
-            "expected, such as float(J). Use float64 throughout."
-        )
-    if not math.isfinite(value):
-        raise ValueError(f"loss() returned {value}. Give parameters and data at which it is finite.")
-    if again and (second := check_loss_value(loss)) != value:
-        raise ValueError(
-            f"loss() gave {value!r} and then {second!r} for the same parameters. Hold what is random: the batch, a "
-            "seed, a dropout mask."
-        )
-    return float(value)
