@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import html
 import keyword
+import re
 
 from readpage.markdown import shapes
 from readpage.sources import Line, tokens
 
+BREAK = "\x04"
+LONG_RUN, LONG_NAME = 24, 18  # letters without a space, and of a name
+MINUS = re.compile(r"(?<=[^\w&;>])-(?:\w+|<var [^>]*>\w+</var>)")  # -x is not broken after its sign
 CLASSES = {"comment": "i", "string": "em"}
 
 
@@ -30,7 +34,10 @@ def code(lines: list[Line], names: dict[str, str], sizes: dict[str, str]) -> str
             out.append("<span class=gap>⋮\n</span>")
             continue
         indent = len(line.text) - len(line.text.lstrip())
-        inside = "".join(_piece(kind, text, names, sizes) for kind, text in parts)
+        inside = "".join(
+            _piece(kind, _breakable(kind, text, line.text), names, sizes) for kind, text in parts
+        )
+        inside = MINUS.sub(r"<u>\g<0></u>", inside).replace(BREAK, "<wbr>")
         kind = f"l{indent} hit" if line.marked else f"l{indent}"
         out.append(f"<span class={_quoted(kind)}>{inside}\n</span>")
     return "<pre>" + "".join(out) + "</pre>"
@@ -49,6 +56,15 @@ def _split(pieces: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
         for other in others:
             lines.append([(kind, other)])
     return lines
+
+
+def _breakable(kind: str, text: str, line: str) -> str:
+    """Return a token with places where it may be broken, if something in its line is too long to fit."""
+    if max(map(len, line.split()), default=0) < LONG_RUN:
+        return text
+    if kind == "name" and len(text) > LONG_NAME:
+        return text.replace("_", f"_{BREAK}")
+    return re.sub(r"[.(\[]$", rf"\g<0>{BREAK}", text) if kind == "other" else text
 
 
 def _piece(kind: str, text: str, names: dict[str, str], sizes: dict[str, str]) -> str:

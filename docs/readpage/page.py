@@ -47,6 +47,7 @@ class Page:
             "nav": self.nav(),
             "conventions": self.blocks(self.conventions, 0),
             "flow": self.flow(),
+            "sizes": json.dumps(self.walk.sizes),
             "symbols": self.symbol_table(),
             "chapters": "\n".join(self.chapter(chapter) for chapter in self.chapters),
             "references": self.blocks(self.references, 0, translate=False),
@@ -253,7 +254,7 @@ class Page:
         n = equation.number
         found = []
         for place, twin in enumerate(sources.twins_of(n, equation.twins)):
-            kernel = twin.kernel
+            kernel = twin.kernel[-1]
             name = f"<code>{kernel.name}</code> <small>{Path(kernel.path).name}</small>"
             if place and kernel in self.shown:  # once in full is enough, beside another that is in full
                 at = self.shown[kernel]
@@ -262,9 +263,8 @@ class Page:
                 )
                 continue
             self.shown.setdefault(kernel, n)
-            kernels = (kernel, *twin.parts) if kernel.lines_of(n) or not twin.parts else (*twin.parts, kernel)
-            compiled = self.say("compiled", "h5") + "".join(self.function(part, n) for part in kernels)
-            definition = self.say("definition", "h5") + self.function(twin.definition, n)
+            compiled = self.say("compiled", "h5") + "".join(self.function(part, n) for part in twin.kernel)
+            definition = self.say("definition", "h5") + "".join(self.function(p, n) for p in twin.definition)
             inside = f'<div class="pair"><div>{compiled}</div><div>{definition}</div></div>'
             opened = " open" if place == 0 else ""
             found.append(f"<details{opened}><summary>{name}</summary>{inside}</details>")
@@ -342,7 +342,8 @@ def label(symbol: dict) -> str:
 def place_of(function: sources.Function) -> str:
     """Return the file and the name of a function, as a caption."""
     folder, _, file = function.path.rpartition("/")
-    return f"<figcaption><small>{folder}/</small>{file} <code>{function.name}</code></figcaption>"
+    name = function.name if len(function.name) < 25 else function.name.replace("_", "_<wbr>")
+    return f"<figcaption><small>{folder}/</small>{file} <code>{name}</code></figcaption>"
 
 
 def _ranges(numbers: frozenset[int] | None) -> str:

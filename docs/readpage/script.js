@@ -18,12 +18,14 @@
 
   const numbers = one("#numbers");
   const inputs = all(".sizes input[type=number]");
+  const ofExample = JSON.parse(one(".flow").dataset.sizes);
   const setShapes = () => {
     const sizes = Object.fromEntries(inputs.map((input) => [input.id.slice(5), input.value]));
     for (const shape of all(".sh")) {
       shape.dataset.t ??= shape.textContent;
       const meant = shape.dataset.m ?? shape.dataset.t;
-      const shown = numbers.checked ? meant.replace(/[A-Za-z_]\w*/g, (name) => sizes[name] || name) : shape.dataset.t;
+      const here = shape.closest(".flow") ? ofExample : sizes;  // the arrays of the example are as large as they are
+      const shown = numbers.checked ? meant.replace(/[A-Za-z_]\w*/g, (name) => here[name] || name) : shape.dataset.t;
       if (shape.textContent !== shown) shape.textContent = shown;
     }
   };
@@ -45,7 +47,7 @@
     const name = target.dataset.s;
     const row = one(`tr[data-symbol="${name}"]`);
     if (!row) return;
-    marks.textContent = `[data-s="${name}"] { background: var(--mark) !important; color: var(--mark-ink) !important; border-radius: 2px; }`;
+    marks.textContent = `[data-s="${name}"] * { color: inherit !important; } [data-s="${name}"] { background: var(--mark) !important; color: var(--mark-ink) !important; border-radius: 2px; box-shadow: 0 0 0 2px var(--mark); }`;
     const [label, meaning, shape, python] = row.children;
     const facts = [shape, python].filter((cell) => cell.textContent.trim()).map((cell) => cell.innerHTML);
     tip.innerHTML = `<span class="name">${one("button", label).innerHTML}</span>${meaning.innerHTML}` +

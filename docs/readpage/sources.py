@@ -43,11 +43,10 @@ class Line(NamedTuple):
 
 
 class Twin(NamedTuple):
-    """A kernel, what it is held to, and the functions it calls that have a line of the equation."""
+    """A kernel and what it is held to, each after the functions that it calls and that have a line of the equation."""
 
-    kernel: Function
-    definition: Function
-    parts: tuple[Function, ...]
+    kernel: tuple[Function, ...]
+    definition: tuple[Function, ...]
 
 
 @functools.cache
@@ -201,10 +200,21 @@ def twins_of(number: int, places: tuple[tuple[str, str], ...]) -> list[Twin]:
     for path, name in places:
         kernel = _function(path, name)
         definition = definition_of(kernel)
-        parts = [f for f in functions(path) if f.name.startswith("_") and f.lines_of(number)]
-        parts = [part for part in parts if all(part not in twin.parts for twin in found)]
-        found.append(Twin(kernel, definition, tuple(parts)))
+        found.append(Twin((*parts_of(kernel, number), kernel), (*parts_of(definition, number), definition)))
     return found
+
+
+def parts_of(function: Function, number: int) -> list[Function]:
+    """Return the functions of the same folder with a line of this number that a function calls, or they call."""
+    folder = (ROOT / function.path).parent
+    near = [f for path in sorted(folder.glob("*.py")) for f in functions(path.relative_to(ROOT).as_posix())]
+    reached, waiting = [function], [function]
+    while waiting:
+        called = set(re.findall(r"(?<![\w.])(\w+)\(", source(waiting.pop())))
+        new = [f for f in near if f.name in called and f not in reached]
+        reached += new
+        waiting += new
+    return [f for f in reached[1:] if f.lines_of(number)]
 
 
 def definition_of(kernel: Function) -> Function:
@@ -252,7 +262,7 @@ def excerpt(function: Function, number: int, *, whole: bool = False) -> list[Lin
     kept = list(range(function.start, function.stop))
     if not whole and function.doc:
         kept = [n for n in kept if not function.doc[0] < n < function.doc[1]]
-    if not whole and len(kept) > LONG and marked:
+    if not whole and not _shown_whole(function):
         near = {n for line in marked for n in range(line - AROUND, line + AROUND + 1)}
         head = function.body + 1 if function.doc else function.body
         kept = [n for n in kept if n < head or n in near]
@@ -268,9 +278,16 @@ def excerpt(function: Function, number: int, *, whole: bool = False) -> list[Lin
             line += ' …"""'
         lines.append(Line(line, n in marked))
         before = n
+    if before < function.stop - 1:
+        lines.append(Line("⋮", gap=True))
     while lines and not lines[-1].text.strip():
         lines.pop()
     return lines
+
+
+def _shown_whole(function: Function) -> bool:
+    first, last = function.doc or (0, 1)
+    return function.stop - function.start - (last - first - 1) <= LONG
 
 
 def source(function: Function) -> str:

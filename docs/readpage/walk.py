@@ -38,11 +38,12 @@ class Card(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """All steps in order, the cards, and the arrays by name."""
+    """All steps in order, the cards, the arrays by name, and B, d and h."""
 
     steps: tuple[Step, ...]
     cards: tuple[Card, ...]
     values: dict[str, np.ndarray | float]
+    sizes: dict[str, int]
 
 
 def walk(example: Example) -> Walk:
@@ -83,7 +84,8 @@ def walk(example: Example) -> Walk:
         v.update({f"{key}_{name}": array for key, array in found.items()})
     v["unit_V"] = model.params["V"].copy()
     normalise_columns(v["unit_V"])
-    return Walk(_steps(v, example, optimizer), _cards(v), v)
+    sizes = {"B": len(X), "d": X.shape[1], "h": len(given["W"])}
+    return Walk(_steps(v, example, optimizer), _cards(v), v, sizes)
 
 
 def _steps(v: dict, example: Example, adam: Adam) -> tuple[Step, ...]:

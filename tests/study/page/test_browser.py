@@ -194,6 +194,10 @@ def test_shapes_become_numbers_everywhere(page):
     assert not re.search(r"\b[Bdh]\b", now)
     assert page.run("document.querySelector('#eq3 .code .hit .sh').textContent") == "(7, 11)"  # (B, n_out)
     assert page.run("document.querySelector('#eq1 .code .hit .sh').textContent") == "(7, 13)"
+    example = (
+        "[...document.querySelectorAll('.flow .sh')].map((s) => s.textContent).filter(Boolean).join(' ')"
+    )
+    assert page.run(example).startswith("(2, 2) (1, 2) (1,) (2, 1) (2,) (2, 1)")  # X, W, b, V, c, Y
     page.click("#numbers")
     assert "(B, h)" in page.run(shapes)
 

@@ -41,8 +41,8 @@ def committed():
 
 
 def part(page, number):
-    """The HTML of one equation."""
-    return re.search(rf'<article class="eq" id="eq{number}".*?</article>', page, re.S)[0]
+    """The HTML of one equation, without the places where a line may be broken."""
+    return re.search(rf'<article class="eq" id="eq{number}".*?</article>', page, re.S)[0].replace("<wbr>", "")
 
 
 def column(article, name):
@@ -245,6 +245,26 @@ def test_an_excerpt_marks_its_lines_and_shortens_docstrings():
     ]
     whole = sources.excerpt(penalty, 8, whole=True)
     assert len(whole) > len(lines)
+
+
+def test_a_long_function_is_cut_around_its_lines():
+    search = next(
+        f for f in sources.functions("nsae/kernels/search_postings.py") if f.name == "search_postings"
+    )
+    lines = sources.excerpt(search, 23)
+    assert [line.text for line in lines if line.gap] == ["⋮", "⋮"]
+    assert sum(line.marked for line in lines) == 1
+    unmarked = sources.excerpt(search, 24)
+    assert unmarked[1].text.startswith("def search_postings(")
+    assert unmarked[-1].gap
+    assert len(unmarked) < len(lines)
+
+
+def test_a_twin_comes_with_what_it_calls():
+    (twin,) = sources.twins_of(24, (("nsae/kernels/search_postings.py", "search_postings"),))
+    assert [f.name for f in twin.kernel] == ["_distance", "search_postings"]
+    assert [f.name for f in twin.definition] == ["distance_from_products", "search_postings"]
+    assert all(f.lines_of(24) for f in (twin.kernel[0], twin.definition[0]))
 
 
 def test_what_is_not_there_is_an_error():
