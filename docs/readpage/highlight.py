@@ -64,7 +64,7 @@ def _breakable(kind: str, text: str, line: str) -> str:
         return text
     if kind == "name" and len(text) > LONG_NAME:
         return text.replace("_", f"_{BREAK}")
-    return re.sub(r"[.(\[]$", rf"\g<0>{BREAK}", text) if kind == "other" else text
+    return text + BREAK if kind == "other" and text in ("(", "[") else text
 
 
 def _piece(kind: str, text: str, names: dict[str, str], sizes: dict[str, str]) -> str:
