@@ -31,7 +31,7 @@ from nsae.study.exercises.exercise import Exercise, Task, source_of, variant
 from nsae.study.exercises.tasks import EXERCISES
 from nsae.study.exercises.template import file_text, make_folder
 
-QUICK = 12  # with --quick, each twelfth answer
+QUICK = 12  # with --quick, each twelfth answer of each kind
 PAIRS = 20  # each twentieth pair of mistakes
 
 
@@ -119,10 +119,11 @@ def count(every: list[Answer]) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Make the mistakes and print what was told; return 1 if one was not recognised or a right answer was refused."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help=f"each {QUICK}th answer")
+    parser.add_argument("--quick", action="store_true", help=f"each {QUICK}th answer of each kind")
     results.add_options(parser)
     args = parser.parse_args(argv)
-    figures = count(list(answers())[:: QUICK if args.quick else 1])
+    by_kind = [[a for a in answers() if a.kind == kind] for kind in ("listed", "reworded", "pair", "right")]
+    figures = count([answer for some in by_kind for answer in some[:: QUICK if args.quick else 1]])
     if not args.json:
         for name, value in figures.items():
             print(f"{name:<20}{', '.join(value) if isinstance(value, list) else value}")

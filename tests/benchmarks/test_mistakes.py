@@ -21,7 +21,8 @@ def test_mistakes_are_recognised_and_right_answers_are_right():
     assert figures["made"] > 25
     assert figures["recognised"] == figures["made"]
     assert (figures["right_called_wrong"], figures["wrong_called_right"]) == (0, 0)
-    assert figures["right_answers"] > 4
+    assert figures["right_answers"] >= 5
+    assert figures["reworded"] >= 2
     assert done.returncode == 0
 
 
