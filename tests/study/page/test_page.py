@@ -291,10 +291,8 @@ def test_symbols_in_formulas():
         "dU": "dU",
         "g′": "gprime",
     }
-    assert mathml.convert(r"\hat X - X", keys, display=False) == (
-        "<math display=inline><mrow><mover accent=true data-s=Xhat><mi>X</mi><mo>^</mo></mover>"
-        "<mo>−</mo><mi data-s=X>X</mi></mrow></math>"
-    )
+    difference = mathml.convert(r"\hat X - X", keys, display=False)
+    assert re.search(r"<mover[^>]* data-s=Xhat><mi>X</mi>.*</mover><mo>−</mo><mi data-s=X>X</mi>", difference)
     assert "<mrow data-s=dU><mi>d</mi><mi>U</mi></mrow>" in mathml.convert("dU", keys)
     assert "<mrow data-s=m1hat><msub>" in mathml.convert(r"\hat m_1", keys)
     power = mathml.convert(r"\beta_1^t", keys)
