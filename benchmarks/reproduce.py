@@ -45,6 +45,19 @@ class Script(NamedTuple):
 SCRIPTS = (
     Script("gradient_errors", 1, ("right/max", "wrong/a sign is wrong/min", "wrong/a factor is wrong/min")),
     Script("knobs", 2, ("lambda/0.1/l0", "beta/2/mean_activation", "k/32/explained_variance")),
+    Script(
+        "published",
+        90,
+        (
+            "self_taught/ours",
+            "stacked/before",
+            "stacked/after",
+            "k_sparse/error",
+            "natural_patches/gabor_fraction",
+            "cifar_linear/units_1600",
+        ),
+        ("mnist", "kodak.tar", "cifar10_jpeg.tar.xz"),
+    ),
     Script("import_time", 2, ("nsae_over_numpy", "first_fit_warm_s", "first_fit_cold_s")),
     Script("demo", 1, ("ImageEncoder/map", "k-sparse/map", "raw pixels/map")),
     Script(

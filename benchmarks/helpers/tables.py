@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import results
+from . import published_report, results
 from .retrieval_report import FIVE, ROWS, SPARSITIES, judged_by, kept_rows, quality_rows
 
 Figures = Mapping[str, Any]
@@ -380,6 +380,24 @@ def tutorial_losses(figures: Figures) -> str:
     )
 
 
+# ---- published results
+
+
+def published(figures: Figures) -> str:
+    """Return theirs against ours."""
+    return markdown(*published_report.published_rows(figures))
+
+
+def published_sparsity(figures: Figures) -> str:
+    """Return dead units and explained variance by k, with and without cures."""
+    return markdown(*published_report.sparsity_rows(figures))
+
+
+def soft_neighbours(figures: Figures) -> str:
+    """Return soft nearest neighbours beside precision@1."""
+    return markdown(*published_report.neighbour_rows(figures))
+
+
 # ---- the rest
 
 
@@ -442,6 +460,9 @@ TABLES = {
     "knobs_beta": Table(("knobs",), knob("beta", "β, with ρ = 0.05")),
     "knobs_rho": Table(("knobs",), knob("rho", "ρ, with β = 2")),
     "knobs_k": Table(("knobs",), knob("k", "k")),
+    "published": Table(("published",), published),
+    "published_sparsity": Table(("published",), published_sparsity),
+    "soft_neighbours": Table(("retrieval_quality",), soft_neighbours),
     "gradient_errors": Table(("gradient_errors",), gradient_errors),
     "demo": Table(("demo",), demo),
     "import_time": Table(("import_time",), import_time),
