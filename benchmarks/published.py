@@ -65,8 +65,9 @@ def main(argv: list[str] | None = None) -> int:
         if args.only and not args.quick
         else {}
     )
-    # Other numbers of units of cifar_linear stay beside the new one.
-    figures = {**before, **{name: {**before.get(name, {}), **row} for name, row in measured.items()}}
+    figures = {**before, **measured}
+    if "cifar_linear" in measured:  # other numbers of units stay beside the new one
+        figures["cifar_linear"] = {**before.get("cifar_linear", {}), **measured["cifar_linear"]}
     results.finish(args, "published", figures, seeds=range(args.seeds))
     return 0
 

@@ -37,7 +37,8 @@ def published_rows(figures: Figures) -> Rows:
             add(title, task, figures[task][theirs], figures[task][ours])
     if "k_sparse" in figures:
         row = figures["k_sparse"]
-        add("k-sparse codes 784-1000, softmax", "k_sparse", 1 - row["published"], 1 - row["error"])
+        title = f"k-sparse autoencoder 784-1000, softmax on: {row['encoding']}"
+        add(title, "k_sparse", 1 - row["published"], 1 - row["error"])
     for key, right in figures.get("cifar_linear", {}).items():
         if key.startswith("units_"):
             units = int(key.removeprefix("units_"))

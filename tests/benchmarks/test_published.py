@@ -45,6 +45,11 @@ def test_tasks_that_do_not_run_are_kept_and_medians_are_of_each_number(published
     assert figures["stacked"] == {"before": 0.5}
     row = figures["cifar_linear"]
     assert (row["units_400"], row["units_1600"], row["seeds"]) == (0.6, 0.8, 3)
+    monkeypatch.setitem(published.TASKS, "stacked", lambda quick, seed: {"after": 0.9})
+    assert published.main(["--only", "stacked", "--save"]) == 0
+    figures = json.loads((tmp_path / "published.json").read_text())["figures"]
+    assert figures["stacked"].keys() == {"after", "seeds", "minutes"}  # measured anew, as a whole
+    assert figures["cifar_linear"] == row
 
 
 def test_weight_decay_is_chosen_without_the_test_set(benchmark_module, rng):
