@@ -100,6 +100,6 @@ def test_every_script_is_in_the_list_and_in_the_table_of_the_readme(reproduce, c
     assert reproduce.main(["--list"]) == 0
     listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
     there = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    assert there - listed == {"make_photos", "render", "reproduce"}
+    assert there - listed == {"make_photos", "make_playgrounds", "render", "reproduce"}
     readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\[(\w+)\.py\]", readme)) >= listed
