@@ -32,7 +32,9 @@ class Page:
         self.chapters = readme.chapters(readme_text)
         self.conventions = readme.conventions(readme_text)
         self.references = readme.references(readme_text)
-        self.walk = walk.walk(readme.example(readme_text))
+        example = readme.example(readme_text)
+        self.walk = walk.walk(example)
+        self.values = {"lam": walk.number(example.lam), "alpha": walk.number(example.alpha)}
         self.numbers = [equation.number for chapter in self.chapters for equation in chapter.equations]
         self.text = Text(self.numbers)
         self.shown: dict[
@@ -73,10 +75,10 @@ class Page:
         tag
             The element of each.
         values
-            What stands for {name} in the words.
+            What stands for {name} in the words, besides {lam} and {alpha} of the example.
         """
         return "".join(
-            f'<{tag} lang="{lang}">{self.words[name][key].format(**values)}</{tag}>'
+            f'<{tag} lang="{lang}">{self.words[name][key].format(**self.values, **values)}</{tag}>'
             for name, lang in LANGUAGES.items()
         )
 

@@ -202,6 +202,14 @@ def test_the_example_has_the_numbers_of_the_test_by_hand():
     assert "0.30625" in found.steps[numbers.index(10)].formulas[0]
 
 
+def test_words_about_the_example_have_its_numbers(built):
+    page, text = built
+    assert "λ = γ = 0.1." in text
+    page.values = {"lam": "0.25", "alpha": "0.5"}
+    assert "λ = γ = 0.25" in page.say("flow.lead")
+    assert "0.5" in page.say("step.19")
+
+
 def test_the_example_is_computed_from_what_the_readme_says():
     other = walk.walk(readme.example(README.replace("λ = γ = 0.1", "λ = γ = 0.2")))
     assert other.values["J"] == pytest.approx(0.09375 + 2 * 0.05 + 2 * 0.1625)
