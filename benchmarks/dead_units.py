@@ -1,6 +1,7 @@
 """Dead units: how many a k-sparse autoencoder ends up with, and what each remedy does about them.
 
-    python benchmarks/dead_units.py [--data NAME] [--only NAME] [--epochs N] [--seeds N] [--quick] [--json] [--save]
+    python benchmarks/dead_units.py [--data NAME] [--only NAME ...] [--size h4096_k16] [--epochs N] [--seeds N]
+                                    [--quick] [--json] [--save]
 
 Each row is one training from the same seed, alike but for the remedy.  A unit counts as dead if no training
 image activates it in the model as it ends.
@@ -26,6 +27,13 @@ REMEDIES = {
     "resampling": {"resample": True, "dead_after": 60_000},
     "start from samples": {"init": "samples"},
     "start from samples, resampling": {"init": "samples", "resample": True, "dead_after": 60_000},
+    "start from samples, resampling, falling rate": {
+        "init": "samples",
+        "resample": True,
+        "dead_after": 60_000,
+        "learning_rate": 2e-3,
+        "lr_schedule": "linear",
+    },
 }
 
 
@@ -59,23 +67,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "mnist", "glyphs"))
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1, help="medians over so many (1)")
-    parser.add_argument("--only", default="", help="remedies with this in their name")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=REMEDIES, help="these remedies alone")
+    parser.add_argument("--size", choices=[f"h{h}_k{k}" for h, k in SIZES], help="this size alone")
     args = parser.parse_args(argv)
     sizes, epochs, data = ([(300, 4)], 3, "glyphs") if args.quick else (SIZES, args.epochs, args.data)
+    if args.size and not args.quick:
+        sizes = [(h, k) for h, k in SIZES if args.size == f"h{h}_k{k}"]
 
     X = load(data)
     print(f"{len(X)} images of {data}, {epochs} epochs in batches of 256; medians of {args.seeds} seed(s)")
-    print(f"{'units':>6}{'k':>4}  {'remedy':32}{'dead':>8}{'expl. var.':>12}{'seconds':>9}")
+    print(f"{'units':>6}{'k':>4}  {'remedy':46}{'dead':>8}{'expl. var.':>12}{'seconds':>9}")
     table: dict[str, dict[str, dict[str, float]]] = {}
     for h, k in sizes:
         for remedy, options in REMEDIES.items():
-            if args.only not in remedy:
+            if args.only and remedy not in args.only:
                 continue
             runs = [run(X, h, k, options, epochs, seed) for seed in range(args.seeds)]
             row = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
             table.setdefault(f"h{h}_k{k}", {})[remedy] = row
             figures = f"{row['dead']:8.1%}{row['explained_variance']:12.4f}{row['seconds']:9.0f}"
-            print(f"{h:6}{k:4}  {remedy:32}{figures}", flush=True)
+            print(f"{h:6}{k:4}  {remedy:46}{figures}", flush=True)
     figures = {"data": data, "epochs": epochs, **table}
     results.finish(args, "dead_units", figures, seeds=range(args.seeds))
     return 0
