@@ -36,9 +36,12 @@ ROOMS = {
     "kernels": "loops that Numba compiles",
     "retrieval": "the index of codes: search, reasons, quality",
     "images": "from photos to codes, folders of photos, pictures",
+    "export": "a trained encoder as one Python file, or as a page to play with",
+    "study": "a training step explained, the page of equations, exercises",
     "deep": "softmax on codes, stacks of encoders, fine-tuning",
     "datasets": "images to learn from",
     "cli": "the command line",
+    "validation": "what may come in, and the verdicts of a gradient check",
     "system": "files, threads and progress",
 }
 READING_ORDER = [
