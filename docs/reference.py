@@ -164,7 +164,7 @@ def one_file(module: pdoc.doc.Module, modules: dict[str, pdoc.doc.Module], ancho
     name = module.modulename
     whole = pdoc.render.html_module(module, modules)
     text = re.search(r'<main class="pdoc">(.*)</main>', whole, re.S)[1]  # type: ignore[index]
-    if module.is_package:  # what it exports is documented where it is defined
+    if only_exports(module):  # what it exports is documented where it is defined
         text = re.search(r'<section class="module-info">.*?</section>', text, re.S)[0] + exports(
             module, modules
         )  # type: ignore[index]
@@ -201,7 +201,14 @@ def home(module: pdoc.doc.Module, anchor: str) -> str:
     """
     value = getattr(module.obj, anchor.partition(".")[0], None) if anchor else None
     where = getattr(value, "__module__", None) or module.modulename
-    return where if module.is_package and where.startswith("nsae") else module.modulename
+    return where if only_exports(module) and where.startswith("nsae") else module.modulename
+
+
+def only_exports(module: pdoc.doc.Module) -> bool:
+    """Return whether ``module`` is a package that defines nothing public itself."""
+    values = vars(module.obj).items()
+    own = [name for name, value in values if getattr(value, "__module__", None) == module.modulename]
+    return module.is_package and not any(name[0] != "_" for name in own)
 
 
 def exports(module: pdoc.doc.Module, modules: dict[str, pdoc.doc.Module]) -> str:
