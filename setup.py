@@ -59,6 +59,8 @@ setup(
     package_data={
         "nsae": [
             "py.typed",
+            "compression/patterns.npz",
+            "compression/README.md",
             "equations/README.md",
             "export/playground.html",
             "export/playground_encode.js",

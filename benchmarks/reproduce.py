@@ -144,6 +144,12 @@ SCRIPTS = (
         ("corel1k.tar",),
     ),
     Script("pretrain_photos", 1, ("corel1k/nsae/precision@1", "seconds_to_first_code"), ("corel1k.tar",)),
+    Script(
+        "compression",
+        8,
+        ("kodak/db_over_jpeg/0.25", "kodak/db_over_jpeg/0.4", "kodak/db_over_jpeg/0.6"),
+        ("kodak.tar",),
+    ),
     Script("unit_choices", 30, ("corel1k/500 units, k = 32, t = 2, phi = 0.9/map",), ("fashion-mnist",)),
     Script("retrieval_levers", 120, ("fashion_mnist/defaults/map",), ("fashion-mnist",)),
 )

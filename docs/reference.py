@@ -38,6 +38,7 @@ ROOMS = {
     "images": "from photos to codes, folders of photos, pictures",
     "export": "a trained encoder as one Python file, or as a page to play with",
     "study": "a training step explained, the page of equations, exercises",
+    "compression": "images to bytes and back, by sparse codes of learned patterns",
     "deep": "softmax on codes, stacks of encoders, fine-tuning",
     "datasets": "images to learn from",
     "cli": "the command line",

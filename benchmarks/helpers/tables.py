@@ -433,6 +433,37 @@ def kill_test(figures: Figures) -> str:
     return markdown(["", *keys], [[kind, *(str(row[key]) for key in keys)] for kind, row in figures.items()])
 
 
+def compression(figures: Figures) -> str:
+    """Return the PSNR of each method at each rate, and how far nsae is above JPEG."""
+    mean, gain = figures["kodak"]["mean"], figures["kodak"]["db_over_jpeg"]
+    others = figures["kodak"]["others"]
+    names = {"nsae": "**nsae**", "jpeg": "JPEG", "webp": "WebP", "jpeg2000": "JPEG 2000"}
+    rows = [[label, *(f"{mean[name][rate]:.2f}" for rate in gain)] for name, label in names.items()]
+    rows.append(["nsae above JPEG", *(f"{value:+.2f}" for value in gain.values())])
+    of_others = others["db_over_jpeg"].values()
+    rows.append(
+        [f"the same, on the {others['n']} photos not used for choices", *(f"{v:+.2f}" for v in of_others)]
+    )
+    return markdown(["PSNR (dB)", *(f"{rate} bits per pixel" for rate in gain)], rows)
+
+
+def compression_photos(figures: Figures) -> str:
+    """Return the PSNR of nsae and its distance to each other method, for each photo."""
+    photos = figures["kodak"]["photos"]
+    peers = {"jpeg": "JPEG", "webp": "WebP", "jpeg2000": "JPEG 2000"}
+    rates = list(figures["kodak"]["db_over_jpeg"])
+    rows = [
+        [
+            name,
+            *(f"{photo['nsae'][rate]:.2f}" for rate in rates),
+            *(" / ".join(f"{photo['nsae'][r] - photo[peer][r]:+.1f}" for r in rates) for peer in peers),
+        ]
+        for name, photo in photos.items()
+    ]
+    head = ["photo", *(f"nsae at {rate}" for rate in rates), *(f"above {label}" for label in peers.values())]
+    return markdown(head, rows)
+
+
 def count(value: float) -> str:
     """Return a rate with three significant digits and commas."""
     return f"{float(f'{value:.3g}'):,.0f}"
@@ -464,6 +495,8 @@ TABLES = {
     "published_sparsity": Table(("published",), published_sparsity),
     "soft_neighbours": Table(("retrieval_quality",), soft_neighbours),
     "gradient_errors": Table(("gradient_errors",), gradient_errors),
+    "compression": Table(("compression",), compression),
+    "compression_photos": Table(("compression",), compression_photos),
     "demo": Table(("demo",), demo),
     "import_time": Table(("import_time",), import_time),
     "library_speed": Table(("library_speed",), library_speed),
