@@ -194,7 +194,9 @@ def main(argv: list[str] | None = None) -> int:
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="one small photo: to see that it runs")
     parser.add_argument("--learn", type=Path, metavar="FILE", help="learn the patterns, write them, and end")
-    parser.add_argument("--pictures", type=Path, metavar="FILE", help="draw the figure of docs/compression.md")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="FILE", help="draw the figure of docs/compression.md"
+    )
     args = parser.parse_args(argv)
     if args.learn:
         say(str(learn(args.learn)))
