@@ -30,6 +30,12 @@ ANSWER = """
 """
 
 
+@pytest.fixture(autouse=True)
+def a_wide_terminal(monkeypatch):
+    """Lines are broken where the terminal ends: here it is the same for everybody."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 @pytest.fixture
 def folder(tmp_path):
     make_folder(tmp_path / "exercises")
