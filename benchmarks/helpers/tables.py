@@ -18,6 +18,7 @@ REMEDIES = {
     "resampling": "resampling",
     "start from samples": 'start from samples (`init="samples"`)',
     "start from samples, resampling": "start from samples, and resampling",
+    "start from samples, resampling, falling rate": "start from samples, resampling, a rate that falls from 0.002",
 }
 
 
