@@ -13,6 +13,7 @@ from nsae.equations.layers import Dense
 
 @pytest.fixture(scope="module")
 def characters():
+    pytest.importorskip("matplotlib")  # which brings the fonts
     images, labels = glyphs(3000, random_state=0)
     keep = np.isin(labels, np.unique(labels)[:5])
     return images[keep].reshape(keep.sum(), -1), labels[keep]
