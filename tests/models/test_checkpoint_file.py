@@ -237,3 +237,21 @@ def test_a_checkpoint_that_is_kept_leaves_nothing_to_do(monkeypatch, tmp_path, o
     again = estimator(**options).fit(DATA, checkpoint=path, keep_checkpoint=True)
     assert bits(again) == whole
     assert path.exists()
+
+
+@pytest.mark.parametrize("options", [{"k": 2}, {"activation": "sigmoid", "kl": 0.1}], ids=str)
+def test_a_checkpoint_from_before_mean_activations_were_kept_goes_on(monkeypatch, tmp_path, options):
+    """It lacks one array, which says nothing of what the model is."""
+    path = tmp_path / "fit.npz"
+    whole = bits(estimator(**options).fit(DATA))
+    killed_at(monkeypatch, estimator(**options), path, 5)
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    del arrays["log_total"]
+    np.savez(path, **arrays)
+    again = estimator(**options).fit(DATA, checkpoint=path)
+    (expected, *more), (found, *others) = whole, bits(again)
+    for arrays in (expected, found):
+        arrays.pop("rho_hat", None)  # of the epoch that was interrupted, it is of the rows since then
+    assert (found, others) == (expected, more)
+    assert all(np.isfinite(row).all() for row in again.history_.get("rho_hat", []))
