@@ -72,7 +72,7 @@ def filters(
         axis.set_axis_off()
     for axis, j in zip(axes, chosen, strict=False):
         scale = float(np.abs(patterns[j]).max())
-        axis.imshow(_mosaic(patterns[j].reshape(1, *shape), 1), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(_in_grey(patterns[j].reshape(1, *shape))[0], cmap="gray", vmin=0, vmax=1)
         axis.set_title(f"{j}  ±{scale:.2g}", fontsize=7, pad=2)
     figure.suptitle(
         f"{len(chosen)} of {len(patterns)} units: number, pattern, and its largest value", fontsize=9
@@ -117,7 +117,7 @@ def _sheets(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...] | Non
     for axis, (name, patterns) in zip(np.ravel(figure.subplots(1, len(sheets))), sheets.items(), strict=True):
         shown = patterns[: rows * rows]  # (m, d)
         shape = _image_shape(image_shape, patterns.shape[1])
-        axis.imshow(_mosaic(shown.reshape(-1, *shape), rows), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(mosaic(_in_grey(shown.reshape(-1, *shape)), rows), cmap="gray", vmin=0, vmax=1)
         axis.set_title(f"{name}: {len(shown)} of {len(patterns)} units", fontsize=10, parse_math=False)
         axis.set_axis_off()
     return figure
@@ -313,19 +313,22 @@ def _some(things: Any, what: str) -> Any:
     return things
 
 
-def _mosaic(tiles: np.ndarray, across: int) -> np.ndarray:
-    """Return tiles (m, height, width[, 3]) as one image, ``across`` in a row, with a white line between them.
-
-    A pattern has positive and negative values.  Zero is grey, and each tile is scaled to its own largest value.
-    """
+def mosaic(tiles: np.ndarray, across: int) -> np.ndarray:
+    """Return ``tiles`` (m, height, width[, 3]) in [0, 1] as one image, ``across`` in a row, white lines between."""
     m, height, width = tiles.shape[:3]
     down = -(-m // across)
     sheet = np.ones((down * (height + 1) - 1, across * (width + 1) - 1, *tiles.shape[3:]))
     for i, tile in enumerate(tiles):
         top, left = (i // across) * (height + 1), (i % across) * (width + 1)
-        limit = np.abs(tile).max() or 1.0
-        sheet[top : top + height, left : left + width] = 0.5 + 0.5 * tile / limit
+        sheet[top : top + height, left : left + width] = tile
     return sheet
+
+
+def _in_grey(patterns: np.ndarray) -> np.ndarray:
+    """Return patterns (m, height, width[, 3]) in [0, 1]: 0 becomes grey, each is scaled to its own largest value."""
+    limits = np.abs(patterns).reshape(len(patterns), -1).max(axis=1)  # (m,)
+    limits = np.where(limits > 0, limits, 1).reshape(-1, *[1] * (patterns.ndim - 1))
+    return 0.5 + 0.5 * patterns / limits
 
 
 def _draw_image(axis: Axes, image: np.ndarray) -> None:

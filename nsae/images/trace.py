@@ -15,6 +15,7 @@ from nsae.images.features.neighbours import unit_rows
 from nsae.images.features.patches import cut_patches
 from nsae.images.features.pooling import add_codes
 from nsae.images.image_blocks import check_images, image_blocks
+from nsae.plots import mosaic
 from nsae.system.threads import Threads
 
 SHOWN_PATCHES = 64  # in a picture
@@ -139,16 +140,9 @@ def tiles(pictures: np.ndarray, *, signed: bool = True) -> np.ndarray:
 
     All have one scale.  With ``signed``, 0 is grey; without, black is 0 and white the largest value.
     """
-    m, height, width = pictures.shape[:3]
-    across = math.ceil(math.sqrt(m))
-    down = math.ceil(m / across)
     scale = float(np.abs(pictures).max()) or 1.0
     shown = 0.5 + 0.5 * pictures / scale if signed else np.clip(pictures / scale, 0, 1)
-    whole = np.ones((down * (height + 1) - 1, across * (width + 1) - 1, *pictures.shape[3:]))
-    for i, picture in enumerate(shown):
-        top, left = (i // across) * (height + 1), (i % across) * (width + 1)
-        whole[top : top + height, left : left + width] = picture
-    return whole
+    return mosaic(shown, math.ceil(math.sqrt(len(pictures))))
 
 
 def sheet(vector: np.ndarray) -> np.ndarray:
