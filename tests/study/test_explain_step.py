@@ -103,23 +103,15 @@ def test_an_unfitted_model_takes_the_step_that_fit_would(rng):
     ("options", "change"),
     [
         ({}, {"learning_rate": 0.1}),
-        ({"k": 2, "aux_weight": 0.5, "dead_after": 1}, {}),
+        ({"n_units": 60, "k": 1, "aux_weight": 0.5, "dead_after": 1}, {}),
         ({}, {"lr_schedule": "linear"}),
     ],
     ids=str,
 )
 def test_the_options_of_now_count(rng, options, change):
     X = rng.random((30, 6))
-    model = SparseAutoencoder(
-        5,
-        epochs=3,
-        batch_size=30,
-        dtype="float64",
-        random_state=0,
-        backend="numpy",
-        schedule_steps=10,
-        **options,
-    ).fit(X)
+    fixed = {"epochs": 3, "batch_size": 30, "dtype": "float64", "backend": "numpy", "schedule_steps": 10}
+    model = SparseAutoencoder(**{"n_units": 5, "random_state": 0, **fixed, **options}).fit(X)
     model.set_params(**change)
     before = {name: theta.copy() for name, theta in model.autoencoder_.params.items()}
     step = explain_step(model, X)

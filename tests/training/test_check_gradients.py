@@ -99,6 +99,11 @@ def test_a_term_dropped_from_a_compiled_loop_is_noticed(fitted, monkeypatch, fun
         (" + decay * theta[some]", ""),
         ("m2[some] * rates.correction2", "m2[some]"),
         ("np.sqrt(m2_hat) + rates.eps", "np.sqrt(m2_hat + rates.eps)"),
+        (
+            "(np.sqrt(m2_hat) + rates.eps)",
+            "(np.sqrt(m2_hat) + rates.eps); m2[some] = 0",
+        ),  # used, and not kept
+        ("(np.sqrt(m2_hat) + rates.eps)", "(np.sqrt(m2_hat) + rates.eps); m1[some] = 0"),
     ],
 )
 def test_a_term_dropped_from_the_loop_of_adam_is_noticed(fitted, monkeypatch, term, broken):
