@@ -16,12 +16,14 @@ FAST = [
 ]  # the second one keeps BLAS from spinning: see nsae/system/blas.py
 IMAGES = ["pillow>=10.1"]
 PLOTS = ["matplotlib>=3.8"]
+DASK = ["dask[array,distributed]>=2024.8"]
 ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]
 DOCS = ["pdoc>=15", "latex2mathml>=3.77"]
 NOTEBOOKS = [*ALL, "jupyterlab>=4", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 TEST = [
     *ALL,
     *DOCS,
+    *DASK,
     "pytest>=8",
     "pytest-cov>=7",
     "pytest-xdist>=3.5",
@@ -78,6 +80,7 @@ setup(
         "fast": FAST,
         "images": IMAGES,
         "plots": PLOTS,
+        "dask": DASK,
         "all": ALL,
         "notebooks": NOTEBOOKS,
         "docs": DOCS,

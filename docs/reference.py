@@ -40,6 +40,7 @@ ROOMS = {
     "study": "a training step explained, the page of equations, exercises",
     "compression": "images to bytes and back, by sparse codes of learned patterns",
     "deep": "softmax on codes, stacks of encoders, fine-tuning",
+    "distributed": "encoding, training and indexes on a cluster, with Dask",
     "datasets": "images to learn from",
     "cli": "the command line",
     "validation": "what may come in, and the verdicts of a gradient check",

@@ -23,7 +23,7 @@ FLOORS = (
     ("training", "retrieval", "datasets"),
     ("models",),
     ("images",),
-    ("compression", "deep", "export", "study"),
+    ("compression", "deep", "distributed", "export", "study"),
     ("nsae",),  # the package itself, __init__.py: what can be imported from it
     ("cli",),
     ("__main__",),

@@ -1,0 +1,18 @@
+"""Beyond one machine, with Dask: encoding, training and indexes on the workers of a cluster.
+
+It needs the extra ``dask``, and imports it when something is first called.  What each part sends, and what
+survives the death of a worker, is in its file.
+"""
+
+from importlib import import_module
+
+__all__: list[str] = []
+
+_WHERE: dict[str, str] = {}
+
+
+def __getattr__(name: str) -> object:
+    """Import a part, and all that it needs, when it is first asked for."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'nsae.distributed' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)

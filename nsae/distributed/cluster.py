@@ -1,0 +1,51 @@
+"""What all parts of this room ask of Dask: that it is there, and a client of a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nsae.errors import require
+
+
+def dask_part(module: str) -> Any:
+    """Import and return a ``module`` of Dask, such as "dask.array" or "distributed".
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed; the message names the command.
+    """
+    return require(module, "dask", "nsae.distributed")
+
+
+def client_of(client: Any = None) -> Any:
+    """Return ``client``, or else the one that was made last in this process.
+
+    Parameters
+    ----------
+    client : distributed.Client, optional
+
+    Raises
+    ------
+    MissingExtraError
+        Dask is not installed.
+    TypeError
+        ``client`` is no client, or an asynchronous one.
+    ValueError
+        There is none.
+    """
+    distributed = dask_part("distributed")
+    if client is None:
+        try:
+            client = distributed.get_client()
+        except ValueError:
+            raise ValueError(
+                "No Dask client was given, and there is none in this process. Make one first: "
+                "from distributed import Client; client = Client()."
+            ) from None
+    if not isinstance(client, distributed.Client) or client.asynchronous:
+        raise TypeError(
+            f"A synchronous distributed.Client was expected, got {type(client).__name__}. "
+            "Make one with distributed.Client(address)."
+        )
+    return client

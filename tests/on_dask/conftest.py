@@ -1,0 +1,20 @@
+"""One cluster of two processes for all tests of this room.
+
+The folder is not called "distributed": tests/ is on the path, and Dask's package of that name would seem to be
+there where it is not.
+"""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def client():
+    """A client of two worker processes with a thread each.  Its nannies start a worker again that was killed."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
