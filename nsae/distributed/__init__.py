@@ -5,10 +5,14 @@ survives the death of a worker, is in its file.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from nsae.distributed.encoding import EncodedFiles, encode
 
-_WHERE: dict[str, str] = {}
+__all__ = ["EncodedFiles", "encode"]
+
+_WHERE = {"EncodedFiles": "nsae.distributed.encoding", "encode": "nsae.distributed.encoding"}
 
 
 def __getattr__(name: str) -> object:

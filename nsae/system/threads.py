@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from nsae.system import blas
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 MIN_WORK = 1 << 16  # To compute fewer numbers takes less time than to hand them to a thread.
+_most: ContextVar[int | None] = ContextVar("most", default=None)
 
 
 def n_cpus() -> int:
@@ -21,9 +24,22 @@ def n_cpus() -> int:
 
 
 def thread_count(n_threads: int | None) -> int:
-    """Return how many threads ``n_threads`` stands for: None and −1 are as many as :func:`n_cpus`."""
+    """Return how many threads ``n_threads`` stands for.
+
+    None and −1 are as many as :func:`n_cpus`, and no more than :func:`at_most` allows.
+    """
     n = check_n_threads(n_threads)
-    return n_cpus() if n is None or n == -1 else n
+    return min(n_cpus(), _most.get() or n_cpus()) if n is None or n == -1 else n
+
+
+@contextmanager
+def at_most(n: int) -> Iterator[None]:
+    """Let loops in this block that were given no number of threads use up to ``n``: other tasks run beside it."""
+    token = _most.set(n)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 class Threads:
