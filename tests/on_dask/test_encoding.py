@@ -147,7 +147,7 @@ def photos(tmp_path_factory):
 
 
 def test_an_unreadable_file_is_reported_and_the_others_go_on(client, photos):
-    paths, images, encoder = photos
+    paths, _, encoder = photos
     expected = encoder.encode([path for path in paths if path != paths[7]])
     encoded = nsae.distributed.encode(paths, encoder, files_per_task=5)
     for some in (encoded, nsae.distributed.encode(db.from_sequence(map(str, paths), npartitions=3), encoder)):
