@@ -1,4 +1,4 @@
-"""Activations g of the code, Eq. (4), with derivatives in terms of their output z, Eq. (14).
+"""Activations g of the code, Eqs. (4) and (48), with derivatives in terms of their output z, Eq. (14).
 
 Each activation is called on Y and returns Z.  Its method ``grad`` takes Z instead of Y, so that backward
 needs nothing that forward did not return.  A unit counts as active in the history when its activation is
@@ -71,4 +71,27 @@ class KSparse:
         return (Z > 0).astype(Z.dtype)  # (14) (B, h)
 
 
-Activation = Sigmoid | ReLU | KSparse
+class JumpReLU:
+    """Keep the entries of y that are above a threshold, Eq. (48); each unit has a threshold of its own.
+
+    It is for encoders that are trained elsewhere.  It has no ``grad``: thresholds are not learned here.
+
+    Parameters
+    ----------
+    theta : (h,) array
+        The thresholds θ, at least 0.
+    """
+
+    active_above = 0.0
+
+    def __init__(self, theta: np.ndarray):
+        if not (theta >= 0).all():  # NaN is not
+            raise ValueError(f"Thresholds of at least 0 are expected, got {theta[~(theta >= 0)][0]}.")
+        self.theta = theta
+
+    def __call__(self, Y: np.ndarray) -> np.ndarray:
+        return np.where(Y > self.theta, Y, 0)  # (48) (B, h)
+
+
+Activation = Sigmoid | ReLU | KSparse  # what can be trained
+FrozenActivation = Activation | JumpReLU  # what an encoder may have

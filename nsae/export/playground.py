@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.equations.activations import KSparse, ReLU
+from nsae.equations.activations import JumpReLU, KSparse, ReLU
 from nsae.export.export_encoder import HasEncoder
 from nsae.models.encoder import Encoder
 from nsae.system.storage import atomic_file, refuse_existing
@@ -94,7 +94,8 @@ def export_playground(
     TypeError
         The model is no autoencoder of whole images, such as an ``ImageEncoder``.
     ValueError
-        Its rows are no grey images, or ``images``, ``labels`` or ``shape`` do not fit to it.
+        Its rows are no grey images, its activation is JumpReLU, or ``images``, ``labels`` or ``shape`` do not fit
+        to it.
     FileExistsError
         The file is there and ``overwrite`` is False.
     """
@@ -103,6 +104,11 @@ def export_playground(
         raise TypeError(
             f"{type(model).__name__} came, which cannot become a playground. A SparseAutoencoder that was fitted on "
             "whole grey images was expected: the units of an ImageEncoder look at patches, and add up to no image."
+        )
+    if isinstance(encoder.g, JumpReLU):
+        raise ValueError(
+            "A playground computes ReLU, sigmoid and k-sparse units, and this model has JumpReLU (Eq. (48)). "
+            "export_encoder writes it as a Python file."
         )
     refuse_existing(path, overwrite)
     size = _image_shape(encoder, shape)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nsae.equations.activations import Activation
+from nsae.equations.activations import FrozenActivation, JumpReLU
 from nsae.export import exported
 from nsae.models.encoder import BLOCK_ROWS
 from nsae.system.numpy_blas import blas_thread_functions
@@ -90,8 +90,10 @@ def python_file(
     return "\n\n".join([head, encode, *sources, tail])
 
 
-def activation_call(g: Activation) -> str:
-    """Return the expression that makes the activation ``g``: ``KSparse(32)``, ``ReLU()`` or ``Sigmoid()``."""
+def activation_call(g: FrozenActivation) -> str:
+    """Return the expression that makes ``g``: ``KSparse(32)``, ``ReLU()``, ``Sigmoid()`` or ``JumpReLU(theta)``."""
+    if isinstance(g, JumpReLU):
+        return "JumpReLU(theta)"  # an array of the file
     return f"{type(g).__name__}({getattr(g, 'k', '')})"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from nsae.equations.activations import KSparse, ReLU
+from nsae.equations.activations import JumpReLU, KSparse, ReLU
 from nsae.export import exported
 from nsae.export.python_file import COLUMNS, activation_call, python_file
 from nsae.models.encoder import Encoder
@@ -26,7 +26,7 @@ The code z of a row x is, with the numbers that the equations have in nsae,
     y = W x + b                                 (1)
     z = g(y)                                    (2)
 
-with W ({h}, {d}) and b ({h},) at the end of this file, and g the {activation} (4).
+with W ({h}, {d}) and b ({h},) at the end of this file, and g the {activation} {number}.
 {about}The codes are the bits of ``Encoder.encode`` of nsae, with the same NumPy on the same processor.
 """
 
@@ -50,16 +50,27 @@ def source_of_rows(encoder: Encoder, module: str) -> str:
         activation = f"k-sparse activation with k = {g.k}"
     elif isinstance(g, ReLU):
         active, activation = "of which those above 0 are active", "rectified linear unit"
+    elif isinstance(g, JumpReLU):
+        active, activation = (
+            "of which those above their thresholds are active",
+            "JumpReLU with thresholds theta",
+        )
     else:
         active, activation = "all of them in (0, 1)", "sigmoid"
     about = ABOUT.format(
-        d=d, h=h, module=module, active=active, activation=activation, about=_about_columns(encoder)
+        d=d,
+        h=h,
+        module=module,
+        active=active,
+        activation=activation,
+        number="(48)" if isinstance(g, JumpReLU) else "(4)",
+        about=_about_columns(encoder),
     )
     return python_file(
         about,
         ENCODE.format(d=d, h=h, dtype=layer.W.dtype.name),
         [exported.check_rows, type(g)],
-        {"W": layer.W, "b": layer.b},
+        {"W": layer.W, "b": layer.b, **({"theta": g.theta} if isinstance(g, JumpReLU) else {})},
         f"g = {activation_call(g)}",
     )
 

@@ -20,17 +20,19 @@ from typing import Any
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.equations.activations import Activation, KSparse, ReLU, Sigmoid
+from nsae.equations.activations import Activation, FrozenActivation, JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
 from nsae.models.model_file import KIND, check_weights, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
+from nsae.system.storage import atomic_file
 from nsae.system.threads import Threads
 from nsae.validation import check_data, one_of
 
 # Rows that are encoded at once, always: with fewer the product is slower, with more a single row is.
 BLOCK_ROWS = 128
+JUMPRELU = "jumprelu"  # the activation (48) in a model file
 
 
 def activation_for(activation: str, k: int | None) -> Activation:
@@ -40,15 +42,26 @@ def activation_for(activation: str, k: int | None) -> Activation:
     return ReLU() if one_of("activation", activation, ("relu", "sigmoid")) == "relu" else Sigmoid()
 
 
-def layer_codes(layer: Dense, g: Activation, X: np.ndarray, *, backend: str = "auto") -> Codes:
+def _frozen_activation(
+    activation: str, k: int | None, theta: np.ndarray | None, b: np.ndarray
+) -> FrozenActivation:
+    """Return what ``activation_for`` does, or JumpReLU (48), whose thresholds ``theta`` must fit the biases ``b``."""
+    if activation != JUMPRELU:
+        return activation_for(activation, k)
+    if theta is None or theta.shape != b.shape or theta.dtype != b.dtype or k is not None:
+        raise ValueError("its thresholds do not fit its units")
+    return JumpReLU(theta)
+
+
+def layer_codes(layer: Dense, g: FrozenActivation, X: np.ndarray, *, backend: str = "auto") -> Codes:
     """Return the codes g(X Wᵀ + b) of one layer, as (unit, value) pairs.
 
     Parameters
     ----------
     layer : Dense
         W (h, d) and b (h,).
-    g : Activation
-        Eq. (4).
+    g : Activation or JumpReLU
+        Eq. (4) or (48).
     X : (n, d) array
         Checked already.  Memory is bounded by one block of rows and the result.
     backend : "auto", "numpy" or "numba"
@@ -120,8 +133,8 @@ class Encoder:
         W (h, d) and b (h,).
     decoder_layer : Dense
         V (d, h) and c (d,).
-    g : Activation
-        Eq. (4).
+    g : Activation or JumpReLU
+        Eq. (4) or (48).
     output : "linear" or "sigmoid"
         o of Eq. (3).
     header : dict
@@ -144,7 +157,7 @@ class Encoder:
         self,
         encoder_layer: Dense,
         decoder_layer: Dense,
-        g: Activation,
+        g: FrozenActivation,
         output: str,
         header: dict[str, Any],
     ):
@@ -182,7 +195,7 @@ class Encoder:
                 f"{path} holds an encoder of images. Read it with nsae.load_encoder(path), whose encode takes "
                 "images."
             )
-        header, arrays = read_model(path, KIND, ("W", "b", "V", "c"))
+        header, arrays = read_model(path, KIND, ("W", "b", "V", "c", "theta"))
         try:
             params = header["params"]
             W, b, V, c = (arrays[name] for name in "WbVc")
@@ -197,7 +210,7 @@ class Encoder:
             k = params["k"]
             if k is not None and not (isinstance(k, int) and 1 <= k <= h):
                 raise ValueError(f"its k={k!r} is no number of its {h} units")
-            g = activation_for(params["activation"], k)
+            g = _frozen_activation(params["activation"], k, arrays.get("theta"), b)
             output = one_of("output", params["output"], ("linear", "sigmoid"))
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
@@ -269,7 +282,27 @@ class Encoder:
         """Return the content of a model file, without an optimizer's state."""
         header = {name: value for name, value in self.header.items() if name not in ("format", "version")}
         arrays = {"W": self.encoder_layer.W, "b": self.encoder_layer.b}
-        return model_bytes(header, {**arrays, "V": self.decoder_layer.W, "c": self.decoder_layer.b})
+        arrays |= {"V": self.decoder_layer.W, "c": self.decoder_layer.b}
+        if isinstance(self.g, JumpReLU):
+            arrays["theta"] = self.g.theta
+        return model_bytes(header, arrays)
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Write the encoder to one ``.npz`` file, atomically; :meth:`load` and ``nsae.load_encoder`` read it.
+
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+            Whether a file of that name may be replaced.
+
+        Raises
+        ------
+        FileExistsError
+            The file is there and ``overwrite`` is False.
+        """
+        with atomic_file(path, overwrite=overwrite) as file:
+            file.write(self.to_bytes())
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""

@@ -66,6 +66,11 @@ def check_hyperparameters(params: Hyperparameters) -> None:
 
 
 def _check_each(params: Hyperparameters) -> None:
+    if str(params.activation).lower() == "jumprelu":
+        raise ValueError(
+            "activation='jumprelu' is for encoders that are trained elsewhere (Eq. (48)): its thresholds are not "
+            "learned here. Use k, or activation='relu' with l1."
+        )
     one_of("activation", params.activation, ("relu", "sigmoid"))
     one_of("output", params.output, ("linear", "sigmoid"))
     one_of("loss", params.loss, ("squared", "cross_entropy"))

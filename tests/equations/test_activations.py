@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nsae.equations.activations import KSparse, ReLU, Sigmoid
+from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 
 LEVELS = st.sampled_from([-2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0])  # few values: many ties
 
@@ -60,3 +60,23 @@ def test_eq14_derivative_from_the_output(rng):
 def test_relu_is_flat_at_its_kink():
     for g in (ReLU(), KSparse(1)):
         assert g.grad(g(np.zeros((1, 1)))) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_eq48_jumprelu(dtype, rng):
+    Y = rng.normal(size=(6, 5)).astype(dtype)
+    theta = np.array([0, 0.1, 0.5, 1, 9], dtype)
+    Y[0] = theta  # at the threshold a unit is off
+    Z = JumpReLU(theta)(Y)
+    assert Z.dtype == dtype
+    np.testing.assert_array_equal(
+        Z, [[y if y > t else 0 for y, t in zip(row, theta, strict=True)] for row in Y]
+    )
+    np.testing.assert_array_equal(Z[0], 0)
+    np.testing.assert_array_equal(JumpReLU(0 * theta)(Y), ReLU()(Y))
+
+
+@pytest.mark.parametrize("wrong", [-0.1, np.nan])
+def test_jumprelu_refuses_a_threshold_that_would_let_negative_entries_pass(wrong):
+    with pytest.raises(ValueError, match="at least 0"):
+        JumpReLU(np.array([0.5, wrong]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nsae import Encoder, ImageEncoder, SparseAutoencoder, export_encoder
-from nsae.equations.activations import KSparse, ReLU, Sigmoid
+from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.export import exported, exported_images
 from nsae.export.images import source_of_images
@@ -83,6 +83,7 @@ def encoders():
         "all_units": encoder(7, 12, KSparse(7)),
         "ties": encoder(33, 12, KSparse(5), whole_numbers=True),
         "relu": encoder(40, 12, ReLU()),
+        "jumprelu": encoder(40, 12, JumpReLU(np.linspace(0, 3, 40, dtype=np.float32))),
         "sigmoid_double": encoder(33, 12, Sigmoid(), "float64"),
         # A BLAS with two threads has other bits for these.
         "wide": encoder(500, 100, KSparse(32)),
@@ -127,7 +128,7 @@ def found(encoders, tmp_path_factory):
 
 @pytest.mark.parametrize("name", [
     "fitted", "threshold", "centred", "double", "sigmoid", "one_unit", "all_units", "ties", "relu",
-    "sigmoid_double", "wide", "wide_double", "images", "photos", "neighbours", "no_threshold",
+    "jumprelu", "sigmoid_double", "wide", "wide_double", "images", "photos", "neighbours", "no_threshold",
     "photos_without_colors",
 ])  # fmt: skip
 def test_the_bits_are_those_of_encode(name, encoders, found):
@@ -262,6 +263,8 @@ def test_the_file_says_what_it_is(tmp_path):
     assert "NamedTuple" not in text  # nothing is imported that is not used
     export_encoder(encoder(9, 12, ReLU(), preprocessing={"side": 2, "color": True}), tmp_path / "floats.py")
     assert "pixels from 0 to 1," in (tmp_path / "floats.py").read_text(encoding="utf-8")
+    export_encoder(encoder(9, 12, JumpReLU(np.ones(9, np.float32))), tmp_path / "jumps.py")
+    assert "g the JumpReLU with thresholds theta (48)." in (tmp_path / "jumps.py").read_text(encoding="utf-8")
 
 
 def test_names_of_columns_are_text_whatever_is_in_them(tmp_path):

@@ -14,7 +14,7 @@ from browser import Browser, find_chromium
 
 from nsae import CodeIndex, Encoder, ImageEncoder, SparseAutoencoder, export_playground
 from nsae.cli import main
-from nsae.equations.activations import KSparse, ReLU, Sigmoid
+from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.export.playground import drawing_style, page_text
 from nsae.retrieval.distances import contributions
@@ -121,6 +121,8 @@ def test_an_image_encoder_is_refused_with_the_reason(tmp_path):
 
 def test_a_page_is_replaced_only_if_asked(tmp_path):
     export_playground(encoder(9, 64, KSparse(3)), tmp_path / "p.html")
+    with pytest.raises(ValueError, match="this model has JumpReLU"):
+        export_playground(encoder(9, 64, JumpReLU(np.ones(9))), tmp_path / "jumps.html")
     with pytest.raises(FileExistsError, match="exists already"):
         export_playground(encoder(9, 64, KSparse(3)), tmp_path / "p.html")
     export_playground(encoder(10, 64, KSparse(3)), tmp_path / "p.html", overwrite=True)

@@ -8,10 +8,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nsae import Codes, Encoder, SparseAutoencoder
-from nsae.equations.activations import KSparse, ReLU, Sigmoid
+from nsae import Codes, Encoder, ModelFormatError, SparseAutoencoder
+from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.models.encoder import BLOCK_ROWS
+from nsae.models.model_file import write_model
 
 OPTIONS = [
     {},
@@ -209,6 +210,48 @@ def test_using_it_changes_nothing(model):
     Z[...] = -1
     model.encoder().patterns()[...] = -1
     assert {name: value.tobytes() for name, value in model.autoencoder_.params.items()} == before
+
+
+# ---- files of its own
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_encoder_with_jumprelu_survives_its_file(tmp_path, rng, dtype):
+    theta = np.linspace(0, 2, 12, dtype=dtype)
+    made = encoder(7, 12, JumpReLU(theta), dtype)
+    made.header |= {
+        "kind": "sparse_autoencoder",
+        "params": {"activation": "jumprelu", "k": None, "output": "linear"},
+    }
+    made.save(tmp_path / "model.npz")
+    loaded, X = Encoder.load(tmp_path / "model.npz"), rng.normal(size=(300, 7))
+    assert equal(loaded.encode(X), made.encode(X))
+    Z = loaded.transform(X)
+    np.testing.assert_array_equal(loaded.encode(X).to_dense(), Z)
+    assert ((Z == 0) | (theta < Z)).all()
+    assert ((Z > 0).any(axis=0) & (Z == 0).any(axis=0)).all()
+    with pytest.raises(FileExistsError):
+        made.save(tmp_path / "model.npz")
+    made.save(tmp_path / "model.npz", overwrite=True)
+    with pytest.raises(
+        ModelFormatError, match="activation='jumprelu' is for encoders that are trained elsewhere"
+    ):
+        SparseAutoencoder.load(tmp_path / "model.npz")
+
+
+@pytest.mark.parametrize(
+    "theta",
+    [None, np.ones(11), np.ones((12, 1)), np.ones(12, np.float32), np.full(12, -1.0), np.full(12, np.nan)],
+)
+def test_thresholds_that_do_not_fit_are_a_format_error(tmp_path, theta):
+    header = {
+        "kind": "sparse_autoencoder",
+        "params": {"activation": "jumprelu", "k": None, "output": "linear"},
+    }
+    arrays = {"W": np.ones((12, 7)), "b": np.ones(12), "V": np.ones((7, 12)), "c": np.ones(7), "theta": theta}
+    write_model(tmp_path / "model.npz", header, {name: a for name, a in arrays.items() if a is not None})
+    with pytest.raises(ModelFormatError, match="is not a whole nsae model file"):
+        Encoder.load(tmp_path / "model.npz")
 
 
 # ---- NumPy alone

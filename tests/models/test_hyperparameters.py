@@ -25,6 +25,7 @@ REFUSED = [
     ),
     ({"kl": 0.1, "activation": "sigmoid", "rho": "half"}, TypeError, ["rho='half'", "a number"]),
     ({"activation": "tanh"}, ValueError, ["activation='tanh'", "'relu', 'sigmoid'"]),
+    ({"activation": "JumpReLU"}, ValueError, ["activation='jumprelu'", "trained elsewhere", "Use k"]),
     ({"activation": None}, ValueError, ["activation=None", "'relu', 'sigmoid'"]),
     ({"output": "relu"}, ValueError, ["output='relu'", "'linear', 'sigmoid'"]),
     ({"loss": "mse"}, ValueError, ["loss='mse'", "'squared', 'cross_entropy'"]),
