@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parent.parent / "nsae"
 
 # From below.  A room imports from floors below its own, and from nowhere else.
 FLOORS = (
+    ("tables",),
     ("errors", "codes", "validation", "kernels"),
     ("equations", "system", "plots"),
     ("training", "retrieval", "datasets"),

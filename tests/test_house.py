@@ -193,10 +193,10 @@ def _listed(text):
 
 
 def _estimators():
-    from nsae.models.sklearn_contract import Parameters
+    from nsae.models.sklearn_contract import Parameters, Transformer
 
     nsae.SparseAutoencoder, nsae.ImageEncoder  # noqa: B018  imports both
-    return {cls.__name__ for cls in Parameters.__subclasses__()}
+    return {cls.__name__ for cls in [*Parameters.__subclasses__(), *Transformer.__subclasses__()]}
 
 
 # ---- the front door

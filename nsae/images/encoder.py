@@ -33,9 +33,10 @@ from nsae.images.image_blocks import Images, check_images, choose, once
 from nsae.images.pipeline import ImagePipeline, pooled_blocks
 from nsae.images.random_patches import random_patches
 from nsae.images.trace import Stage
+from nsae.models.data_frames import in_wanted_container
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import model_bytes, write_model
-from nsae.models.sklearn_contract import Parameters
+from nsae.models.sklearn_contract import Transformer
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.validation import at_least, generator
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 POOLED_BYTES = 1 << 28  # of pooled vectors that the principal components are learned from, at most
 
 
-class ImageEncoder(Parameters):
+class ImageEncoder(Transformer):
     """Sparse codes of images: patches, a patch autoencoder, pooling, principal components, a second autoencoder.
 
     It follows Coates, Ng and Lee (2011) up to the pooled vectors, takes the square root of Arandjelović and
@@ -268,16 +269,12 @@ class ImageEncoder(Parameters):
         how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
         return self._fitted().encode(images, on_error=on_error, **how)
 
-    def transform(self, images: Images) -> np.ndarray:
-        """Return the codes of ``images`` as a dense array (n, n_units) float32, for scikit-learn's pipelines.
+    def transform(self, images: Images) -> Any:
+        """Return the dense codes (n, n_units) float32 of ``images``: an array, or what :meth:`set_output` says.
 
-        A row for each image is needed there, so a file that cannot be read raises its error.
+        Each image has a row, as scikit-learn's pipelines need it, so a file that cannot be read raises its error.
         """
-        return self.encode(images).to_dense()
-
-    def fit_transform(self, images: Images, y: object = None) -> np.ndarray:
-        """Learn from ``images`` and return their dense codes; ``y`` is ignored."""
-        return self.fit(images, y).transform(images)
+        return in_wanted_container(self, self.encode(images).to_dense(), images)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return names (n_units,) of the columns of codes: imageencoder0, …; ``input_features`` is ignored."""
@@ -385,6 +382,13 @@ class ImageEncoder(Parameters):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "pipeline_")
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: images in an array, of numbers from 0 on, or a list of paths."""
+        tags = super().__sklearn_tags__()
+        takes = tags.input_tags
+        takes.two_d_array, takes.three_d_array, takes.string, takes.positive_only = False, True, True, True
+        return tags
 
     # ---- inside
 

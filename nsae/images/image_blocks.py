@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nsae.errors import ImageReadError, require
 from nsae.images.files import OnError, load_images
+from nsae.validation import shown
 
 Images = np.ndarray | Sequence[str | os.PathLike]
 
@@ -20,30 +22,26 @@ ROUNDING = 1e-6  # a resized image may end at 1 + 1e-7
 def check_images(images: Images) -> Images:
     """Return ``images`` as an array (n, H, W[, 3]) of uint8 or floats, or as a list of paths.
 
+    Paths may come in an array or a data frame's column too, and arrays as anything that NumPy takes for one.
+
     Raises
     ------
     TypeError
-        A single path, or an array of objects or of other integers than uint8.
+        A single path, sparse data, objects that are no numbers, or other integers than uint8.
     ValueError
-        No images, or an array of another shape.
+        No images, complex numbers, or an array of another shape.
     """
-    if isinstance(images, (str, bytes, os.PathLike)):
-        raise TypeError(
-            f"images is the single path {images!r}. Give a list of files, such as find_images(folder)."
-        )
-    if not isinstance(images, np.ndarray):
-        images = list(images)
-        if images and all(isinstance(image, (str, os.PathLike)) for image in images):
-            return [Path(image) for image in images]
-        try:
-            images = np.array(images)
-        except ValueError:
-            raise ValueError(
-                "The images in the list differ in shape; one array (n, H, W[, 3]) or a list of paths was "
-                "expected. Resize them to one shape, or give their paths."
-            ) from None
+    images = _as_array_or_paths(images)
+    if isinstance(images, list):
+        return images
+    if images.dtype.kind == "c":
+        raise ValueError("Complex data not supported: give pixels as uint8, or as floats in [0, 1].")
     if images.size == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={images.shape}): give one image at least.")
+        what = "sample" if len(images) == 0 else "feature"
+        raise ValueError(
+            f"Found array with 0 {what}(s) (shape={images.shape}) while a minimum of 1 is required: give one image "
+            "at least."
+        )
     if images.ndim == 3 and images.shape[2] in CHANNELS and images.shape[1] > images.shape[2]:
         raise ValueError(
             f"An array (n, H, W) or (n, H, W, 3) of images was expected, and shape {images.shape} is that of one "
@@ -52,13 +50,44 @@ def check_images(images: Images) -> Images:
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise ValueError(
             f"An array (n, H, W) or (n, H, W, 3) of images was expected, got shape {images.shape}. "
-            "One image is image[None]; rows of pixels are X.reshape(-1, H, W)."
+            "Reshape your data: one image is image[None], rows of pixels are X.reshape(-1, H, W)."
         )
+    if images.dtype.kind == "O":
+        try:
+            images = images.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"Pixels are expected as numbers, and not all of them are: {error}.") from None
     if images.dtype != np.uint8 and images.dtype.kind not in "fb":
         raise TypeError(
             f"Pixels are expected as uint8, or as floats in [0, 1], and came as {images.dtype}. "
             "Divide by their largest possible value."
         )
+    return images
+
+
+def _as_array_or_paths(images: Any) -> np.ndarray | list[Path]:
+    if isinstance(images, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"images is the single path {shown(images)}. Give a list of files, such as find_images(folder)."
+        )
+    if hasattr(images, "toarray"):
+        raise TypeError(
+            f"Sparse data ({type(images).__name__}) came; an array (n, H, W[, 3]) of pixels, or a list of paths, "
+            "was expected."
+        )
+    if not isinstance(images, np.ndarray):
+        images = np.asarray(images) if hasattr(images, "__array__") else list(images)
+    if not isinstance(images, np.ndarray) or (images.ndim == 1 and images.dtype.kind in "OU"):
+        images = list(images)
+        if images and all(isinstance(image, (str, os.PathLike)) for image in images):
+            return [Path(image) for image in images]
+        try:
+            return np.array(images)
+        except ValueError:
+            raise ValueError(
+                "The images in the list differ in shape; one array (n, H, W[, 3]) or a list of paths was "
+                "expected. Resize them to one shape, or give their paths."
+            ) from None
     return images
 
 
@@ -117,9 +146,10 @@ def _in_unit_interval(images: np.ndarray, start: int) -> np.ndarray:
     good = (images >= -ROUNDING) & (images <= 1 + ROUNDING)  # NaN is not
     if not good.all():
         at = tuple(np.argwhere(~good)[0])
+        negative = "Negative values in data: " if images[at] < 0 else ""
         raise ValueError(
-            f"Image {start + at[0]} has the value {images[at]} in row {at[1]}, column {at[2]}; floats in [0, 1] "
-            "were expected. Divide by the largest possible value (8-bit pixels: by 255, or give them as uint8)."
+            f"{negative}Image {start + at[0]} has the value {images[at]} in row {at[1]}, column {at[2]}; floats in "
+            "[0, 1] were expected. Divide by the largest possible value (8-bit pixels: by 255, or give them as uint8)."
         )
     return images
 

@@ -19,22 +19,22 @@ from nsae.models import building, data_frames
 from nsae.models.building import STATE_ARRAYS, assemble, continued_state, new_state, training_options
 from nsae.models.checkpoint_file import CheckpointFile
 from nsae.models.collapse import warn_of_collapse, warn_of_scale
-from nsae.models.data_frames import CONTAINERS, check_feature_names, check_input_features, feature_names
+from nsae.models.data_frames import check_feature_names, check_input_features, feature_names
 from nsae.models.encoder import Encoder
 from nsae.models.explained_variance import explained_variance
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import KIND, header_of, model_bytes, read_model, write_model
-from nsae.models.sklearn_contract import Parameters
+from nsae.models.sklearn_contract import Transformer
 from nsae.system.interrupts import called_from_main
 from nsae.training.loop import train
 from nsae.training.state import History, TrainingOptions, TrainingState
-from nsae.validation import at_least, check_data, generator, one_of
+from nsae.validation import at_least, check_data, generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class SparseAutoencoder(Parameters):
+class SparseAutoencoder(Transformer):
     """A sparse autoencoder with one hidden layer: ``z = g(Wx + b)``, ``x̂ = o(Vz + c)``.
 
     Parameters
@@ -307,10 +307,6 @@ class SparseAutoencoder(Parameters):
             self._answer_interrupt(returns=False)
         return self
 
-    def fit_transform(self, X: np.ndarray, y: object = None) -> Any:
-        """Return what ``fit(X)`` and then ``transform(X)`` give: dense codes (n, h); ``y`` is ignored."""
-        return self.fit(X).transform(X)
-
     def core_for(self, X: np.ndarray) -> Autoencoder:
         """Return the fitted autoencoder, or else the one that ``fit(X)`` would start from."""
         if self.__sklearn_is_fitted__():
@@ -368,19 +364,6 @@ class SparseAutoencoder(Parameters):
     def encode(self, X: np.ndarray) -> Codes:
         """Return the codes of X (n, d) as (unit, value) pairs."""
         return self.encoder().encode(self._rows(X))
-
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """Set what ``transform`` and ``fit_transform`` return, as scikit-learn's own estimators do.
-
-        Parameters
-        ----------
-        transform : "default", "pandas" or "polars", optional
-            An array, or a data frame with the columns of :meth:`get_feature_names_out`; None changes nothing.
-            Without a call of this, scikit-learn's global setting holds, if scikit-learn is loaded.
-        """
-        if transform is not None:
-            self._sklearn_output_config = {"transform": one_of("transform", transform, CONTAINERS)}
-        return self
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
         """Return the reconstructions x̂ (n, d) of codes ``Z``, dense (n, h) or ``Codes``: Eq. (3)."""

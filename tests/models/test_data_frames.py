@@ -165,7 +165,7 @@ def test_without_pandas_it_says_what_to_install(monkeypatch):
 
 @pytest.fixture
 def sklearn(pd):
-    return pytest.importorskip("sklearn", minversion="1.7")
+    return pytest.importorskip("sklearn", minversion="1.6")
 
 
 @pytest.mark.usefixtures("sklearn")

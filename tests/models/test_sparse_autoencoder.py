@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -300,3 +301,13 @@ def test_mean_activations_fit_the_epochs_whatever_the_units_were(rng, tmp_path, 
     np.testing.assert_array_equal(again.history_["rho_hat"], rho_hat)
     with pytest.raises(NotFittedError):
         SparseAutoencoder(5).history_  # noqa: B018
+
+
+def test_a_notebook_shows_a_table_where_scikit_learn_is_not_loaded(monkeypatch, rng):
+    monkeypatch.delitem(sys.modules, "sklearn", raising=False)
+    model = SparseAutoencoder(4, k=2, epochs=1)
+    assert "<caption>SparseAutoencoder, not fitted</caption>" in model._repr_html_()
+    assert "<tr><td>k</td><td>2</td></tr>" in model._repr_html_()
+    assert "SparseAutoencoder, fitted" in model.fit(rng.random((9, 3)))._repr_html_()
+    assert "all parameters" in SparseAutoencoder()._repr_html_()
+    assert "&lt;script&gt;" in SparseAutoencoder(activation="<script>")._repr_html_()
