@@ -12,6 +12,7 @@ from nsae.system.locks import Lock
 from nsae.validation import shown
 
 Id = int | str
+FEW = 64  # Ids that are taken out of a list one by one.
 _making = Lock()  # the dict of some ids: one at a time
 
 
@@ -98,6 +99,16 @@ class Ids(Sequence[Id]):
         ids = Ids()
         ids._stored, ids._row_by_id, ids._n = stored, self._row_by_id, self._n + len(more)
         return ids
+
+    def without(self, rows: list[int]) -> Ids:
+        """Return these ids without those of some ``rows``; the ones behind them move up."""
+        left = self.tolist()
+        if len(rows) <= FEW:
+            for row in sorted(rows, reverse=True):
+                del left[row]
+            return Ids(left)
+        gone = set(rows)
+        return Ids([id for row, id in enumerate(left) if row not in gone])
 
 
 class Texts:

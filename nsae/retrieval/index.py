@@ -21,10 +21,11 @@ from nsae.retrieval.explain.counterfactual import Counterfactual, counterfactual
 from nsae.retrieval.filters import Filters, excluded_rows
 from nsae.retrieval.hits import Hits, columns
 from nsae.retrieval.ids import Ids, as_id, as_ids
-from nsae.retrieval.index_state import IndexState
+from nsae.retrieval.index_state import IndexState, Layers
 from nsae.retrieval.on_disk.index_folder import read_folder, write_folder
 from nsae.retrieval.options import EXECUTION, FILTERING, check_options
 from nsae.retrieval.search.brute_force import METRICS
+from nsae.retrieval.search.changed import ChangedSearcher
 from nsae.retrieval.search.postings import VERSION, WINDOW
 from nsae.retrieval.search.searcher import Searcher
 from nsae.system.locks import Lock
@@ -74,7 +75,7 @@ class CodeIndex:
             )
         self.metric = one_of("metric", metric, METRICS)
         nothing = Codes.from_dense(np.zeros((0, self.n_units), np.float32))
-        self._state = IndexState(self.metric, [nothing], Ids(), 0)  # replaced whole, by one assignment
+        self._state = IndexState(self.metric, Layers(nothing), Ids(), 0)  # replaced whole, by one assignment
         self._changing = Lock()  # one change at a time
 
     def __len__(self) -> int:
@@ -350,7 +351,7 @@ class CodeIndex:
         state.check()
         header = {"metric": self.metric, "n_units": self.n_units, "n_added": state.n_added}
         # The search structure of few rows is made again sooner than it is read.
-        search = state.searcher().prepare().arrays() if len(state) > WINDOW else None
+        search = state.postings().arrays() if len(state) > WINDOW else None
         write_folder(
             path,
             state.codes,
@@ -388,7 +389,7 @@ class CodeIndex:
             if not mmap or codes.nbytes <= CHECKED_BYTES:
                 index.add(codes, ids)  # checks them
                 codes, ids = index._state.codes, index._state.ids
-            index._state = IndexState(index.metric, [codes], ids, n_added)
+            index._state = IndexState(index.metric, Layers(codes), ids, n_added)
             if stored.search is not None:
                 index._state.take_postings(stored.search)
         except (ValueError, TypeError, KeyError) as error:
@@ -408,7 +409,7 @@ class CodeIndex:
 
     def _prepared(
         self, state: IndexState, codes: Codes | np.ndarray, options: Mapping[str, Any]
-    ) -> tuple[Searcher, Codes, Filters, Mapping[str, Any]]:
+    ) -> tuple[Searcher | ChangedSearcher, Codes, Filters, Mapping[str, Any]]:
         """Return what answers a search, its queries, its filters, and the options of its execution."""
         filtering = {name: value for name, value in options.items() if name in FILTERING}
         execution = {name: value for name, value in options.items() if name in EXECUTION}

@@ -3,14 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from nsae.codes import Codes
 from nsae.retrieval.ids import Id, Ids
+from nsae.retrieval.search.changed import ChangedSearcher
+from nsae.retrieval.search.postings import Postings
 from nsae.retrieval.search.searcher import Searcher
 from nsae.system.locks import Lock
 from nsae.validation import shown
+
+FEW_ADDED = 256  # Rows that may come, or a 64th of the rows, before everything is prepared for search anew.
+PARTS = 16  # So many parts of about one length are joined.
+
+
+class Layers(NamedTuple):
+    """Codes as rows of some codes of before and rows that came since, which are joined when they are first read.
+
+    Attributes
+    ----------
+    before : Codes
+        n₀ rows.
+    added : tuple of Codes
+        Parts whose rows follow each other.
+    source : (n,) int64 or None
+        Row i is row ``source[i]`` of ``before`` and, below it, ``added``; None where that is i.
+    searcher : Searcher or None
+        Of ``before``, if one was made.
+    """
+
+    before: Codes
+    added: tuple[Codes, ...] = ()
+    source: np.ndarray | None = None
+    searcher: Searcher | None = None
+
+    def joined(self) -> Codes:
+        """Return the rows as codes."""
+        codes = Codes.concatenate([self.before, *self.added]) if self.added else self.before
+        return codes if self.source is None else codes[self.source]
+
+    def rows(self) -> np.ndarray:
+        """Return ``source`` as an array (n,) of its own, whether there is one or not."""
+        n = len(self.before) + sum(map(len, self.added))
+        return np.arange(n) if self.source is None else self.source.copy()
+
+    def with_added(self, codes: Codes, source: np.ndarray | None) -> Layers:
+        """Return these layers with ``codes`` below them, and another ``source``."""
+        added = [*self.added, codes]
+        # Of many small parts, the last ones are joined, so that there are few, and a row is copied a few times.
+        while len(added) >= PARTS and len(added[-PARTS]) <= 2 * len(added[-1]):
+            added[-PARTS:] = [Codes.concatenate(added[-PARTS:])]
+        return self._replace(added=tuple(added), source=source)
+
+    def changed_searcher(self) -> ChangedSearcher | None:
+        """Return what searches the rows by means of ``searcher``; None if too much has changed for that."""
+        n, n_before = sum(map(len, self.added)), len(self.before)
+        stay = n_before if self.source is None else np.count_nonzero(self.source < n_before)
+        few = n <= max(FEW_ADDED, n_before // 64) and n_before - stay <= n_before // 4
+        if self.searcher is None or not few:
+            return None
+        none = self.before[:0]
+        return ChangedSearcher(self.searcher, Codes.concatenate([none, *self.added]), self.source)
 
 
 class IndexState:
@@ -19,8 +74,8 @@ class IndexState:
     Parameters
     ----------
     metric : str
-    parts : sequence of Codes
-        Whose rows follow each other; they are joined when they are first read.
+    layers : Layers
+        The codes.
     ids : Ids
         Of all rows.
     n_added : int
@@ -29,12 +84,11 @@ class IndexState:
         Held while something is made of the codes.  All states of an index have the same.
     """
 
-    def __init__(
-        self, metric: str, parts: Sequence[Codes], ids: Ids, n_added: int, making: Lock | None = None
-    ):
+    def __init__(self, metric: str, layers: Layers, ids: Ids, n_added: int, making: Lock | None = None):
         self.metric, self.ids, self.n_added = metric, ids, n_added
-        self._parts = tuple(parts)
-        self._searchers: dict[int | None, Searcher] = {}  # by ``keep``
+        self._layers = layers
+        self._codes: Codes | None = None
+        self._searchers: dict[int | None, Searcher | ChangedSearcher] = {}  # by ``keep``
         self._making = Lock() if making is None else making
 
     def __len__(self) -> int:
@@ -43,13 +97,15 @@ class IndexState:
     @property
     def codes(self) -> Codes:
         """All codes, by row."""
-        parts = self._parts
-        if len(parts) > 1:
+        codes = self._codes
+        if codes is None:
             with self._making:
-                if len(self._parts) > 1:
-                    self._parts = (Codes.concatenate(self._parts),)
-                parts = self._parts
-        return parts[0]
+                if self._codes is None:
+                    self._codes = self._layers.joined()
+                    if self._layers.searcher is None:
+                        self._layers = Layers(self._codes)  # the parts are not needed any more
+                codes = self._codes
+        return codes
 
     def row_of(self, id: object) -> int:
         """Return the row of ``id``.  Raises ValueError if there is none."""
@@ -60,7 +116,7 @@ class IndexState:
             )
         return row
 
-    def searcher(self, keep: int | None = None) -> Searcher:
+    def searcher(self, keep: int | None = None) -> Searcher | ChangedSearcher:
         """Return what searches these rows, whole or with the ``keep`` largest values of each.
 
         The last one made is kept, beside that of whole codes.
@@ -70,17 +126,42 @@ class IndexState:
             with self._making:
                 searcher = self._searchers.get(keep)
                 if searcher is None:
-                    codes = self.codes if keep is None else self.codes.keep(keep)
-                    searcher = Searcher(codes, self.metric)
+                    searcher = self._new_searcher(keep)
                     searchers = {keep: searcher}
                     if None in self._searchers:
                         searchers[None] = self._searchers[None]
                     self._searchers = searchers
         return searcher
 
+    def _new_searcher(self, keep: int | None) -> Searcher | ChangedSearcher:
+        if keep is not None:
+            return Searcher(self.codes.keep(keep), self.metric)
+        changed = self._layers.changed_searcher()
+        if changed is not None:
+            return changed
+        codes = self.codes
+        self._layers = Layers(codes)  # those of before are of no use any more
+        return Searcher(codes, self.metric)
+
+    def postings(self) -> Postings:
+        """Return the postings of these rows; they are made if that was not done yet."""
+        searcher = self.searcher()
+        if isinstance(searcher, ChangedSearcher):
+            searcher = Searcher(self.codes, self.metric)
+            with self._making:
+                self._layers, self._searchers = Layers(self.codes), {**self._searchers, None: searcher}
+        return searcher.prepare()
+
     def take_postings(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Use stored postings of these codes: see ``Searcher.stored``, which explains ``arrays``."""
         self._searchers = {None: Searcher.stored(self.codes, self.metric, arrays)}
+
+    def _layers_now(self) -> Layers:
+        """Return the layers that a change begins with: on top of the last codes that were prepared for search."""
+        searcher = self._searchers.get(None)
+        if isinstance(searcher, Searcher) and searcher.is_prepared():
+            return Layers(searcher.codes, searcher=searcher)
+        return self._layers
 
     def with_added(self, codes: Codes, ids: Sequence[Id] | None, on_duplicate: str) -> IndexState:
         """Return the state after ``CodeIndex.add`` of checked ``codes``.
@@ -104,21 +185,22 @@ class IndexState:
                 new[id] = i  # a dict keeps the position where an id came first
             elif row is not None and on_duplicate == "replace":
                 replaced[row] = i
-        parts = self._parts
-        if replaced:
-            source = np.arange(len(self))  # (n,): rows of these codes, below them the new ones
-            source[list(replaced)] = len(self) + np.fromiter(replaced.values(), np.int64)
-            parts = (Codes.concatenate([self.codes, codes])[source],)
-        fresh = codes if len(new) == len(codes) else codes[list(new.values())]
+        layers = self._layers_now()
+        source, n = layers.source, len(layers.before) + sum(map(len, layers.added))
+        fresh = codes if len(new) == len(codes) else codes[[*replaced.values(), *new.values()]]
+        if replaced or source is not None:
+            source = np.concatenate([layers.rows(), n + len(replaced) + np.arange(len(new))])  # (n + new,)
+            source[list(replaced)] = n + np.arange(len(replaced))
+        layers = layers.with_added(fresh, source)
         ids_after = self.ids.extended(list(new))
-        return IndexState(self.metric, [*parts, fresh], ids_after, self.n_added + len(codes), self._making)
+        return IndexState(self.metric, layers, ids_after, self.n_added + len(codes), self._making)
 
     def without(self, rows: list[int]) -> IndexState:
         """Return the state after the removal of ``rows``."""
-        stays = np.ones(len(self), bool)  # (n,)
-        stays[rows] = False
-        left = [id for id, stay in zip(self.ids, stays, strict=True) if stay]
-        return IndexState(self.metric, [self.codes[stays]], Ids(left), self.n_added, self._making)
+        layers = self._layers_now()
+        source = np.delete(layers.rows(), rows)  # (n left,)
+        ids = self.ids.without(rows)
+        return IndexState(self.metric, layers._replace(source=source), ids, self.n_added, self._making)
 
     def check(self) -> None:
         """Raise ValueError if this state is damaged: codes that are no codes, or not one id for each."""

@@ -30,6 +30,7 @@ from nsae.retrieval.search.brute_force import (
 )
 from nsae.retrieval.search.postings import Postings
 from nsae.retrieval.search.records import CodeArrays, Found, ProductBlock, QueryArrays
+from nsae.retrieval.search.within import within
 from nsae.system.backends import resolve_backend
 from nsae.system.locks import Lock
 from nsae.system.threads import Threads
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 
     from nsae.retrieval.options import Execution
 
-FIRST_WITHIN = 64  # Rows that are looked for first within a radius.
 QUERY_BLOCK = 1024  # Queries that go through the postings together; between blocks, Ctrl-C is heard.
+FEW = 1 << 12  # Comparisons of a query with a row that take less time than making the postings.
 CROWDED = 1 / 6  # If more of the units are active in a row, products are faster than lists,
 PRODUCT_QUERIES = 128  # from so many queries on, which share the work of making rows dense.
 PRODUCT_BLOCKS = 32  # A dense block of rows has at most so many of the blocks that bounds are read in,
@@ -103,6 +104,10 @@ class Searcher:
         """Tell whether the postings are there already."""
         return self._postings is not None
 
+    def is_prepared(self) -> bool:
+        """Tell whether something is there already that took time to make."""
+        return self._postings is not None or self._brute_force is not None
+
     def search(
         self,
         queries: Codes,
@@ -149,24 +154,7 @@ class Searcher:
 
         ``radius`` is rounded to float32, as distances are.  ``filters`` and ``execution`` are those of ``search``.
         """
-        limit = float(np.nextafter(np.float32(radius), np.float32(np.inf)))
-        n, k = len(self.codes), min(len(self.codes), FIRST_WITHIN)
-        unfinished = np.arange(len(queries))  # queries that may have more than k
-        nothing = np.empty(0, np.float32), np.empty(0, np.int64)
-        found = [nothing] * len(queries)
-        while len(unfinished):
-            some, some_filters = queries[unfinished], filters.of_queries(unfinished)
-            distances, rows = self.search(some, max(k, 1), some_filters, limit=limit, **execution)
-            counts = np.count_nonzero(rows >= 0, axis=1)
-            for i, query in enumerate(unfinished):
-                found[query] = distances[i, : counts[i]], rows[i, : counts[i]]
-            unfinished = unfinished[counts == k] if k < n else unfinished[:0]
-            k = min(n, 16 * k)
-        longest = max((len(rows) for _, rows in found), default=0)
-        padded = Found.nothing(len(queries), longest)
-        for i, (d, r) in enumerate(found):
-            padded.distances[i, : len(d)], padded.rows[i, : len(r)] = d, r
-        return padded.distances, padded.rows
+        return within(self.search, len(self.codes), queries, radius, filters, **execution)
 
     def rows_of(self, unit: int) -> np.ndarray:
         """Return the rows where ``unit`` is active, ascending."""
@@ -189,8 +177,8 @@ class Searcher:
         if weights is None and self._code_arrays is not None:
             return self._code_arrays
         codes, metric = self.codes, METRICS.index(self.metric)
-        if weights is None:
-            squares = self.prepare().squared_norms  # (n,)
+        if weights is None and self._postings is not None:
+            squares = self._postings.squared_norms  # (n,)
         else:
             squares = squared_norms_of(codes, self.metric, weights)  # (n,)
         arrays = CodeArrays(codes.indptr, codes.units, codes.values, squares, metric, codes.n_units)
@@ -209,7 +197,8 @@ class Searcher:
         n, h = self.codes.shape
         q, k = search.found.rows.shape
         n_allowed = n if filters.allowed is None else np.count_nonzero(filters.allowed)
-        if filters.weights is not None or 8 * k > n or 64 * n_allowed < n:
+        few = self._postings is None and q * n <= FEW  # making the postings would take longer
+        if filters.weights is not None or 8 * k > n or 64 * n_allowed < n or few:
             return search.row_by_row
         if q >= PRODUCT_QUERIES and len(self.codes.units) > CROWDED * n * h:
             return search.over_products
