@@ -177,6 +177,14 @@ class CodeIndex:
                 merged.n_added = max(merged.n_added, n_added)
                 self._state = merged
 
+    def warm_up(self) -> None:
+        """Prepare for searches, so that none of them has to wait: a service calls this before its first query.
+
+        Otherwise the first searches make or read what all of them need, and "auto" loads Numba when there was
+        enough to compare, which takes a few tenths of a second once.
+        """
+        self._state.searcher().warm_up()
+
     def stats(self) -> dict[str, int | float]:
         """Return what the index holds, in numbers.
 

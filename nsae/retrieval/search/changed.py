@@ -47,7 +47,10 @@ class ChangedSearcher:
     def search(
         self, queries: Codes, k: int, filters: Filters, *, limit: float = math.inf, **execution: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the ``k`` nearest rows; arguments and result are those of ``Searcher.search``."""
+        """Find the ``k`` nearest rows.
+
+        ``queries``, ``filters``, ``limit``, ``execution`` and the result are those of ``Searcher.search``.
+        """
         D, R = self.before.search(
             queries, k, self._of_before(filters), limit=limit, **execution
         )  # (q, k) each
@@ -61,8 +64,16 @@ class ChangedSearcher:
     def within(
         self, queries: Codes, radius: float, filters: Filters, **execution: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find all rows up to a ``radius``; arguments and result are those of ``Searcher.within``."""
+        """Find all rows up to a ``radius``.
+
+        ``queries``, ``filters``, ``execution`` and the result are those of ``Searcher.within``.
+        """
         return within(self.search, len(self.source), queries, radius, filters, **execution)
+
+    def warm_up(self) -> None:
+        """Do what ``Searcher.warm_up`` does, for the rows of before and those that came since."""
+        self.before.warm_up()
+        self.added.warm_up()
 
     def rows_of(self, unit: int) -> np.ndarray:
         """Return the rows where ``unit`` is active, ascending."""

@@ -28,8 +28,8 @@ def search_postings(
     """Find the k nearest rows of each query lo:hi, and write them into ``found``.
 
     The hits are those of ``BruteForce``, bit by bit: ascending in the float32 distance, ties by row.
-    ``nsae.kernels.search_postings`` is the compiled twin.  It updates the k-th distance row by row instead
-    of window by window, and so compares fewer rows.
+    ``nsae.kernels.search_postings`` is the compiled twin.  It goes window by window, whose bounds stay in a
+    cache, and learns the k-th distance on the way instead of from the k rows with the best bounds.
 
     Parameters
     ----------
@@ -46,62 +46,65 @@ def search_postings(
     lo, hi : int
         The queries to answer.
     """
-    k, metric = found.distances.shape[1], METRICS[codes.metric]
+    members, k = lists.order.astype(np.int64), found.distances.shape[1]  # (n,)
     for i in range(lo, hi):
-        distances, rows = np.empty(0, np.float32), np.empty(0, np.int64)  # (up to k,), nearest first
-        for w in range(lists.starts.shape[1] - 1):
-            members = lists.order[w * lists.window : (w + 1) * lists.window].astype(np.int64)  # (m,)
-            products = upper_bounds(i, w, queries, codes, lists)  # (m,)
-            squares = codes.squared_norms[members]  # (m,)
-            bounds = distance_from_products(products, queries.squared_norms[i], squares, metric)
-            bounds = bounds.astype(np.float32)  # (m,): no row of the window is nearer than its bound
-            near = (bounds < row_filter.limit) & (members != row_filter.excluded[i])  # (m,)
-            if len(rows) == k:
-                near &= bounds <= distances[-1]  # a row at the k-th distance may come first in the index
-            if len(row_filter.allowed):
-                near &= row_filter.allowed[members]
-            exact = exact_distances(i, members[near], queries, codes)  # (near,)
-            distances, rows = np.append(distances, exact), np.append(rows, members[near])
-            order = np.lexsort((rows, distances))[:k]  # by distance, then by row
-            order = order[distances[order] < row_filter.limit]
-            distances, rows = distances[order], rows[order]
-        found.counts[i] = len(rows)
-        found.distances[i, : len(rows)], found.rows[i, : len(rows)] = distances, rows
+        products = upper_bounds(i, queries, codes, lists)  # (n,), in the order of ``members``
+        squares, metric = codes.squared_norms[members], METRICS[codes.metric]  # (n,)
+        distances = distance_from_products(products, queries.squared_norms[i], squares, metric)
+        distances = distances.astype(
+            np.float32
+        )  # (n,): no row is nearer, and one that shares no unit is there
+        possible = (distances < row_filter.limit) & (members != row_filter.excluded[i])  # (n,)
+        if len(row_filter.allowed):
+            possible &= row_filter.allowed[members]
+        near = np.flatnonzero(possible)
+        if len(near) > k:
+            first = near[np.argpartition(distances[near], k - 1)[:k]]
+            farthest = exact_distances(i, members[first], queries, codes).max()
+            near = near[distances[near] <= farthest]  # a row at that distance may come first in the index
+        shared = near[products[near] > 0]
+        for some in np.array_split(shared, -(-len(shared) // lists.window) or 1):
+            distances[some] = exact_distances(i, members[some], queries, codes)
+        rows, distances = members[near], distances[near]  # (near,)
+        order = np.lexsort((rows, distances))[:k]  # by distance, then by row
+        order = order[distances[order] < row_filter.limit]
+        found.counts[i] = len(order)
+        found.distances[i, : len(order)], found.rows[i, : len(order)] = distances[order], rows[order]
 
 
-def upper_bounds(i: int, w: int, queries: QueryArrays, codes: CodeArrays, lists: InvertedLists) -> np.ndarray:
-    """Return for each row of a window a number that its product with a query does not exceed.
+def upper_bounds(i: int, queries: QueryArrays, codes: CodeArrays, lists: InvertedLists) -> np.ndarray:
+    """Return for each row a number that its product with a query does not exceed.
 
     Parameters
     ----------
     i : int
         Which of the queries.
-    w : int
-        Which window.
     queries : QueryArrays
     codes : CodeArrays
     lists : InvertedLists
 
     Returns
     -------
-    (m,) float64
-        For supports (Jaccard, Hamming) the product itself, |A ∩ B|.
+    (n,) float64
+        In the order of ``lists.order``.  It is 0 where no unit is shared, and for supports (Jaccard, Hamming)
+        the product itself, |A ∩ B|.
     """
-    members = lists.order[w * lists.window : (w + 1) * lists.window]  # (m,)
-    products, metric = np.zeros(len(members)), METRICS[codes.metric]
+    products, metric = np.zeros(len(lists.order)), METRICS[codes.metric]  # (n,)
+    windows = np.arange(lists.starts.shape[1] - 1)
     for e in range(queries.indptr[i], queries.indptr[i + 1]):
         unit = queries.units[e]
-        start, stop = lists.begins[unit] + lists.starts[unit, w : w + 2].astype(np.int64)
-        here = lists.positions[start:stop]  # (entries,): each row of the window once
+        entries = slice(lists.begins[unit], lists.begins[unit + 1])
+        counts = np.diff(lists.starts[unit].astype(np.int64))  # (windows,)
+        here = lists.positions[entries] + np.repeat(windows * lists.window, counts)  # each row once
         if metric in BINARY:
             products[here] += 1
         else:
-            step = abs(np.float64(queries.factors[e]) * lists.steps[unit, w])
-            products[here] += step * lists.levels[start:stop]
+            steps = np.abs(np.float64(queries.factors[e]) * lists.steps[unit])  # (windows,)
+            products[here] += np.repeat(steps, counts) * lists.levels[entries]
     if metric in BINARY:
         return products
     if metric == "cosine":
-        products *= np.sqrt(codes.squared_norms[members])  # the steps are of values divided by the norm
+        products *= np.sqrt(codes.squared_norms[lists.order])  # the steps are of values divided by the norm
     return products * (1 + ROUNDING)
 
 

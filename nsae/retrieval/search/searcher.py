@@ -30,6 +30,7 @@ from nsae.retrieval.search.brute_force import (
 )
 from nsae.retrieval.search.postings import Postings
 from nsae.retrieval.search.records import CodeArrays, Found, ProductBlock, QueryArrays
+from nsae.retrieval.search.search_postings import search_postings
 from nsae.retrieval.search.within import within
 from nsae.system.backends import resolve_backend
 from nsae.system.locks import Lock
@@ -100,6 +101,15 @@ class Searcher:
                     self._postings = Postings.of(self.codes, self.metric, compiled=compiled)
         return self._postings
 
+    def warm_up(self) -> None:
+        """Make and load what the first searches would wait for: postings, and compiled loops where Numba is."""
+        self.prepare()
+        if len(self.codes) and resolve_backend("auto") == "numba":
+            query = self.codes[:1]
+            search = _Search(self, query, Filters(None, np.full(1, -1), None), math.inf, Found.nothing(1, 1))
+            search.over_postings(0, 1)
+            search.row_by_row(0, 1)
+
     def has_postings(self) -> bool:
         """Tell whether the postings are there already."""
         return self._postings is not None
@@ -136,7 +146,12 @@ class Searcher:
         search = _Search(self, queries, filters, limit, found)
         if backend == "numpy":
             self._compared += len(queries) * len(self.codes)
-            search.by_definition(0, len(queries))
+            # Stored postings are there already; the lists of the definition would take time and memory.
+            few = self._brute_force is None and self._postings is not None and 8 * k <= len(self.codes)
+            if few and filters.weights is None:
+                search.over_postings_in_numpy(0, len(queries))
+            else:
+                search.by_definition(0, len(queries))
             return found.distances, found.rows
         loop = self._fastest(search, filters)
         if loop != search.over_products and (n_threads == 1 or len(queries) == 1):
@@ -252,6 +267,10 @@ class _Search:
         for start in range(lo, hi, QUERY_BLOCK):
             stop = min(start + QUERY_BLOCK, hi)
             kernels.search_postings(queries, codes, lists, self.row_filter, self.found, start, stop)
+
+    def over_postings_in_numpy(self, lo: int, hi: int) -> None:
+        codes, lists = self.searcher.code_arrays(None), self.searcher.prepare().lists
+        search_postings(self._query_arrays(), codes, lists, self.row_filter, self.found, lo, hi)
 
     def over_products(self, lo: int, hi: int) -> None:
         from nsae import kernels

@@ -309,3 +309,39 @@ def test_a_saved_index_brings_its_postings(tmp_path, monkeypatch, rng):
         same(again.search(Z, 5), expected)
     again.add(Z[:1])
     assert again.search(Z, 5).counts.tolist() == [5] * 2100
+
+
+def test_warm_up_leaves_nothing_to_load_or_to_make(monkeypatch):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(0)
+    index = CodeIndex(20)
+    index.add((rng.random((3000, 20)) * (rng.random((3000, 20)) < 0.2)).astype(np.float32))
+    assert not index._state.searcher().is_prepared()
+    index.warm_up()
+    CodeIndex(20).warm_up()  # nothing is there to prepare
+    expected = index.search(index.codes[:5], 4)
+
+    def never(*_args, **_options):
+        raise AssertionError("made in a search")
+
+    monkeypatch.setattr(searching.Postings, "of", never)
+    monkeypatch.setattr(searching.BruteForce, "of", never)
+    np.testing.assert_array_equal(index.search(index.codes[:5], 4).rows, expected.rows)
+
+
+def test_stored_postings_answer_in_numpy_without_a_copy_of_the_codes(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    Z = (rng.random((20_000, 30)) * (rng.random((20_000, 30)) < 0.2)).astype(np.float32)
+    index = CodeIndex(30)
+    index.add(Z)
+    index.save(tmp_path / "index")
+    expected = index.search(Z[:3], 5, backend="numpy", where=np.arange(20_000) % 3 > 0)
+    mapped = CodeIndex.load(tmp_path / "index", mmap=True)
+
+    def never(*_args, **_options):
+        raise AssertionError("a copy by unit")
+
+    monkeypatch.setattr(searching.BruteForce, "of", never)
+    hits = mapped.search(Z[:3], 5, backend="numpy", where=np.arange(20_000) % 3 > 0)
+    np.testing.assert_array_equal(hits.rows, expected.rows)
+    np.testing.assert_array_equal(hits.distances, expected.distances)
