@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nsae.distributed.encoding import EncodedFiles, encode
+    from nsae.distributed.fitting import StepTraffic, fit
 
-__all__ = ["EncodedFiles", "encode"]
+__all__ = ["EncodedFiles", "StepTraffic", "encode", "fit"]
 
-_WHERE = {"EncodedFiles": "nsae.distributed.encoding", "encode": "nsae.distributed.encoding"}
+_WHERE = {
+    "EncodedFiles": "nsae.distributed.encoding",
+    "StepTraffic": "nsae.distributed.fitting",
+    "encode": "nsae.distributed.encoding",
+    "fit": "nsae.distributed.fitting",
+}
 
 
 def __getattr__(name: str) -> object:
