@@ -36,6 +36,7 @@ ROOMS = {
     "kernels": "loops that Numba compiles",
     "retrieval": "the index of codes: search, reasons, quality",
     "images": "from photos to codes, folders of photos, pictures",
+    "interchange": "codes, arrays and models to and from other libraries",
     "export": "a trained encoder as one Python file, or as a page to play with",
     "study": "a training step explained, the page of equations, exercises",
     "compression": "images to bytes and back, by sparse codes of learned patterns",

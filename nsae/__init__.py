@@ -67,7 +67,7 @@ _WHERE = {
     "load_encoder": "nsae.images.load_encoder",
 }
 # Rooms whose names are public, too: nsae.datasets.photos()
-_ROOMS = ("compression", "datasets", "deep", "distributed", "images", "plots", "retrieval")
+_ROOMS = ("compression", "datasets", "deep", "distributed", "images", "interchange", "plots", "retrieval")
 
 
 def __getattr__(name: str) -> object:

@@ -23,6 +23,7 @@ FLOORS = (
     ("equations", "system", "plots"),
     ("training", "retrieval", "datasets"),
     ("models",),
+    ("interchange",),
     ("images",),
     ("compression", "deep", "distributed", "export", "study"),
     ("nsae",),  # the package itself, __init__.py: what can be imported from it

@@ -28,7 +28,8 @@ from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.few_photos import FEW, encoder_for_few
 from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
-from nsae.images.load_encoder import PHOTOS, file_of, load_encoder
+from nsae.images.load_encoder import PHOTOS, content_of, load_encoder
+from nsae.interchange.published import is_published
 from nsae.models.encoder import Encoder
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.retrieval import CodeIndex
@@ -94,7 +95,7 @@ def export(args: Namespace) -> int:
     if others and not as_page:
         raise UsageError(f"{others[0]} is for a playground: let the name after -o end in .html.")
     target = check_file(args.target if as_page else check_python_name(args.target), args.force)
-    in_index = args.model != PHOTOS and Path(args.model).is_dir()
+    in_index = args.model != PHOTOS and Path(args.model).is_dir() and not is_published(args.model)
     encoder = read_library_folder(args.model).encoder if in_index else load_encoder(args.model)
     if encoder is None:
         raise ValueError(
@@ -104,8 +105,7 @@ def export(args: Namespace) -> int:
         _write_playground(args, encoder, target)
     else:
         export_encoder(encoder, target, overwrite=args.force)
-    figures = {"file": str(target), "units": encoder.n_units, "bytes": target.stat().st_size}
-    report(args.json, figures)
+    report(args.json, {"file": str(target), "units": encoder.n_units, "bytes": target.stat().st_size})
     return 0
 
 
@@ -140,7 +140,7 @@ def index(args: Namespace) -> int:
 def info(args: Namespace) -> int:
     """Print what a model file or an index says about itself: ``nsae info`` with ``args``."""
     path = Path(args.file)
-    if path.is_dir():
+    if path.is_dir() and not is_published(path):
         opened = read_library_folder(path, mmap=True)
         figures = {"kind": "index", "metric": opened.index.metric, "root": opened.root}
         report(args.json, {**figures, **_summary(opened.index.codes)})
@@ -245,7 +245,7 @@ def _given_model(args: Namespace) -> Learned:
         raise ValueError(
             f"{args.model} was trained on rows of numbers: give it a .npy file, not {args.data}."
         )
-    return Learned(encoder, Path(file_of(args.model)).read_bytes(), {}, {})
+    return Learned(encoder, content_of(args.model, encoder), {}, {})
 
 
 def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:

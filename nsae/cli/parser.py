@@ -101,7 +101,10 @@ def _encode(add: Add) -> argparse.ArgumentParser:
 def _export(add: Add) -> argparse.ArgumentParser:
     what = "write a saved model as one Python file, or as a page in which one draws"
     command = new_command(add, "export", make.export, what)
-    command.add_argument("model", help="a file from 'nsae train', a folder from 'nsae index', or 'photos'")
+    command.add_argument(
+        "model",
+        help="a file from 'nsae train', a folder from 'nsae index' or of a published encoder, or 'photos'",
+    )
     options.output(command, "my_encoder.py, or playground.html for a page")
     command.add_argument("--data", help=f"for a page: 300 images of it are stored. {options.DATA_HELP}")
     command.add_argument(
@@ -280,7 +283,7 @@ def _evaluate(add: Add) -> argparse.ArgumentParser:
 
 def _info(add: Add) -> argparse.ArgumentParser:
     command = new_command(add, "info", make.info, "what a model file or an index holds")
-    command.add_argument("file", help="a model file or an index folder")
+    command.add_argument("file", help="a model file, an index folder, or the folder of a published encoder")
     return command
 
 

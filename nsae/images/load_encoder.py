@@ -1,4 +1,4 @@
-"""load_encoder: the encoder in a model file, whichever kind it is."""
+"""load_encoder: the encoder in a model file, or in a folder that others have published, whichever kind it is."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
     ``load_encoder("photos")`` is an image pipeline that comes with nsae.  It has learned from the photos of
     Caltech-101 (see nsae/images/pretrained/README.md) and serves where there are too few photos to learn from.
 
+    A folder is read as a published sparse autoencoder, in the layout of sparsify or SAELens: see
+    ``nsae.interchange.load_published``.
+
     Of images, an ``Encoder`` reads all pixels, an ``ImagePipeline`` patches; both take photos of any size
     by ``nsae.encode_photos(encoder, photos)``.
 
@@ -33,9 +36,14 @@ def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
     Raises
     ------
     ModelFormatError
-        The file is missing, truncated, foreign, or from a newer nsae.
+        The file is missing, truncated, foreign, or from a newer nsae; or the folder holds no encoder that is
+        known.
     """
     path = file_of(path)
+    if os.path.isdir(path):
+        from nsae.interchange.published import load_published
+
+        return load_published(path)
     kind = kind_of(path)
     if kind == IMAGE_PIPELINE:
         return ImagePipeline.load(path)
@@ -47,3 +55,9 @@ def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
 def file_of(path: str | os.PathLike) -> str | os.PathLike:
     """Return the file of the encoder that ``path`` names: its own, or that in nsae for "photos"."""
     return PRETRAINED / f"{PHOTOS}.npz" if path == PHOTOS else path
+
+
+def content_of(path: str | os.PathLike, encoder: Encoder | ImagePipeline) -> bytes:
+    """Return the bytes of the file ``path`` that ``encoder`` was read from; of a folder, what its file would have."""
+    path = file_of(path)
+    return encoder.to_bytes() if os.path.isdir(path) else Path(path).read_bytes()
