@@ -3,7 +3,7 @@
 It works on codes and knows neither images nor models.  Read ``distances.py`` first (the definitions), then
 ``search/brute_force.py`` (the same over lists of units), ``search/search_postings.py`` (most rows left out),
 ``index.py``, ``metrics.py`` and ``classification.py``.  What is said about hits is in ``explain/``, and how an
-index is stored in ``on_disk/``.
+index is stored in ``on_disk/``, where many are merged; ``sharded.py`` searches them as they are.
 """
 
 from nsae.retrieval.classification import linear_probe, soft_knn
@@ -14,8 +14,10 @@ from nsae.retrieval.explain.units import UnitUse, unit_catalogue
 from nsae.retrieval.hits import Hits
 from nsae.retrieval.index import CodeIndex
 from nsae.retrieval.metrics import average_precision, evaluate, evaluate_blocks, precision_at, recall_at
+from nsae.retrieval.on_disk.merge import merge_folders
 from nsae.retrieval.options import Execution, SearchOptions
 from nsae.retrieval.queries import compose, expand
+from nsae.retrieval.sharded import ShardedIndex
 
 __all__ = [
     "CodeIndex",
@@ -23,6 +25,7 @@ __all__ = [
     "Execution",
     "Hits",
     "SearchOptions",
+    "ShardedIndex",
     "UnitUse",
     "average_precision",
     "compose",
@@ -36,6 +39,7 @@ __all__ = [
     "jaccard",
     "l2",
     "linear_probe",
+    "merge_folders",
     "precision_at",
     "rank_dense",
     "recall_at",

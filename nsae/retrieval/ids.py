@@ -61,6 +61,31 @@ class Ids(Sequence[Id]):
             return self._stored[: self._n]
         return list(self._stored.tolist())
 
+    @property
+    def stored(self) -> list[Id] | np.ndarray | Texts:
+        """The ids as they are kept; a list may go on behind the last of them."""
+        return self._stored
+
+    @property
+    def kind(self) -> str:
+        """ "integers" if all of them fit int64, "strings" if all are, else "mixed"."""
+        if isinstance(self._stored, np.ndarray | Texts):
+            return "integers" if isinstance(self._stored, np.ndarray) else "strings"
+        values = self.tolist()
+        if all(type(id) is str for id in values):
+            return "strings"
+        fit = all(type(id) is int and -(1 << 63) <= id < 1 << 63 for id in values)
+        return "integers" if fit else "mixed"
+
+    def part(self, start: int, stop: int) -> Ids:
+        """Return the ids of the rows from ``start`` to ``stop``; of mapped ids, nothing is read."""
+        stored = self._stored
+        if isinstance(stored, Texts):
+            first = int(stored.ends[start - 1]) if start else 0
+            last = int(stored.ends[stop - 1]) if stop else 0
+            return Ids(Texts(stored.utf8[first:last], stored.ends[start:stop] - first))
+        return Ids(stored[start:stop])
+
     def at(self, rows: np.ndarray) -> np.ndarray:
         """Return the ids of ``rows``, an object array of the same shape; None for row −1."""
         if rows.size > self._n:

@@ -97,7 +97,7 @@ class CodeIndex:
         """All codes, by row: n rows, values float32.  Not to be written to."""
         return self._state.codes
 
-    def codes_and_ids(self) -> tuple[Codes, Sequence[int | str]]:
+    def codes_and_ids(self) -> tuple[Codes, Ids]:
         """Return all codes and their ids, by row, both of one moment."""
         state = self._state
         return state.codes, state.ids
@@ -154,7 +154,8 @@ class CodeIndex:
     def merge(self, *others: CodeIndex) -> None:
         """Append the rows of ``others``; either all of them come in, or an error is raised and none does.
 
-        Raises ValueError if an id is in two of them, or they are of another width or metric.
+        Raises ValueError if an id is in two of them, or they are of another width or metric.  All rows come
+        into memory; ``nsae.retrieval.merge_folders`` merges indexes on disk without that.
         """
         for other in others:
             if other.metric != self.metric:

@@ -51,6 +51,21 @@ def array_from_npy(data: bytes | mmap.mmap, *, kinds: str = "biuf", copy: bool =
     return array.copy(order="K") if copy else array
 
 
+def forget_pages(*arrays: np.ndarray) -> None:
+    """Let the system take back the memory of what was read of, or written to, mapped ``arrays``.
+
+    They stay as they are, and what was written is in the files: a page that is needed again comes from there.
+    Without this, the memory of a process grows to the size of all files that it walks through.
+    """
+    for array in arrays:
+        owner: object = array
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        mapped = owner.obj if isinstance(owner, memoryview) else owner
+        if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):  # Windows has none
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
 def arrays_from_npz(path: str | os.PathLike | io.BytesIO, names: Iterable[str]) -> dict[str, np.ndarray]:
     """Return by name those arrays of ``names`` that the ``.npz`` file ``path``, or one in memory, has.
 

@@ -18,7 +18,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -72,6 +72,20 @@ def write_files(
         )
     with locked(target):
         _replace(target, header, contents)
+
+
+def seal_folder(folder: Path, header: Mapping[str, object], names: Iterable[str]) -> None:
+    """Write the manifest of a new ``folder`` whose files are there already.
+
+    Parameters
+    ----------
+    folder : Path
+    header : mapping
+        Entries of the manifest.
+    names : iterable of str
+        The files, in the order of the manifest.
+    """
+    _write(folder / MANIFEST, _sealed(header, {name: _entry(folder / name) for name in names}, None))
 
 
 def read_whole(folder: Path, read: Callable[[dict[str, Any]], T]) -> tuple[dict[str, Any], T]:
@@ -223,6 +237,15 @@ def _write(path: Path, content: np.ndarray | bytes) -> dict[str, Any]:
             np.save(summing, content, allow_pickle=False)
         flush_to_disk(file)
     return {"bytes": summing.n_bytes, "sha256": summing.sha256.hexdigest()}
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    """Return the entry in the manifest of a file that is there."""
+    sha256 = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            sha256.update(block)
+    return {"bytes": path.stat().st_size, "sha256": sha256.hexdigest()}
 
 
 class _Summing:

@@ -52,7 +52,7 @@ class Postings:
     @classmethod
     def of(cls, codes: Codes, metric: str, *, compiled: bool = False) -> Postings:
         """Return the postings of ``codes`` for a ``metric``; ``compiled`` by Numba, which is faster."""
-        squares = _squared_norms(codes, metric, compiled)  # (n,)
+        squares = squared_norms(codes, metric, compiled=compiled)  # (n,)
         n, h, windows = len(codes), codes.n_units, -(-len(codes) // WINDOW)
         strongest = np.full(n, h, np.int32)  # (n,)
         lists = InvertedLists(
@@ -171,8 +171,11 @@ def fill_postings(codes: CodeArrays, scales: np.ndarray, lists: InvertedLists) -
         lists.steps[units[negative], windows[negative]] *= -1
 
 
-def _squared_norms(codes: Codes, metric: str, compiled: bool) -> np.ndarray:
-    """Return ‖z‖² of each row, (n,) float64; for supports the number of its units."""
+def squared_norms(codes: Codes, metric: str, *, compiled: bool) -> np.ndarray:
+    """Return ‖z‖² of each row of ``codes``, (n,) float64; for a ``metric`` of supports the number of its units.
+
+    ``compiled`` by Numba they are the same bits.
+    """
     if not compiled or metric in BINARY:
         return squared_norms_of(codes, metric)
     from nsae import kernels
