@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nsae.tables import counted, first_rows, html_table, size_text
+
 MAX_NORM = 1e19  # With a larger norm, a distance in float32 could be infinite.
+SHOWN_ROWS, SHOWN_UNITS = 3, 5  # in a prompt; a notebook shows twice as many rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,28 @@ class Codes:
     def nbytes(self) -> int:
         """Bytes of the three arrays."""
         return self.indptr.nbytes + self.units.nbytes + self.values.nbytes
+
+    def __repr__(self) -> str:
+        rows = [f"row {i}: {self._strongest(i)}" for i in range(min(SHOWN_ROWS, len(self)))]
+        return "\n".join([self._summary(), *first_rows(rows, len(self), "rows")])
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first rows, for notebooks."""
+        rows = range(min(2 * SHOWN_ROWS, len(self)))
+        cells = [(i, len(self.row(i)[0]), self._strongest(i)) for i in rows]
+        return html_table(self._summary(), ("row", "active", "strongest units and their values"), cells)
+
+    def _summary(self) -> str:
+        n, h = self.shape
+        active, size = f"{len(self.units) / max(n, 1):.3g} active a row", size_text(self.nbytes)
+        return f"Codes: {counted(n, 'row')}, {counted(h, 'unit')}, {active}, {self.values.dtype}, {size}"
+
+    def _strongest(self, i: int) -> str:
+        """Return the units of row i with the largest values, as text."""
+        units, values = self.row(i)
+        order = np.argsort(-np.abs(values), kind="stable")[:SHOWN_UNITS]
+        shown = [f"{units[j]} ({values[j]:.3g})" for j in order]
+        return ", ".join(shown + ["…"] * (len(units) > SHOWN_UNITS)) or "no unit"
 
     def row_of_entry(self) -> np.ndarray:
         """Return the row that each entry belongs to, (nnz,) int64."""

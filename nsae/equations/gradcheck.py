@@ -26,7 +26,7 @@ RETRIES = 2  # near a kink, with a tenth of the step each; a smaller step costs 
 
 
 class GradientCheck(NamedTuple):
-    """The result of a gradient check; ``print`` it to see a line for each array.
+    """The result of a gradient check; shown as a line for each array.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class GradientCheck(NamedTuple):
             self.step is None or self.step.ok
         )
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         random = self.random
         lines = [finding.line(name, self.errors[name], random) for name, finding in self.findings.items()]
         return "\n".join(lines + ([] if self.step is None else [str(self.step)]))

@@ -37,6 +37,7 @@ from nsae.images.pipeline_file import (
 from nsae.images.trace import Stage, trace
 from nsae.models.model_file import check_weights, model_bytes, read_model, write_model
 from nsae.system.threads import Threads
+from nsae.tables import counted
 from nsae.validation import at_least
 
 KIND = "image_pipeline"
@@ -110,6 +111,11 @@ class ImagePipeline:
             raise ValueError(f"k={k} is expected from 1 to {self.n_units}, the number of units.")
         if shrink_threshold >= 1:
             raise ValueError(f"shrink_threshold={shrink_threshold} is expected below 1.")
+
+    def __repr__(self) -> str:
+        side, color = self.geometry.image_size, "colour" if self.geometry.color else "grey"
+        units = f"{counted(self.n_units, 'unit')}, at most {self.k:,} of them active"
+        return f"ImagePipeline: {color} images of {side} × {side} pixels to {units}"
 
     @property
     def geometry(self) -> Geometry:

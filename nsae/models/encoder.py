@@ -28,6 +28,7 @@ from nsae.models.model_file import KIND, check_weights, kind_of, model_bytes, re
 from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
 from nsae.system.threads import Threads
+from nsae.tables import counted, size_text
 from nsae.validation import check_data, one_of
 
 # Rows that are encoded at once, always: with fewer the product is slower, with more a single row is.
@@ -175,6 +176,14 @@ class Encoder:
                 "The names of the model's features do not fit its features. Save it again."
             )
         self.feature_names = None if names is None else np.array(names, object)
+
+    def __repr__(self) -> str:
+        k = getattr(self.g, "k", None)
+        g = type(self.g).__name__ if k is None else f"k = {k}"
+        layers = (self.encoder_layer, self.decoder_layer)
+        size = size_text(sum(array.nbytes for layer in layers for array in (layer.W, layer.b)))
+        widths = f"{counted(self.n_features, 'feature')} to {counted(self.n_units, 'unit')}"
+        return f"Encoder: {widths}, {g}, {self.output} output, {self.encoder_layer.W.dtype}, {size}"
 
     @classmethod
     def load(cls, path: str | os.PathLike | io.BytesIO) -> Encoder:

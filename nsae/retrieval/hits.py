@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nsae.retrieval.ids import Ids
+from nsae.tables import counted, first_rows, html_table
 from nsae.validation import shown
 
+SHOWN_QUERIES, SHOWN_HITS, SHOWN_ID = 3, 4, 24  # in a prompt: queries, hits of each, characters of an id
 PADDED = 1000  # Up to so many columns, hits have as many as were asked for, whatever the number of rows.
 
 
@@ -45,6 +47,36 @@ class Hits:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        rows = [
+            f"query {i}: {', '.join(self._nearest(i, SHOWN_HITS)) or 'no hit'}"
+            for i in range(min(SHOWN_QUERIES, len(self)))
+        ]
+        return "\n".join([self._summary(), *first_rows(rows, len(self), "queries")])
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first queries and their nearest hits, for notebooks."""
+        across = min(2 * SHOWN_HITS, self.rows.shape[1])
+        cells = [(i, *self._nearest(i, across)) for i in range(min(2 * SHOWN_QUERIES, len(self)))]
+        return html_table(self._summary(), ("query", *range(1, across + 1)), cells)
+
+    def _summary(self) -> str:
+        q, k = self.rows.shape
+        found = f"{int(self.counts.sum()) / max(q, 1):.4g} hits a query"
+        return f"Hits: {counted(q, 'query', 'queries')}, {counted(k, 'column')}, {found}; ids (and distances)"
+
+    def _nearest(self, i: int, n: int) -> list[str]:
+        """Return the first ``n`` hits of query i as text, and a sign if there are more."""
+        found = int(self.counts[i])
+        pairs = zip(self.ids[i, : min(n, found)], self.distances[i], strict=False)
+        return [f"{_short(id)} ({distance:.4g})" for id, distance in pairs] + ["…"] * (found > n)
+
+
+def _short(id: object) -> str:
+    """Return an id as text, cut from the left: the end of a path says more."""
+    text = str(id) if str(id).isprintable() else repr(id)
+    return text if len(text) <= SHOWN_ID else f"…{text[1 - SHOWN_ID :]}"
 
 
 def nearest(distances: np.ndarray, k: int) -> np.ndarray:
