@@ -75,6 +75,11 @@ SCRIPTS = (
             "k_sparse/h4096/torch_embedding_bag_over_ours",
         ),
     ),
+    Script(
+        "distributed",
+        5,
+        ("fit_rel_diff", "speedup_2_workers", "bytes_a_step", "kills", "survived"),
+    ),
     Script("kill_test", 10, ("new/broken", "replace/broken", "update/broken")),
     Script("thread_test", 5, ("threads/calls", "threads/equal", "forked/children_wrong")),
     Script("kill_training", 5, ("dense/same", "dense/ended", "k-sparse/same", "k-sparse/ended")),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import published_report, results
+from . import published_report, results, scale_report
 from .retrieval_report import FIVE, ROWS, SPARSITIES, judged_by, kept_rows, quality_rows
 
 Figures = Mapping[str, Any]
@@ -465,6 +465,16 @@ def compression_photos(figures: Figures) -> str:
     return markdown(head, rows)
 
 
+def distributed(figures: Figures) -> str:
+    """Return seconds and bytes of a training step on one worker and on two."""
+    return markdown(*scale_report.step_rows(figures))
+
+
+def scale(distributed: Figures, library: Figures, search: Figures) -> str:
+    """Return what a billion images cost."""
+    return markdown(*scale_report.cost_rows(distributed, library, search))
+
+
 def count(value: float) -> str:
     """Return a rate with three significant digits and commas."""
     return f"{float(f'{value:.3g}'):,.0f}"
@@ -502,4 +512,6 @@ TABLES = {
     "import_time": Table(("import_time",), import_time),
     "library_speed": Table(("library_speed",), library_speed),
     "kill_test": Table(("kill_test",), kill_test),
+    "distributed": Table(("distributed",), distributed),
+    "scale": Table(("distributed", "library_speed", "search_speed/fashion_60k"), scale),
 }

@@ -197,7 +197,8 @@ class Blocks:
         if parts is not None:
             at_least("parts", parts, 1, whole=True)
         if any(math.isnan(size) for axis in X.chunks for size in axis):
-            X = X.compute_chunk_sizes()
+            with client.as_current():
+                X = X.compute_chunk_sizes()
         self.client, self.shape, self.dtype = client, X.shape, X.dtype
         n, d = X.shape
         if not n or not d:
@@ -208,10 +209,10 @@ class Blocks:
             parts = sum(client.nthreads().values()) or 1
         self.rows = -(-n // int(parts))  # of a block; the last one may have fewer
         self.futures = client.compute(list(checked.rechunk((self.rows, d)).to_delayed().ravel()))
-        dask_part("distributed").wait(self.futures)
         for future in self.futures:
-            if future.status == "error":
-                future.result()
+            error = future.exception()  # after it is done
+            if error is not None:
+                raise error
 
     def __len__(self) -> int:
         return int(self.shape[0])
