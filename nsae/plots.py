@@ -123,13 +123,21 @@ def _sheets(sheets: Mapping[str, np.ndarray], image_shape: tuple[int, ...] | Non
     return figure
 
 
-def loss_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def loss_curves(models: Any) -> Figure:
     """Draw loss, explained variance, active units and dead units by epoch.
 
     Parameters
     ----------
-    histories : mapping of name to ``history_``
-        One line in each panel for each of them.
+    models : SparseAutoencoder, ImageEncoder, history, or mapping of name to these
+        Fitted models, or their ``history_``.  There is a line in each panel for each of them, and two for an
+        ImageEncoder, which has an autoencoder of patches and one of images.
+
+    Raises
+    ------
+    NotFittedError
+        A model has no history yet.
+    TypeError
+        Something is neither a model nor a history.
     """
     panels = {
         "loss": "J",
@@ -137,10 +145,11 @@ def loss_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
         "l0": "active units a sample",
         "dead": "dead units (fraction)",
     }
+    histories = _histories(models)
     figure = _figure(3.1 * len(panels), 3.0)
     for axis, (key, label) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for name, history in histories.items():
-            values = history[key]
+            values = history.get(key, ())
             marker = "o" if len(values) < 5 else None  # A line needs two points to be seen.
             axis.plot(range(1, len(values) + 1), values, marker=marker, label=name)
         axis.set(xlabel="epoch", title=label)
@@ -149,11 +158,33 @@ def loss_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
         axis.xaxis.get_major_locator().set_params(integer=True)
         if key == "loss":
             axis.set_yscale("log")
-    names = axis.get_legend_handles_labels()
-    legend = figure.legend(*names, loc="outside lower center", ncols=len(histories), fontsize=8)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    if list(histories) != [""]:
+        names = axis.get_legend_handles_labels()
+        legend = figure.legend(*names, loc="outside lower center", ncols=min(len(histories), 6), fontsize=8)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return figure
+
+
+def _histories(models: Any) -> dict[str, Mapping[str, Sequence[float]]]:
+    """Return name -> history of a model, of a history, or of all in a mapping; one without a name is ""."""
+    named = isinstance(models, Mapping) and not isinstance(models.get("loss"), Sequence)
+    found: dict[str, Mapping[str, Sequence[float]]] = {}
+    for name, one in _some(models, "models").items() if named else [("", models)]:
+        if hasattr(one, "patch_model_"):
+            found[f"{name} patches".strip()] = one.patch_model_.history_
+            found[f"{name} images".strip()] = one.model_.history_
+            continue
+        history = (
+            one if isinstance(one, Mapping) else one.history_ if hasattr(type(one), "history_") else None
+        )
+        if history is None or "loss" not in history:
+            raise TypeError(
+                f"A fitted model, its history_, or a mapping of names to these is expected, and {type(one).__name__} "
+                "came."
+            )
+        found[str(name)] = history
+    return found
 
 
 def search_results(

@@ -5,7 +5,9 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from nsae import SparseAutoencoder, plots
+from small_images import SMALL, bars
+
+from nsae import ImageEncoder, NotFittedError, SparseAutoencoder, plots
 
 
 def drawn(figure, tmp_path):
@@ -37,6 +39,37 @@ def test_loss_curves_have_a_line_for_each_model(tmp_path):
     assert [len(axis.lines) for axis in figure.axes] == [2, 2, 2, 2]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
     drawn(figure, tmp_path)
+
+
+def test_loss_curves_of_models_with_and_without_names(rng, tmp_path):
+    X = rng.random((60, 9))
+    one, other = (SparseAutoencoder(6, k=k, epochs=3).fit(X) for k in (1, 2))
+    for figure in (plots.loss_curves(one), plots.loss_curves(one.history_)):
+        assert [len(axis.lines) for axis in figure.axes] == [1, 1, 1, 1]
+        np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), one.history_["loss"])
+        assert figure.legends == []
+    figure = plots.loss_curves({"k = 1": one, "loss": other.history_})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["k = 1", "loss"]
+    np.testing.assert_array_equal(figure.axes[2].lines[1].get_ydata(), other.history_["l0"])
+    drawn(figure, tmp_path)
+
+
+def test_loss_curves_of_an_image_encoder_has_both_autoencoders():
+    images, _ = bars(30)
+    encoder = ImageEncoder(12, k=2, **SMALL).fit(images)
+    assert [t.get_text() for t in plots.loss_curves(encoder).legends[0].get_texts()] == ["patches", "images"]
+    names = [t.get_text() for t in plots.loss_curves({"a": encoder}).legends[0].get_texts()]
+    assert names == ["a patches", "a images"]
+
+
+@pytest.mark.parametrize("what", [3, "model.npz", {"a": 3}, {"l0": [1, 2]}, ImageEncoder()])
+def test_what_has_no_history_is_refused(what):
+    with pytest.raises(TypeError, match="fitted model, its history_"):
+        plots.loss_curves(what)
+    with pytest.raises(NotFittedError):
+        plots.loss_curves({"a": SparseAutoencoder()})
+    with pytest.raises(ValueError, match="no models"):
+        plots.loss_curves({})
 
 
 def test_search_results_show_distances_names_and_which_are_right(rng, tmp_path):

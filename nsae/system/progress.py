@@ -35,6 +35,7 @@ class Progress:
         self._bar: Any = None
         if enabled:
             try:
+                # In notebooks too: tqdm.auto warns without ipywidgets, and its bars are red after an early stop.
                 from tqdm import tqdm
             except ImportError:
                 return

@@ -1,9 +1,12 @@
 """Progress on stderr, with tqdm and without."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
+import nsae
 from nsae import SparseAutoencoder
 from nsae.system.progress import Progress
 
@@ -59,3 +62,28 @@ def test_fit(capfd, rng, verbose):
     assert out == ""
     assert err.startswith("training: 3/3  loss ") == verbose
     assert bool(err) == verbose
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_in_a_notebook_there_is_one_bar_of_text_and_no_warning():
+    """tqdm.auto would warn where ipywidgets is missing, and its bars turn red where a fit converges early."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("tqdm")
+    code = (
+        "import numpy as np, nsae\n"
+        "X = np.random.default_rng(0).random((99, 5))\n"
+        "nsae.SparseAutoencoder(4, k=2, epochs=7, verbose=True, backend='numpy').fit(X)"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    path = {"PYTHONPATH": str(Path(nsae.__file__).parent.parent)}
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute(env={**os.environ, **path})
+    *streams, result = notebook.cells[0].outputs
+    assert {(stream["output_type"], stream["name"]) for stream in streams} == {("stream", "stderr")}
+    text = "".join(stream["text"] for stream in streams)
+    assert "Warning" not in text
+    assert text.count("\n") == 1  # at the end; before it, the line is written over
+    last = text.strip().split("\r")[-1]
+    assert last.startswith("training: 100%")
+    assert "7/7" in last
+    assert result["data"]["text/html"].startswith("<table><caption>SparseAutoencoder, fitted")
