@@ -59,6 +59,9 @@ SCRIPTS = (
         ("mnist", "kodak.tar", "cifar10_jpeg.tar.xz"),
     ),
     Script("import_time", 2, ("nsae_over_numpy", "first_fit_warm_s", "first_fit_cold_s")),
+    Script(
+        "first_minute", 6, ("commands/nsae index/cold", "commands/nsae index/warm", "commands/nsae demo/cold")
+    ),
     Script("demo", 1, ("ImageEncoder/map", "k-sparse/map", "raw pixels/map")),
     Script(
         "tutorial_example",

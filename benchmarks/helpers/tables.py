@@ -413,6 +413,23 @@ def import_time(figures: Figures) -> str:
     return markdown(["", ""], rows)
 
 
+def first_minute(figures: Figures) -> str:
+    """Return where the seconds of first commands go."""
+    names = {
+        "nsae demo": "`nsae demo`",
+        "nsae index": f"`nsae index`, {figures['photos']} photos",
+        "nsae similar": "`nsae similar`, one query to that index",
+        "fit, ReLU": "fit of 256 ReLU units, 10,000 × 784, one epoch",
+        "fit, k-sparse": "the same of 1,024 units, k = 32",
+    }
+    rows = [
+        [label, *(f"{row[key]:.1f} s" for key in ("cold", "warm", "imports")), f"{row['busy']:.0%}"]
+        for name, label in names.items()
+        for row in [figures["commands"][name]]
+    ]
+    return markdown(["whole process", "cold", "warm", "of that imports", "processors busy"], rows)
+
+
 def library_speed(figures: Figures) -> str:
     """Return what a folder of photos costs."""
     rows = [
@@ -510,6 +527,7 @@ TABLES = {
     "compression_photos": Table(("compression",), compression_photos),
     "demo": Table(("demo",), demo),
     "import_time": Table(("import_time",), import_time),
+    "first_minute": Table(("first_minute",), first_minute),
     "library_speed": Table(("library_speed",), library_speed),
     "kill_test": Table(("kill_test",), kill_test),
     "distributed": Table(("distributed",), distributed),

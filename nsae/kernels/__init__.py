@@ -9,6 +9,8 @@ The NumPy code in the topic files is the definition; each kernel names the lines
 - ``error_model="numpy"``: Python's check for division by zero would stop vectorisation, too.
 - Sums run along the columns of an accumulator, where a vector of them goes on side by side.  Sums within
   a row may be reordered (``REORDER``), but NaN is kept: never plain ``fastmath``.
+- An array is copied into another one by a loop: ``a[:] = b`` makes Numba compile the text of an error, too,
+  which takes a second.  ``a[:] = 0`` does not.
 - Matrix products are BLAS's business.
 - ``njit`` is that of ``compile.py``: a cached loop depends on every file that it is made from.
 """

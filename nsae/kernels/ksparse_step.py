@@ -56,7 +56,8 @@ def _lower_bound(y, b, lane, level, chosen):
         for l in range(LANES):
             value = some[l] + its_b[l]
             lane[l] = value if value > lane[l] else lane[l]
-    level[:], chosen[:] = lane[:k], 0
+    for l in range(k):
+        level[l], chosen[l] = lane[l], 0
     for place in range(k // 2 - 1, -1, -1):
         _sift_down((level, chosen), place, k)
     for l in range(k, LANES):
@@ -190,16 +191,19 @@ def unit_lists(code, start, entry):
     with value 0 are left out.  It is a counting sort.
     """
     start[:] = 0
-    units, values = code.units.ravel(), code.values.ravel()
-    for e in range(len(units)):
-        if values[e] > 0:
-            start[units[e] + 1] += 1
+    units, values = code.units, code.values
+    B, k = units.shape
+    for i in range(B):
+        for place in range(k):
+            if values[i, place] > 0:
+                start[units[i, place] + 1] += 1
     for j in range(len(start) - 1):
         start[j + 1] += start[j]
-    for e in range(len(units)):
-        if values[e] > 0:
-            entry[start[units[e]]] = e
-            start[units[e]] += 1
+    for i in range(B):
+        for place in range(k):
+            if values[i, place] > 0:
+                entry[start[units[i, place]]] = i * k + place
+                start[units[i, place]] += 1
     for j in range(len(start) - 1, 0, -1):  # each start has moved on to the next one's
         start[j] = start[j - 1]
     start[0] = 0
@@ -209,8 +213,9 @@ def unit_lists(code, start, entry):
 def _start_gradient(row, aux_dW, aux_db, aux_dV, dw, dv):
     """Set dw and dv (d,) to the row ``row`` of the gradients of (21), or to 0 if it is −1; return db."""
     if row >= 0:
-        dw[:] = aux_dW[row]
-        dv[:] = aux_dV[row]
+        of_w, of_v = aux_dW[row], aux_dV[row]
+        for l in range(len(dw)):
+            dw[l], dv[l] = of_w[l], of_v[l]
         return aux_db[row]
     dw[:] = 0
     dv[:] = 0

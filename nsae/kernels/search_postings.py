@@ -162,7 +162,8 @@ def _first_threshold(bounds, size, k, margin, error, maxima):
     MAXIMA-th bound.  These are bounds themselves, so what more than k of them exceed, more than k rows
     exceed.  It is found by halving, since counts vectorise.  A bound is too high by ``error`` at most.
     """
-    maxima[:] = bounds[:MAXIMA]
+    for l in range(MAXIMA):
+        maxima[l] = bounds[l]
     for begin in range(MAXIMA, size - MAXIMA + 1, MAXIMA):
         run = bounds[begin : begin + MAXIMA]
         for l in range(MAXIMA):
