@@ -39,8 +39,9 @@ from nsae.kernels.ksparse_step import (
 from nsae.kernels.nearest_heap import enter, sort_hits
 from nsae.kernels.patches import cut_patches
 from nsae.kernels.pooling import select_and_pool
-from nsae.kernels.search_postings import BOUNDS_BLOCK, distances_to, search_postings
+from nsae.kernels.search_postings import distances_to, search_postings
 from nsae.kernels.search_products import fill_rows, search_products
+from nsae.kernels.upper_bounds import BOUNDS_BLOCK
 
 __all__ = [
     "BOUNDS_BLOCK",

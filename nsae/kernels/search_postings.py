@@ -9,17 +9,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsae.kernels.build_postings import SMALLEST_STEP
 from nsae.kernels.compile import njit
 from nsae.kernels.nearest_heap import enter, sort_hits
 from nsae.kernels.options import KERNEL
+from nsae.kernels.upper_bounds import (
+    BOUNDS_BLOCK,
+    COSINE,
+    DOT,
+    HAMMING,
+    JACCARD,
+    L2,
+    entries_in_window,
+    leave_out,
+    sum_bounds,
+    sum_sparse,
+)
 
-COSINE, L2, DOT, JACCARD, HAMMING = range(5)  # as in nsae.retrieval.search.brute_force.METRICS
-BOUNDS_BLOCK = 128  # Upper bounds that are passed over together if none is above the threshold,
-BOUNDS_RUN = 16  # and within such a block, so many.
+BOUNDS_RUN = 16  # So many upper bounds of a block are passed over together, too.
 MAXIMA = 1024  # Running maxima of the first look at a window: see _first_threshold.
 HALVINGS = 12  # The most steps of the search there.
-SPARSE = 2  # A window is sparse for a query if it has more than so many rows per entry: see _sum_sparse.
+SPARSE = 2  # A window is sparse for a query if it has more than so many rows per entry: see sum_sparse.
+MANY = 2  # From so many entries per row of a window on, long lists of little weight are left out,
+LEFT_OUT = 0.3  # until their bounds add up to this fraction of the threshold: see leave_out.
 POSITIONS = 1 << 16  # So many rows can 16 bits name, should a mapped file be damaged.
 
 
@@ -108,50 +119,6 @@ def _threshold(distance, theta, query, metric):
 def _theta(distance):
     """Return θ = |A ∩ B| / (|A| + |B|) of two supports at that Jaccard distance, Eq. (32)."""
     return (1.0 - distance) / (2.0 - distance) if distance < 1.0 else 0.0
-
-
-@njit(**KERNEL)
-def _bound_of_level(factor, step, scale):
-    """Return what one level of a unit adds to an upper bound; above 0, so that 0 means that nothing is shared."""
-    return max(np.float32(abs(factor * step) / scale), SMALLEST_STEP)
-
-
-@njit(**KERNEL)
-def _sum_bounds(query, lists, w, members, codes, bounds):
-    """Fill ``bounds`` for the rows ``members`` of window ``w``: an upper bound of each row's product.
-
-    Cosine: of q·z / (‖q‖‖z‖), where ``query.scale`` is ‖q‖.  Dot: of q·z / scale.  L2: of
-    (q·z − ‖z‖²/2) / scale.  Jaccard: of |A ∩ B| − θ|B|.  Hamming: of 2 |A ∩ B| − |B|.  From the window's end
-    on, bounds are −∞.  Returns by how much they may be too high; ∞ where that is not known, as with
-    negative values.
-    """
-    units, factors, scale, theta = query.units, query.factors, query.scale, query.theta
-    _, begins, starts, all_positions, levels, steps, _ = lists
-    metric, zz = codes.metric, codes.squared_norms
-    error, size = np.float32(0), len(members)
-    bounds[size : -(-size // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
-    if metric in (COSINE, DOT):
-        bounds[:size] = 0
-    else:
-        weight = 0.5 / scale if metric == L2 else (theta if metric == JACCARD else 1.0)
-        for s in range(size):
-            bounds[s] = np.float32(0.0 - weight * zz[min(np.int64(members[s]), len(zz) - 1)])
-    for e in range(len(units)):
-        j = units[e]
-        start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
-        here = all_positions[start:stop]
-        if metric >= JACCARD:
-            one = np.float32(2) if metric == HAMMING else np.float32(1)
-            for p in range(len(here)):
-                bounds[here[p]] += one
-        else:
-            step = np.float64(steps[j, w])
-            per_level = _bound_of_level(factors[e], step, scale)
-            error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
-            level = levels[start:stop]
-            for p in range(len(here)):
-                bounds[here[p]] += per_level * np.float32(level[p])
-    return np.inf if metric == JACCARD else np.float64(error)
 
 
 @njit(**KERNEL)
@@ -267,44 +234,6 @@ def look_closer(i, candidates, query, lowest, codes, row_filter, found):
 
 
 @njit(**KERNEL)
-def _entries_in_window(units, starts, w):
-    """Return how many entries of window w the units have."""
-    total = np.int64(0)
-    for unit in units:
-        total += np.int64(starts[unit, w + 1]) - np.int64(starts[unit, w])
-    return total
-
-
-@njit(**KERNEL)
-def _sum_sparse(query, lists, w, sums, positions, bounds):
-    """Fill ``bounds`` only for the rows of window w that share a unit with the query, for the cosine and dot.
-
-    ``positions`` come to hold these rows, in the order in which they are met, and ``sums (2¹⁶,)``, which were
-    zeros, their bounds by position.  The bounds are those of :func:`_sum_bounds`.  Returns how many rows they
-    are, and by how much a bound may be too high.
-    """
-    units, factors, scale = query.units, query.factors, query.scale
-    _, begins, starts, all_positions, levels, steps, _ = lists
-    error, n = np.float32(0), 0
-    for e in range(len(units)):
-        j = units[e]
-        start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
-        here, level = all_positions[start:stop], levels[start:stop]
-        step = np.float64(steps[j, w])
-        per_level = _bound_of_level(factors[e], step, scale)
-        error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
-        for p in range(len(here)):
-            position = here[p]
-            positions[n] = position
-            n += np.int64(sums[position] == 0)  # A row that was met before is overwritten by the next one.
-            sums[position] += per_level * np.float32(level[p])
-    for s in range(n):
-        bounds[s] = sums[positions[s]]
-    bounds[n : -(-n // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
-    return n, np.float64(error)
-
-
-@njit(**KERNEL)
 def _take_others(i, members, sums, distance, n, row_filter, found):
     """Take in those of the rows ``members`` that share no unit with query i: all are at ``distance``."""
     distances, rows, count = found.distances[i], found.rows[i], found.counts[i]
@@ -346,13 +275,19 @@ def search_postings(queries, codes, lists, row_filter, found, lo, hi):
             theta = _theta(np.float64(distances[i, 0]) if full else limit)
             margin = (len(units) + 16) * 2.0**-22
             query = Query(units, factors, dense, squares[i], scales[i], theta, margin)
-            sparse = metric in (COSINE, DOT) and SPARSE * _entries_in_window(units, starts, w) < len(members)
+            entries = entries_in_window(units, starts, w) if metric in (COSINE, DOT) else 0
+            sparse = metric in (COSINE, DOT) and SPARSE * entries < len(members)
+            left_out = 0.0, 0.0
+            if full and entries > MANY * len(members):
+                threshold = _threshold(_next(np.float64(distances[i, 0])), theta, query, metric)
+                if threshold > 0.0:
+                    left_out = leave_out(query, lists, w, LEFT_OUT * threshold, entries)
             if sparse and not clear:  # most searches never need it
                 sums[:], clear = 0, True
             if sparse:
-                m, error = _sum_sparse(query, lists, w, sums, positions, bounds)
+                m, error = sum_sparse(query, lists, w, sums, positions, bounds)
             else:
-                m, error = len(members), _sum_bounds(query, lists, w, members, codes, bounds)
+                m, error = len(members), sum_bounds(query, lists, w, left_out, members, codes, bounds)
             lowest = np.float32(-np.inf)
             if not full and error < np.inf and all_allowed and k < MAXIMA <= m:
                 lowest = np.float32(_first_threshold(bounds, m, k, margin, error, maxima))

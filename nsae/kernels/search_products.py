@@ -8,7 +8,8 @@ import numpy as np
 
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
-from nsae.kernels.search_postings import HAMMING, JACCARD, L2, Candidates, Query, _theta, look_closer
+from nsae.kernels.search_postings import Candidates, Query, _theta, look_closer
+from nsae.kernels.upper_bounds import HAMMING, JACCARD, L2
 
 
 @njit(**KERNEL)

@@ -7,6 +7,8 @@ pytest.importorskip("numba")
 
 from nsae import kernels
 from nsae.codes import Codes
+from nsae.kernels.search_postings import Query
+from nsae.kernels.upper_bounds import leave_out
 from nsae.retrieval.hits import nearest
 from nsae.retrieval.search import postings
 from nsae.retrieval.search.brute_force import METRICS, BruteForce, compared_values, squared_norms_of
@@ -148,3 +150,43 @@ def test_the_checks_would_notice_a_bound_that_is_too_low(case, metric):
         queries, arrays, halved, filters("all", metric, len(queries.scales)), found, 0, len(queries.scales)
     )
     assert not np.array_equal(found.rows, expected.rows)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"], indirect=True)
+def test_long_lists_of_little_weight_are_left_out_and_no_hit_is_lost(metric, monkeypatch):
+    monkeypatch.setattr(postings, "WINDOW", 128)
+    rng = np.random.default_rng(0)
+    frequency = np.r_[np.full(20, 0.9), np.full(80, 0.03)]  # (h,)
+    codes = Codes.from_dense(
+        (rng.random((1000, 100)) * (rng.random((1000, 100)) < frequency)).astype(np.float32)
+    )
+    weights = np.r_[np.full(20, 0.01), np.full(80, 1.0)]  # as words of a text: frequent ones say little
+    Q = rng.random((30, 100)) * weights * (rng.random((30, 100)) < 0.5)
+    Q[3] *= -1
+    Q[4, :20] *= -1
+    asked = Codes.from_dense(Q.astype(np.float32))
+    values, squares = compared_values(asked, metric), squared_norms_of(asked, metric)
+    scales = np.sqrt(squares * (1 if metric == "cosine" else squared_norms_of(codes, metric).max()))
+    queries = QueryArrays(asked.indptr, asked.units, values, squares, scales)
+    code_squares = squared_norms_of(codes, metric)
+    arrays = CodeArrays(codes.indptr, codes.units, codes.values, code_squares, METRICS.index(metric), 100)
+    lists, row_filter = (
+        Postings.of(codes, metric).lists,
+        RowFilter(np.empty(0, bool), np.full(30, -1), np.inf),
+    )
+    expected, found = by_brute_force(codes, queries, metric, row_filter, 10), Found.nothing(30, 10)
+    kernels.search_postings(queries, arrays, lists, row_filter, found, 0, 30)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_array_equal(found.distances, expected.distances)
+
+    theirs = slice(asked.indptr[0], asked.indptr[1])
+    query = Query(asked.units[theirs], values[theirs], np.zeros(100), squares[0], scales[0], 0.0, 0.0)
+    lengths = np.diff(lists.starts[query.units, :2].astype(int), axis=1)[:, 0]  # (m,) in the first window
+    entries = int(lengths.sum())
+    share, total = leave_out(query, lists, 0, 0.3, entries)
+    most = np.abs(query.factors) * 255 * np.abs(lists.steps[query.units, 0]) / scales[0]  # (m,)
+    out = most <= share * lengths
+    assert 2 * lengths[out].sum() >= entries
+    assert total == pytest.approx(most[out].sum(), rel=1e-5)
+    assert total <= 0.3
+    assert leave_out(query, lists, 0, 1e-9, entries) == (0, 0)  # the bounds of most entries are above that

@@ -1,0 +1,127 @@
+"""Upper bounds of the products of a query with the rows of a window, from the levels in its lists.
+
+The definition is ``nsae.retrieval.search.search_postings.upper_bounds``, which reads all lists.
+``tests/kernels/test_search_kernels.py`` compares the hits.
+"""
+
+import numpy as np
+
+from nsae.kernels.build_postings import HIGHEST_LEVEL, SMALLEST_STEP
+from nsae.kernels.compile import njit
+from nsae.kernels.options import KERNEL
+
+COSINE, L2, DOT, JACCARD, HAMMING = range(5)  # as in nsae.retrieval.search.brute_force.METRICS
+BOUNDS_BLOCK = 128  # Upper bounds that are passed over together if none is above the threshold.
+
+
+@njit(**KERNEL)
+def _bound_of_level(factor, step, scale):
+    """Return what one level of a unit adds to an upper bound; above 0, so that 0 means that nothing is shared."""
+    return max(np.float32(abs(factor * step) / scale), SMALLEST_STEP)
+
+
+@njit(**KERNEL)
+def leave_out(query, lists, w, allowance, entries):
+    """Choose lists of window w that need not be read, long ones with low bounds (MaxScore's idea).
+
+    A list is left out if what it can add to a row's bound, its highest level, is at most ``share`` for each of
+    its entries.  Returns ``share``, and what all lists that are left out can add: at most ``allowance``.  Both
+    are 0 if they do not have most of the ``entries`` of all: then looser bounds would cost more than they save.
+    ``query`` is a ``Query`` of ``search_postings.py``, ``lists`` are ``InvertedLists``.
+    """
+    share = 32.0 * allowance / entries  # With a 32nd of it, the sum below is the allowance at most.
+    while True:
+        total, saved = 0.0, np.int64(0)
+        for e in range(len(query.units)):
+            j = query.units[e]
+            length = np.int64(lists.starts[j, w + 1]) - np.int64(lists.starts[j, w])
+            step = np.float64(lists.steps[j, w])
+            most = np.float64(HIGHEST_LEVEL * _bound_of_level(query.factors[e], step, query.scale))
+            if most <= share * length:
+                total += most
+                saved += length
+        if 2 * saved < entries:
+            return 0.0, 0.0
+        if total <= allowance:
+            return share, total
+        share *= 0.5
+
+
+@njit(**KERNEL)
+def sum_bounds(query, lists, w, left_out, members, codes, bounds):
+    """Fill ``bounds`` for the rows ``members`` of window ``w``: an upper bound of each row's product.
+
+    Cosine: of q·z / (‖q‖‖z‖), where ``query.scale`` is ‖q‖.  Dot: of q·z / scale.  L2: of
+    (q·z − ‖z‖²/2) / scale.  Jaccard: of |A ∩ B| − θ|B|.  Hamming: of 2 |A ∩ B| − |B|.  From the window's end
+    on, bounds are −∞.  ``left_out`` is what :func:`leave_out` returns; with a share of 0, all lists are read.
+    ``query`` is a ``Query`` of ``search_postings.py``, ``lists`` are ``InvertedLists``, ``codes`` are ``CodeArrays``.
+    Returns by how much bounds may be too high if they are; ∞ where that is not known, as with negative values.
+    """
+    units, factors, scale, theta = query.units, query.factors, query.scale, query.theta
+    _, begins, starts, all_positions, levels, steps, _ = lists
+    metric, zz = codes.metric, codes.squared_norms
+    error, size = np.float32(0), len(members)
+    bounds[size : -(-size // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
+    share, rest = left_out
+    if metric in (COSINE, DOT):
+        bounds[:size] = np.float32(rest)
+    else:
+        weight = 0.5 / scale if metric == L2 else (theta if metric == JACCARD else 1.0)
+        for s in range(size):
+            bounds[s] = np.float32(0.0 - weight * zz[min(np.int64(members[s]), len(zz) - 1)])
+    for e in range(len(units)):
+        j = units[e]
+        start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
+        here = all_positions[start:stop]
+        if metric >= JACCARD:
+            one = np.float32(2) if metric == HAMMING else np.float32(1)
+            for p in range(len(here)):
+                bounds[here[p]] += one
+        else:
+            step = np.float64(steps[j, w])
+            per_level = _bound_of_level(factors[e], step, scale)
+            if np.float64(HIGHEST_LEVEL * per_level) <= share * len(here):
+                continue
+            error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
+            level = levels[start:stop]
+            for p in range(len(here)):
+                bounds[here[p]] += per_level * np.float32(level[p])
+    return np.inf if metric == JACCARD else np.float64(error)
+
+
+@njit(**KERNEL)
+def entries_in_window(units, starts, w):
+    """Return how many entries of window ``w`` the ``units`` have; ``starts`` are those of ``InvertedLists``."""
+    total = np.int64(0)
+    for unit in units:
+        total += np.int64(starts[unit, w + 1]) - np.int64(starts[unit, w])
+    return total
+
+
+@njit(**KERNEL)
+def sum_sparse(query, lists, w, sums, positions, bounds):
+    """Fill ``bounds`` only for the rows of window w that share a unit with the query, for the cosine and dot.
+
+    ``positions`` come to hold these rows, in the order in which they are met, and ``sums (2¹⁶,)``, which were
+    zeros, their bounds by position.  The bounds are those of :func:`sum_bounds`, and so are ``query`` and ``lists``.
+    Returns how many rows they are, and by how much a bound may be too high.
+    """
+    units, factors, scale = query.units, query.factors, query.scale
+    _, begins, starts, all_positions, levels, steps, _ = lists
+    error, n = np.float32(0), 0
+    for e in range(len(units)):
+        j = units[e]
+        start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
+        here, level = all_positions[start:stop], levels[start:stop]
+        step = np.float64(steps[j, w])
+        per_level = _bound_of_level(factors[e], step, scale)
+        error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
+        for p in range(len(here)):
+            position = here[p]
+            positions[n] = position
+            n += np.int64(sums[position] == 0)  # A row that was met before is overwritten by the next one.
+            sums[position] += per_level * np.float32(level[p])
+    for s in range(n):
+        bounds[s] = sums[positions[s]]
+    bounds[n : -(-n // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
+    return n, np.float64(error)
