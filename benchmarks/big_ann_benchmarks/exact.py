@@ -1,0 +1,105 @@
+"""nsae in the sparse track of big-ann-benchmarks (https://github.com/harsha-simhadri/big-ann-benchmarks).
+
+Copy this folder to neurips23/sparse/nsae there.  Vectors are sparse already, so there is no autoencoder: the search
+by largest product is exact, and recall is 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nsae import CodeIndex, Codes
+
+try:
+    from benchmark.datasets import DATASETS
+    from neurips23.sparse.base import BaseSparseANN
+except ImportError:  # Outside of that project, where tests and ann_speed.py use this file.
+    BaseSparseANN, DATASETS = object, {}
+
+ROWS = 100_000  # that are read from the data set at a time
+
+
+class Exact(BaseSparseANN):
+    """Exact search by the largest product over inverted lists.
+
+    Parameters
+    ----------
+    metric : "ip"
+    index_params : dict
+        ``threads`` (1) that answer a batch.
+    """
+
+    def __init__(self, metric: str, index_params: dict[str, int] | None = None):
+        if metric != "ip":
+            raise NotImplementedError(f"Sparse vectors are searched by inner product (ip), not by {metric}.")
+        self._threads = (index_params or {}).get("threads", 1)
+        self.name = "nsae(exact)"
+
+    def track(self) -> str:
+        """Return the track that this takes part in."""
+        return "sparse"
+
+    def fit(self, dataset: str) -> None:
+        """Index the vectors of the data set of that name."""
+        self.index(DATASETS[dataset]().get_dataset_iterator(ROWS))
+
+    def index(self, blocks: Any) -> None:
+        """Index vectors that come in ``blocks`` of CSR matrices."""
+        codes = Codes.concatenate(as_codes(block) for block in blocks)
+        self._index = CodeIndex(codes.n_units, metric="dot")
+        self._index.add(codes)
+        self._index.search(codes[:1], 1, backend="numba")  # makes the lists
+
+    def load_index(self, dataset: str) -> bool:
+        """Return that no index of ``dataset`` is kept: it is made anew, which takes seconds."""
+        return False
+
+    def set_query_arguments(self, query_args: dict[str, int]) -> None:
+        """Take ``threads`` from ``query_args``, if it is there."""
+        self._threads = query_args.get("threads", self._threads)
+
+    def query(self, X: Any, k: int) -> None:
+        """Find the ``k`` rows of largest product with each row of a CSR matrix ``X``; see ``get_results``."""
+        queries = as_codes(X, self._index.n_units)
+        hits = self._index.search(queries, k, n_threads=self._threads, backend="numba")
+        self.I = hits.rows.astype(np.int32)  # (q, k), −1 where there are fewer rows than k
+
+    def get_results(self) -> np.ndarray:
+        """Return the rows (q, k) int32 that the last query found."""
+        return self.I
+
+    def range_query(self, X: Any, radius: float) -> None:
+        """Refuse: the sparse track has no search within a ``radius``.  ``X`` is not read."""
+        raise NotImplementedError("The sparse track asks for k nearest rows only.")
+
+    def get_additional(self) -> dict[str, float]:
+        """Return what else is stored with a result: nothing."""
+        return {}
+
+    def done(self) -> None:
+        """Let go of the index."""
+        self.__dict__.pop("_index", None)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def as_codes(X: Any, width: int | None = None) -> Codes:
+    """Return a CSR matrix as codes: units ascending, each once, over ``width`` units.
+
+    Units from ``width`` on are left out: the index has them in no row, so they add to no product.
+    """
+    indptr, units = np.asarray(X.indptr, np.int64), np.asarray(X.indices, np.int32)
+    values, width = np.asarray(X.data, np.float32), X.shape[1] if width is None else width
+    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))  # (nnz,)
+    keys = rows * max(X.shape[1], width) + units  # (nnz,), ascending if rows and units are
+    if not (np.diff(keys) > 0).all():
+        keys, first = np.unique(keys, return_inverse=True)
+        values = np.bincount(first, weights=values).astype(np.float32)
+        rows, units = np.divmod(keys, max(X.shape[1], width))
+    known = units < width
+    rows, units, values = rows[known], units[known].astype(np.int32), values[known]
+    counts = np.bincount(rows, minlength=len(indptr) - 1)
+    return Codes(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), units, values, width)
