@@ -126,6 +126,27 @@ SCRIPTS = (
         ("fashion-mnist",),
     ),
     Script(
+        "text_search",
+        8,
+        (
+            "100000/half of a passage/over_scan",
+            "100000/half of a passage/rows/nsae/qps",
+            "100000/half of a passage/definition",
+            "1000000/half of a passage/over_scan",
+        ),
+    ),
+    Script(
+        "ann_speed",
+        6,
+        (
+            "dense/rows/nsae, keep=32, rerank=100/recall",
+            "dense/rows/nsae, keep=32, rerank=100/batch_qps",
+            "dense/rows/NumPy, brute force/batch_qps",
+            "sparse/rows/nsae/qps",
+        ),
+        ("fashion-mnist",),
+    ),
+    Script(
         "dead_units",
         20,
         ("h2048_k8/nothing/dead", "h2048_k8/auxiliary loss/dead", "h2048_k8/start from samples/dead"),

@@ -40,11 +40,11 @@ def one_thread() -> None:
 # ---- over codes
 
 
-def csr(codes: Codes) -> Any:
-    """Return codes as a SciPy matrix of rows of norm 1."""
+def csr(codes: Codes, unit_norm: bool = True) -> Any:
+    """Return codes as a SciPy matrix, of rows of norm 1 or as they are."""
     from scipy.sparse import csr_matrix
 
-    norms = np.maximum(codes.norms(), 1e-12)  # (n,)
+    norms = np.maximum(codes.norms(), 1e-12) if unit_norm else np.ones(len(codes))  # (n,)
     values = (codes.values / norms[codes.row_of_entry()]).astype(np.float32)
     return csr_matrix((values, codes.units, codes.indptr), codes.shape)
 
@@ -66,14 +66,14 @@ def numpy_codes(codes: Codes) -> Search:
     return lambda Q, k: by_products(lambda some: some.toarray() @ Zt, csr(Q), k, Zt.shape[1])
 
 
-def scipy_codes(codes: Codes) -> Search:
+def scipy_codes(codes: Codes, unit_norm: bool = True) -> Search:
     """Return SciPy's product of sparse matrices, and for each query a partition of what is stored of its row."""
-    Zt = csr(codes).T.tocsr()  # (h, n): by unit, as inverted lists are
+    Zt = csr(codes, unit_norm).T.tocsr()  # (h, n): by unit, as inverted lists are
 
     def search(queries: Codes, k: int) -> np.ndarray:
         rows = np.full((len(queries), k), -1, np.int64)  # (q, k)
         block = max(1, PRODUCTS // Zt.shape[1])
-        Q = csr(queries)
+        Q = csr(queries, unit_norm)
         for start in range(0, len(queries), block):
             S = Q[start : start + block] @ Zt  # (b, n), sparse
             for i, (lo, hi) in enumerate(pairwise(S.indptr), start):

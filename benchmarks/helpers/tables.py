@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import published_report, results, scale_report
+from . import published_report, results, scale_report, text_report
 from .retrieval_report import FIVE, ROWS, SPARSITIES, judged_by, kept_rows, quality_rows
 
 Figures = Mapping[str, Any]
@@ -294,6 +294,21 @@ def search_scaling(figures: Figures) -> str:
     return markdown(["codes", "ms a query"], [[f"{int(n):,}", f"{ms:.3f}"] for n, ms in by_size.items()])
 
 
+def text_search(figures: Figures) -> str:
+    """Return queries a second of searches of text vectors."""
+    return markdown(*text_report.text_rows(figures))
+
+
+def ann_dense(figures: Figures) -> str:
+    """Return recall and queries a second of ann-benchmarks' class for dense vectors."""
+    return markdown(*text_report.dense_rows(figures))
+
+
+def ann_sparse(figures: Figures) -> str:
+    """Return recall and queries a second of big-ann-benchmarks' class for sparse vectors."""
+    return markdown(*text_report.sparse_rows(figures))
+
+
 # ---- training
 
 
@@ -508,6 +523,9 @@ TABLES = {
     "search": Table(("search_speed/fashion_60k",), search),
     "million": Table(("search_speed/million",), million),
     "crossover": Table(("search_speed/crossover",), crossover),
+    "text_search": Table(("text_search",), text_search),
+    "ann_dense": Table(("ann_speed/dense",), ann_dense),
+    "ann_sparse": Table(("ann_speed/sparse",), ann_sparse),
     "search_scaling": Table(("search_speed/scaling",), search_scaling),
     "training_dense": Table(("training_speed",), training_dense),
     "training_ksparse": Table(("training_speed",), training_ksparse),
