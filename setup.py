@@ -18,6 +18,8 @@ IMAGES = ["pillow>=10.1"]
 PLOTS = ["matplotlib>=3.8"]
 DASK = ["dask[array,distributed]>=2024.8"]
 ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]
+SCIPY = ["scipy>=1.11"]
+TORCH = ["torch>=2.4"]  # gigabytes on some platforms, as below
 DOCS = ["pdoc>=15", "latex2mathml>=3.77"]
 NOTEBOOKS = [*ALL, "jupyterlab>=4", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 TEST = [
@@ -29,6 +31,8 @@ TEST = [
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "scikit-learn>=1.6",
+    *SCIPY,
+    "safetensors>=0.4",
     "mypy>=1.15",
     "ruff==0.17.6",
     "nbclient>=0.10",
@@ -83,6 +87,8 @@ setup(
         "dask": DASK,
         "all": ALL,
         "notebooks": NOTEBOOKS,
+        "scipy": SCIPY,
+        "torch": TORCH,
         "docs": DOCS,
         "test": TEST,
         "peers": PEERS,
