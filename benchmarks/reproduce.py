@@ -83,6 +83,9 @@ SCRIPTS = (
         5,
         ("fit_rel_diff", "speedup_2_workers", "bytes_a_step", "kills", "survived"),
     ),
+    Script(
+        "models_of_others", 2, ("sparsify_topk", "saelens_relu", "saelens_jumprelu", "float64/sparsify_topk")
+    ),
     Script("kill_test", 10, ("new/broken", "replace/broken", "update/broken")),
     Script("thread_test", 5, ("threads/calls", "threads/equal", "forked/children_wrong")),
     Script("kill_training", 5, ("dense/same", "dense/ended", "k-sparse/same", "k-sparse/ended")),

@@ -237,6 +237,25 @@ def gradient_errors(figures: Figures) -> str:
     return markdown(["", "smallest error", "median", "largest"], cells)
 
 
+def models_of_others(figures: Figures) -> str:
+    """Return how far nsae and PyTorch are apart on models in the layouts of others."""
+    names = {
+        "sparsify_topk": "sparsify, TopK",
+        "saelens_relu": "SAELens, ReLU",
+        "saelens_topk": "SAELens, TopK",
+        "saelens_topk_by_norm": "SAELens, TopK by decoder norm",
+        "saelens_jumprelu": "SAELens, JumpReLU",
+        "saelens_gated": "SAELens, gated",
+    }
+    rows = [
+        [text, *(group[name] for group in (figures, figures["float64"]))]
+        + [figures[group].get(name) for group in ("library", "written")]
+        for name, text in names.items()
+    ]
+    cells = [[row[0], *("–" if value is None else f"{value:.0e}" for value in row[1:])] for row in rows]
+    return markdown(["layout", "float32", "float64", "the library itself", "written by nsae"], cells)
+
+
 def knob(name: str, sign: str) -> Callable[[Figures], str]:
     """Return what makes the table of one knob, of benchmarks/knobs.py."""
 
@@ -541,6 +560,7 @@ TABLES = {
     "published_sparsity": Table(("published",), published_sparsity),
     "soft_neighbours": Table(("retrieval_quality",), soft_neighbours),
     "gradient_errors": Table(("gradient_errors",), gradient_errors),
+    "models_of_others": Table(("models_of_others",), models_of_others),
     "compression": Table(("compression",), compression),
     "compression_photos": Table(("compression",), compression_photos),
     "demo": Table(("demo",), demo),
