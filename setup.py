@@ -16,7 +16,7 @@ FAST = [
 ]  # the second one keeps BLAS from spinning: see nsae/system/blas.py
 IMAGES = ["pillow>=10.1"]
 PLOTS = ["matplotlib>=3.8"]
-DASK = ["dask[array,distributed]>=2024.8"]
+DASK = ["dask[array,distributed]>=2025.3", "scipy>=1.13"]  # the first that knows SciPy's sparse arrays
 ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]
 SCIPY = ["scipy>=1.11"]
 TORCH = ["torch>=2.4"]  # gigabytes on some platforms, as below
