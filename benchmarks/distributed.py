@@ -49,7 +49,7 @@ def cluster(workers: int) -> Iterator[Any]:
         distributed.LocalCluster(
             workers, processes=True, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as made,
-        distributed.Client(made, set_as_default=False) as client,
+        distributed.Client(made, set_as_default=False, direct_to_workers=True) as client,
     ):
         yield client
 
@@ -128,7 +128,7 @@ def speed(clients: dict[int, Any], name: str, rounds: int, quick: bool) -> dict[
     options = SHAPES[name]
     if quick:
         options = {**options, "n_units": 256, "batch_size": 256}
-    X = rows(3 * options["batch_size"], 784)
+    X = rows(2 * options["batch_size"], 784)
     array = dask_rows(X)
     seconds: dict[str, list[float]] = {"local": [], "1": [], "2": []}
     for _ in range(rounds):

@@ -123,7 +123,7 @@ def csr(codes: Codes) -> Any:
 
 def _chunk_of_codes(chunk: np.ndarray, encoder: Any, block_id: tuple[int, ...] | None = None) -> Any:
     """Return the codes of a chunk; of no rows too, which Dask asks for."""
-    if not len(chunk):
+    if not chunk.shape[0]:  # a sparse chunk has no len
         return _no_codes(encoder)
     try:
         with at_most(1):

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nsae.distributed.blocks import Blocks
 from nsae.distributed.cluster import client_of, dask_part
 from nsae.distributed.replicas import (
     NO_REPLICA,
@@ -34,6 +35,7 @@ from nsae.distributed.replicas import (
     part_of_batch,
 )
 from nsae.equations.activations import KSparse
+from nsae.equations.layers import normalise_columns
 from nsae.equations.sparsity import within_unit_interval
 from nsae.models.building import initial_autoencoder, new_state, training_options
 from nsae.models.checkpoint_file import CheckpointFile
@@ -43,12 +45,13 @@ from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.system.backends import resolve_backend
 from nsae.system.interrupts import called_from_main
 from nsae.system.progress import Progress
+from nsae.system.threads import Threads
 from nsae.training.checkpoint import Checkpoint
 from nsae.training.history import Convergence, EpochLog
 from nsae.training.schedules import Schedule
 from nsae.training.state import TrainingOptions, TrainingState
 from nsae.training.step import StepReport
-from nsae.validation import at_least, check_data, generator
+from nsae.validation import at_least, generator
 
 ATTEMPTS = 10  # at one step, each with a fresh state for the workers that have none
 WAIT = 60.0  # seconds for a worker to come back
@@ -166,110 +169,6 @@ def _options(estimator: SparseAutoencoder, blocks: Blocks) -> TrainingOptions:
     return dataclasses.replace(options, backend="numba" if compiled else "numpy")
 
 
-class Blocks:
-    """The rows of a Dask array in blocks on the workers.  It can be read like an array, a few rows at a time.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    X : dask.array.Array (n, d)
-    parts : int, optional
-        Blocks; by default one for each thread of the cluster.
-    unit_interval : bool
-        Whether numbers must lie in [0, 1].
-
-    Attributes
-    ----------
-    shape, dtype
-        As of an array.
-    futures : list of Future
-        The blocks.
-    """
-
-    def __init__(self, client: Any, X: Any, parts: int | None, *, unit_interval: bool = False):
-        da = dask_part("dask.array")
-        if not isinstance(X, da.Array) or X.ndim != 2:
-            shape = f" of shape {X.shape}" if hasattr(X, "shape") else ""
-            raise TypeError(
-                f"A Dask array (n, d) was expected, got {type(X).__name__}{shape}. An array in memory becomes one by "
-                "dask.array.from_array(X, chunks=(rows, -1)); SparseAutoencoder.fit takes it as it is."
-            )
-        if parts is not None:
-            at_least("parts", parts, 1, whole=True)
-        if any(math.isnan(size) for axis in X.chunks for size in axis):
-            with client.as_current():
-                X = X.compute_chunk_sizes()
-        self.client, self.shape, self.dtype = client, X.shape, X.dtype
-        n, d = X.shape
-        if not n or not d:
-            raise ValueError(f"The array has shape {X.shape}: one row and one column are needed at least.")
-        whole = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
-        checked = whole.map_blocks(_checked_chunk, d, unit_interval, dtype=X.dtype, meta=X._meta)
-        if parts is None:
-            parts = sum(client.nthreads().values()) or 1
-        self.rows = -(-n // int(parts))  # of a block; the last one may have fewer
-        self.futures = client.compute(list(checked.rechunk((self.rows, d)).to_delayed().ravel()))
-        for future in self.futures:
-            error = future.exception()  # after it is done
-            if error is not None:
-                raise error
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        numbers = np.arange(len(self))[rows]
-        some = list(self.split(numbers))
-        found = [self.client.submit(_rows_of, self.futures[block], local) for block, _, local in some]
-        out = np.empty((len(numbers), self.shape[1]), self.dtype)
-        for (_, positions, _), part in zip(some, self.client.gather(found), strict=True):
-            out[positions] = part
-        return out
-
-    def mean(self, axis: int, dtype: Any) -> np.ndarray:
-        """Return the mean of all rows as NumPy does, with its ``axis`` and ``dtype``: asked for few rows alone."""
-        return self[:].mean(axis=axis, dtype=dtype)
-
-    def split(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Yield, for the rows ``numbers`` (B,), (block, their places among ``numbers``, their places in the block)."""
-        block_of = numbers // self.rows  # (B,)
-        for block in np.unique(block_of):
-            positions = np.flatnonzero(block_of == block)
-            yield int(block), positions, numbers[positions] - block * self.rows
-
-    def add_to(self, log: EpochLog) -> None:
-        """Give ``log`` the variance of all rows, which it would otherwise gather in the first epoch."""
-        variance = log.variance
-        variance.n, variance.origin = len(self), self[:1][0].astype(np.float64)
-        found = [self.client.submit(_moments, future, variance.origin) for future in self.futures]
-        variance.sum, variance.sum2 = np.sum(self.client.gather(found), axis=0)
-
-
-def _checked_chunk(
-    chunk: Any, d: int, unit_interval: bool, block_id: tuple[int, ...] | None = None
-) -> np.ndarray:
-    if not len(chunk):
-        return chunk
-    try:
-        check_data(chunk, n_features=d, unit_interval=unit_interval)
-    except (TypeError, ValueError) as error:
-        number = block_id[0] if block_id else 0
-        raise type(error)(
-            f"Chunk {number} of the array (rows are counted from its first one): {error}"
-        ) from error
-    return chunk
-
-
-def _rows_of(block: np.ndarray, local: np.ndarray) -> np.ndarray:
-    return block[local]
-
-
-def _moments(block: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """Return Σ and Σ of squares (2, d) of a block's rows about ``origin`` (d,)."""
-    D = block - origin
-    return np.stack([D.sum(axis=0), np.square(D).sum(axis=0)])
-
-
 def _identity(message: Any) -> Any:
     return message
 
@@ -286,6 +185,7 @@ class _Cluster:
     ):
         self.client, self.blocks, self.options, self.on_step = client, blocks, options, on_step
         self.fit, self.states_sent = uuid.uuid4().hex, -1  # the first time is not again
+        self.lost: BaseException | None = None
 
     def start(self, state: TrainingState) -> None:
         """Make the client's replica of ``state``, which it changes in place, and send it to all workers."""
@@ -308,7 +208,8 @@ class _Cluster:
         content = self.replica.step.combine(parts, [positions for _, positions, _ in pieces])
         update = Update(task.version + 1, B, state.optimizer.learning_rate, k, content)
         self.update, self.snapshot = self._send(update), None
-        report = self.replica.apply(update)
+        with Threads(1):  # as on the workers: BLAS may add in another order with more
+            report = self.replica.apply(update)
         if self.on_step is not None:
             up, down = sum(map(_nbytes, parts)), _nbytes(content)
             self.on_step(StepTraffic(update.version, up, down, self.states_sent))
@@ -317,7 +218,8 @@ class _Cluster:
     def end(self) -> None:
         """Drop the replicas of the workers."""
         self.update = self.snapshot = None
-        self.client.run(forget, self.fit, on_error="ignore")
+        with suppress(Exception):  # The cluster may be gone.
+            self.client.run(forget, self.fit, on_error="ignore")
 
     def _run(self, task: Task, pieces: list[tuple[int, np.ndarray, np.ndarray]]) -> list[Any]:
         """Return what the workers make of ``task`` for each of the ``pieces``, in their order."""
@@ -341,14 +243,16 @@ class _Cluster:
             snapshot = self.snapshot = self._send(self._snapshot())
             self.states_sent += 1
         raise RuntimeError(
-            f"Workers were lost {ATTEMPTS} times in one step. Look at their logs: they may be short of memory."
-        )
+            f"Workers, or what they held, were lost {ATTEMPTS} times in one step. Look at their logs: they may be "
+            "short of memory, or the source of the array may be gone."
+        ) from self.lost
 
     def _result(self, future: Any) -> Any:
         """Return a result, or NO_REPLICA if what the task needed was lost with a worker."""
         try:
             return future.result()
-        except (CancelledError, OSError, dask_part("distributed").KilledWorker):
+        except (CancelledError, OSError, dask_part("distributed").KilledWorker) as error:
+            self.lost = error
             return NO_REPLICA
 
     def _snapshot(self) -> Snapshot:
@@ -385,7 +289,8 @@ def _train(
     cluster.blocks.add_to(log)
     checkpoint.resume(log, convergence, rng)
     ended = checkpoint.ended or "epochs"
-    schedule.warn_if_ended()
+    if not checkpoint.ended:
+        schedule.warn_if_ended()
     try:
         schedule.prepare()
         cluster.start(state)
@@ -409,8 +314,10 @@ def _train(
     except KeyboardInterrupt:
         if log.metrics.n:
             log.end_epoch()
+        if options.unit_norm:
+            normalise_columns(state.model.decoder_layer.W)  # (20)
         return "interrupted"
     finally:
-        cluster.end()
         schedule.reset()
         state.record(log.epochs)
+        cluster.end()

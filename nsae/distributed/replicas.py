@@ -121,7 +121,9 @@ def part_of_batch(
 def _replica(task: Task, update: Update | None, snapshot: Snapshot | None) -> Replica | None:
     replica = _replicas.get(task.fit)
     if replica is not None and update is not None and replica.version == update.version - 1:
+        del _replicas[task.fit]  # not there, should the step fail halfway
         replica.apply(update)
+        _replicas[task.fit] = replica
     if (replica is None or replica.version != task.version) and snapshot is not None:
         for fit in list(_replicas)[: max(0, len(_replicas) + 1 - _KEPT)]:
             del _replicas[fit]

@@ -11,7 +11,7 @@ import dask.array as da
 
 import nsae.distributed
 from nsae import SparseAutoencoder
-from nsae.distributed.fitting import Blocks
+from nsae.distributed.blocks import Blocks
 from nsae.distributed.parts import SummedGradients
 from nsae.equations.activations import ReLU
 from nsae.training.state import TrainingOptions, TrainingState
