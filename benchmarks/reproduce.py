@@ -150,6 +150,17 @@ SCRIPTS = (
         ("fashion-mnist",),
     ),
     Script(
+        "large_index",
+        15,
+        (
+            "sizes/1000000/ms_p50",
+            "sizes/1000000/qps_batch",
+            "sizes/10000000/ms_p50",
+            "sizes/10000000/peak_mb",
+        ),
+        ("fashion-mnist",),
+    ),
+    Script(
         "dead_units",
         20,
         ("h2048_k8/nothing/dead", "h2048_k8/auxiliary loss/dead", "h2048_k8/start from samples/dead"),

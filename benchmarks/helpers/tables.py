@@ -464,6 +464,25 @@ def first_minute(figures: Figures) -> str:
     return markdown(["whole process", "cold", "warm", "of that imports", "processors busy"], rows)
 
 
+def large_index(figures: Figures) -> str:
+    """Return what indexes of many codes cost."""
+    rows = [
+        [
+            f"{row['rows']:,}",
+            f"{row['ms_p50']:.2f} ({row['ms_p95']:.2f})",
+            f"{row['qps_batch']:,.0f}",
+            f"{row['building_s']:.1f} s",
+            f"{row['opening_ms']:.0f} ms",
+            f"{row['first_mapped_query_ms']:,.0f} ms",
+            f"{row['bytes_a_row']:.0f}",
+            f"{row['peak_mb'] / 1000:,.1f} GB",
+        ]
+        for row in figures["sizes"].values()
+    ]
+    head = ["codes", "ms a query, median (95 %)", "queries/s in a batch", "postings", "opening"]
+    return markdown([*head, "first query then", "bytes a code on disk", "memory at its peak"], rows)
+
+
 def library_speed(figures: Figures) -> str:
     """Return what a folder of photos costs."""
     rows = [
@@ -565,6 +584,7 @@ TABLES = {
     "compression_photos": Table(("compression",), compression_photos),
     "demo": Table(("demo",), demo),
     "import_time": Table(("import_time",), import_time),
+    "large_index": Table(("large_index",), large_index),
     "first_minute": Table(("first_minute",), first_minute),
     "library_speed": Table(("library_speed",), library_speed),
     "kill_test": Table(("kill_test",), kill_test),
