@@ -36,6 +36,7 @@ from helpers import results
 
 import nsae.distributed
 from nsae import Codes, SparseAutoencoder
+from nsae.interchange import from_scipy
 from nsae.system.threads import Threads, at_most
 
 Kill = Callable[[], None]
@@ -208,8 +209,7 @@ def encode_survives(client: Any, kill: Kill) -> bool:
     while sum(future.done() for future in futures) < 4:
         time.sleep(0.01)
     kill()
-    found = [Codes(Z.indptr, Z.indices, Z.data, Z.shape[1]) for Z in client.gather(futures)]
-    found, expected = Codes.concatenate(found), model.encode(X)
+    found, expected = Codes.concatenate(map(from_scipy, client.gather(futures))), model.encode(X)
     pairs = [(found.indptr, expected.indptr), (found.units, expected.units), (found.values, expected.values)]
     return all(np.array_equal(a, b) for a, b in pairs)
 

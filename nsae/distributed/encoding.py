@@ -1,8 +1,8 @@
 """Codes of data that lie on a cluster: a Dask array, or image files that each worker reads itself.
 
 A chunk of codes is a SciPy ``csr_array``: Dask knows it as a chunk type, so that ``.map_blocks``, slices of rows
-and ``.compute()`` work, and the result of ``.compute()`` is one ``csr_array``.  ``Codes`` have the same three
-arrays: ``Codes(Z.indptr, Z.indices, Z.data, Z.shape[1])``.
+and ``.compute()`` work, and the result of ``.compute()`` is one ``csr_array``, which ``nsae.interchange.from_scipy``
+turns into ``Codes``.
 
 The model is one node of the graph, on which all tasks depend.  So it is sent to a worker once, and is there again
 if a worker dies.  A task uses one thread: its worker has one for each task that it runs at once.
@@ -22,6 +22,7 @@ from nsae.codes import Codes
 from nsae.distributed.cluster import dask_part
 from nsae.errors import ImageReadError
 from nsae.images.encode_photos import encode_photos
+from nsae.interchange.scipy_arrays import to_scipy
 from nsae.system.threads import at_most
 from nsae.validation import at_least
 
@@ -115,19 +116,13 @@ def _graph_node(encoder: Any) -> Any:
     return dask.delayed(encoder, name=f"nsae-model-{dask.base.tokenize(encoder.to_bytes())}", traverse=False)
 
 
-def csr(codes: Codes) -> Any:
-    """Return ``codes`` as a SciPy ``csr_array`` (n, h)."""
-    parts = (codes.values, codes.units, codes.indptr)
-    return dask_part("scipy.sparse").csr_array(parts, shape=codes.shape)
-
-
 def _chunk_of_codes(chunk: np.ndarray, encoder: Any, block_id: tuple[int, ...] | None = None) -> Any:
     """Return the codes of a chunk; of no rows too, which Dask asks for."""
     if not chunk.shape[0]:  # a sparse chunk has no len
         return _no_codes(encoder)
     try:
         with at_most(1):
-            return csr(encoder.encode(chunk) if chunk.ndim == 2 else encode_photos(encoder, chunk))
+            return to_scipy(encoder.encode(chunk) if chunk.ndim == 2 else encode_photos(encoder, chunk))
     except (TypeError, ValueError) as error:
         number = block_id[0] if block_id else 0
         raise type(error)(
@@ -137,7 +132,7 @@ def _chunk_of_codes(chunk: np.ndarray, encoder: Any, block_id: tuple[int, ...] |
 
 def _no_codes(encoder: Any) -> Any:
     layer = encoder.encoder_layer if hasattr(encoder, "encoder_layer") else encoder.code_layer
-    return csr(Codes.from_dense(np.zeros((0, encoder.n_units), layer.W.dtype)))
+    return to_scipy(Codes.from_dense(np.zeros((0, encoder.n_units), layer.W.dtype)))
 
 
 def _encode_files(data: Any, node: Any, meta: Any, files_per_task: int) -> EncodedFiles:
@@ -174,4 +169,4 @@ def _codes_of_files(encoder: Any, paths: Sequence[Any]) -> tuple[Any, list[str],
     with at_most(1):
         codes = encode_photos(encoder, paths, on_error=note)
     failed = {path for path, _ in failures}
-    return csr(codes), [path for path in paths if str(Path(path)) not in failed], failures
+    return to_scipy(codes), [path for path in paths if str(Path(path)) not in failed], failures
