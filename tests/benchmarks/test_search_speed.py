@@ -35,6 +35,19 @@ def test_peers_over_codes_find_the_nearest(speed, codes, monkeypatch, peer):
     np.testing.assert_array_equal(getattr(speed.peers, peer)(codes)(codes[:10], 5), expected)
 
 
+def test_scipys_product_stays_sparse_and_ranks_by_cosine_or_product(speed, codes, monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    for name in ("toarray", "todense"):
+        monkeypatch.setattr(sparse.csr_matrix, name, lambda self: pytest.fail("the product was made dense"))
+    found = {}
+    for metric, unit_norm in (("cosine", True), ("dot", False)):
+        index = CodeIndex(20, metric=metric)
+        index.add(codes)
+        found[metric] = speed.peers.scipy_codes(codes, unit_norm=unit_norm)(codes[:10], 5)
+        np.testing.assert_array_equal(found[metric], index.search(codes[:10], 5).rows)
+    assert not np.array_equal(found["cosine"], found["dot"])
+
+
 def test_the_fastest_setting_that_reaches_a_recall_is_taken(speed, rng, monkeypatch):
     def fake(X, share):
         def search(Q, k, setting):
