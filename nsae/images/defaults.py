@@ -5,8 +5,6 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-import numpy as np
-
 from nsae.images.features.patch_features import Geometry
 from nsae.images.image_blocks import Images
 from nsae.validation import at_least, check_n_threads
@@ -115,11 +113,12 @@ def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dic
 def _size_and_color(encoder: Any, images: Images) -> tuple[Any, bool]:
     """The side of the images that the encoder will read, and whether they have colour."""
     size, color = encoder.image_size, encoder.color
+    array: Any = None if isinstance(images, list) else images
     if color is None:
-        color = not isinstance(images, np.ndarray) or images.ndim == 4
+        color = array is None or array.ndim == 4
     if size is None:
-        small = isinstance(images, np.ndarray) and images.shape[1] == images.shape[2] <= SMALL
-        size = images.shape[1] if isinstance(images, np.ndarray) and small else PHOTO_SIDE
+        small = array is not None and array.shape[1] == array.shape[2] <= SMALL
+        size = array.shape[1] if small else PHOTO_SIDE
     return size, color
 
 

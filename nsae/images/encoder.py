@@ -30,9 +30,11 @@ from nsae.images.features.pca import PCA
 from nsae.images.features.unit_regions import Box
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, choose, once
-from nsae.images.pipeline import ImagePipeline, pooled_blocks
+from nsae.images.pipeline import ImagePipeline
+from nsae.images.pooled_components import pooled_components
 from nsae.images.random_patches import random_patches
 from nsae.images.trace import Stage
+from nsae.images.work import InThisProcess, Work
 from nsae.models.data_frames import in_wanted_container
 from nsae.models.hyperparameters import check_hyperparameters
 from nsae.models.model_file import model_bytes, write_model
@@ -42,8 +44,6 @@ from nsae.validation import at_least, generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-POOLED_BYTES = 1 << 28  # of pooled vectors that the principal components are learned from, at most
 
 
 class ImageEncoder(Transformer):
@@ -225,23 +225,50 @@ class ImageEncoder(Transformer):
             Images or hyperparameters that cannot be used, or checkpoints of others.  A model fitted before stays
             as it was.
         """
+        work = InThisProcess(once(on_error), self.n_threads)
         images = check_images(images)
+        return self.learn_from(images, work, checkpoint=checkpoint, checkpoint_minutes=checkpoint_minutes)
+
+    def learn_from(
+        self,
+        images: Images,
+        work: Work,
+        *,
+        checkpoint: str | os.PathLike | None = None,
+        checkpoint_minutes: float = 10.0,
+    ) -> Self:
+        """Learn as :meth:`fit` does, and leave it to ``work`` what is done to each block of images.
+
+        Both autoencoders learn in this process: from patches, of which there are ``n_patches``, and from a row
+        of some hundred numbers for each image.
+
+        Parameters
+        ----------
+        images : array or list of paths
+            As ``check_images`` returned them, or as an array that can be cut like one and that ``work`` reads.
+        work : Work
+        checkpoint, checkpoint_minutes
+            As of :meth:`fit`.
+        """
         geometry, settled = resolve_hyperparameters(self, images)
         rng = generator(self.random_state)
         files = [None if checkpoint is None else f"{os.fspath(checkpoint)}.{n}" for n in (1, 2)]
         keep: dict[str, Any] = {"checkpoint_minutes": checkpoint_minutes, "keep_checkpoint": True}
         first, second = self._autoencoders(settled, rng)
-        images, on_error = choose(images, self.max_images, rng), once(on_error)
+        images = choose(images, self.max_images, rng)
 
-        X = random_patches(images, geometry, self.n_patches, rng, on_error, self.n_threads)  # (29)
+        X = random_patches(images, geometry, self.n_patches, rng, work)  # (29)
         whitening = Whitening.fit(X, settled["zca_eps"])  # (30)
         first.fit(whitening(X), checkpoint=files[0], **keep)
         del X
         layer = first.encoder().encoder_layer
         features = PatchFeatures.of(geometry, layer, settled["patch_k"], whitening)
-        pca, X = self._components(images, features, settled["n_components"], rng, on_error)
+        m, power = settled["n_components"], self.whitening_power
+        pca, X = pooled_components(
+            images, features, m, power, rng, backend=self.backend, work=work
+        )  # (31) (41)
         X = unit_rows(X)  # (37)
-        neighbours = NeighbourMap.fit(X, settled["neighbour_steps"], rng)  # (38)
+        neighbours = NeighbourMap.fit(X, settled["neighbour_steps"], rng, work.on_parts)  # (38)
         second.fit(X if neighbours is None else neighbours(X), checkpoint=files[1], **keep)
         self._adopt(geometry, whitening, pca, neighbours, first, second)
         for file in filter(None, files):
@@ -461,21 +488,3 @@ class ImageEncoder(Transformer):
                 "units."
             )
         return models[0], models[1]
-
-    def _components(
-        self,
-        images: Images,
-        features: PatchFeatures,
-        m: int,
-        rng: np.random.Generator,
-        on_error: OnError | None,
-    ) -> tuple[PCA, np.ndarray]:
-        """The first m principal components of pooled vectors, and those of all images, (n, m) float32."""
-        how: dict[str, Any] = {"backend": self.backend, "n_threads": self.n_threads}
-        some = choose(images, max(4 * m, POOLED_BYTES // (4 * features.n_features)), rng)
-        F = np.concatenate(list(pooled_blocks(features, some, on_error, **how)))  # (some, n_features)
-        pca = PCA.fit(F, m, self.whitening_power, rng)
-        if some is images:
-            return pca, pca(F)
-        del F
-        return pca, np.concatenate([pca(F) for F in pooled_blocks(features, images, on_error, **how)])

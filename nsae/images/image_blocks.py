@@ -175,7 +175,8 @@ def choose(images: Images, most: int, rng: np.random.Generator) -> Images:
     if len(images) <= most:
         return images
     chosen = np.sort(rng.choice(len(images), most, replace=False))
-    return images[chosen] if isinstance(images, np.ndarray) else [images[i] for i in chosen]
+    array: Any = images
+    return [images[i] for i in chosen] if isinstance(images, list) else array[chosen]
 
 
 def once(on_error: OnError | None) -> OnError | None:

@@ -350,7 +350,7 @@ class ImagePipeline:
 def pooled_blocks(
     features: PatchFeatures,
     images: Images,
-    on_error: OnError | None,
+    on_error: OnError | None = None,
     *,
     backend: str,
     n_threads: int | None,

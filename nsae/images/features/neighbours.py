@@ -7,17 +7,19 @@ yet, so a network of one hidden layer learns to predict where its row would have
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from nsae.images.features.pca import BLOCK_ROWS
+from nsae.images.features.pca import BLOCK_ROWS, map_in_order
 
 NEAREST = 10  # The neighbours of a row, at most;
 IMAGES_A_NEIGHBOUR = 50  # of few rows there is one for each 50: more would be of other kinds.
 HIDDEN = 1000  # units of the hidden layer
 RIDGE = 1e-3  # what large weights cost, relative to the mean square of the hidden units
-GRAPH_ROWS = 2048  # Rows whose neighbours are looked for at once.
+GRAPH_PRODUCTS = 1 << 23  # Of rows with all others, that are made at once: 128 MB with their order.
 
 
 def unit_rows(X: np.ndarray) -> np.ndarray:
@@ -48,7 +50,13 @@ class NeighbourMap:
     output_b: np.ndarray
 
     @classmethod
-    def fit(cls, X: np.ndarray, steps: int, rng: np.random.Generator) -> NeighbourMap | None:
+    def fit(
+        cls,
+        X: np.ndarray,
+        steps: int,
+        rng: np.random.Generator,
+        on_parts: Callable[..., Iterable[Any]] = map_in_order,
+    ) -> NeighbourMap | None:
         """Learn to predict where ``steps`` steps towards their neighbours lead the rows of X.
 
         Parameters
@@ -58,6 +66,8 @@ class NeighbourMap:
         steps : int
             t of Eq. (38).
         rng : numpy.random.Generator
+        on_parts : callable
+            As of ``PCA.fit``: looks for the neighbours of some rows at a time.
 
         Returns
         -------
@@ -68,7 +78,7 @@ class NeighbourMap:
         if not steps or not n_nearest:
             return None
         m = X.shape[1]
-        S = steps_to_neighbours(X, nearest_rows(X, n_nearest), steps)  # (n, m)
+        S = steps_to_neighbours(X, nearest_rows(X, n_nearest, on_parts), steps)  # (n, m)
         Psi = rng.standard_normal((HIDDEN, m)).astype(np.float32)  # (HIDDEN, m)
         psi = (rng.standard_normal(HIDDEN) / 2).astype(np.float32)  # (HIDDEN,)
         H = _hidden(X, Psi, psi)  # (n, HIDDEN + m)
@@ -115,14 +125,24 @@ class NeighbourMap:
         return S
 
 
-def nearest_rows(X: np.ndarray, n_nearest: int) -> np.ndarray:
-    """Return the ``n_nearest`` other rows with the largest products with each row of ``X``, (n, n_nearest) int64."""
-    found = np.empty((len(X), n_nearest), np.int64)  # (n, n_nearest)
-    for start in range(0, len(X), GRAPH_ROWS):
-        S = X[start : start + GRAPH_ROWS] @ X.T  # (rows, n)
-        S[np.arange(len(S)), start + np.arange(len(S))] = -np.inf
-        found[start : start + len(S)] = np.argpartition(-S, n_nearest, axis=1)[:, :n_nearest]
-    return found
+def nearest_rows(
+    X: np.ndarray, n_nearest: int, on_parts: Callable[..., Iterable[Any]] = map_in_order
+) -> np.ndarray:
+    """Return the ``n_nearest`` other rows with the largest products with each row of ``X``, (n, n_nearest) int64.
+
+    ``on_parts`` is that of ``PCA.fit``.
+    """
+    rows = max(1, GRAPH_PRODUCTS // len(X))
+    parts = [slice(start, start + rows) for start in range(0, len(X), rows)]
+    return np.concatenate(list(on_parts(_nearest_to_some, parts, X, n_nearest)))
+
+
+def _nearest_to_some(some: slice, X: np.ndarray, n_nearest: int) -> np.ndarray:
+    """The nearest other rows of some rows of X, (rows, n_nearest) int64."""
+    S = X[some] @ X.T  # (rows, n)
+    S[np.arange(len(S)), some.start + np.arange(len(S))] = -np.inf
+    # A copy, because the whole partition would stay in memory with a view.
+    return np.argpartition(-S, n_nearest, axis=1)[:, :n_nearest].copy()
 
 
 def steps_to_neighbours(X: np.ndarray, nearest: np.ndarray, steps: int) -> np.ndarray:

@@ -18,7 +18,7 @@ def kinds():
 
 def test_nearest_rows_are_those_of_a_sort(kinds, monkeypatch):
     X, _ = kinds
-    monkeypatch.setattr(neighbours, "GRAPH_ROWS", 37)  # several blocks
+    monkeypatch.setattr(neighbours, "GRAPH_PRODUCTS", 37 * 200)  # several blocks
     S = X @ X.T
     np.fill_diagonal(S, -2)
     expected = np.argsort(-S, axis=1)[:, :5]
