@@ -10,14 +10,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nsae.distributed.encoding import EncodedFiles, encode
     from nsae.distributed.fitting import StepTraffic, fit
+    from nsae.distributed.image_fitting import fit_images
+    from nsae.distributed.shards import build_index
+    from nsae.retrieval import ShardedIndex, merge_folders
 
-__all__ = ["EncodedFiles", "StepTraffic", "encode", "fit"]
+__all__ = [
+    "EncodedFiles",
+    "ShardedIndex",
+    "StepTraffic",
+    "build_index",
+    "encode",
+    "fit",
+    "fit_images",
+    "merge_folders",
+]
 
 _WHERE = {
     "EncodedFiles": "nsae.distributed.encoding",
     "StepTraffic": "nsae.distributed.fitting",
+    "ShardedIndex": "nsae.retrieval",
+    "build_index": "nsae.distributed.shards",
     "encode": "nsae.distributed.encoding",
     "fit": "nsae.distributed.fitting",
+    "fit_images": "nsae.distributed.image_fitting",
+    "merge_folders": "nsae.retrieval",
 }
 
 
