@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nsae import CodeIndex, Codes
+from nsae.interchange import from_scipy
 
 try:
     from benchmark.datasets import DATASETS
@@ -87,19 +88,14 @@ class Exact(BaseSparseANN):
 
 
 def as_codes(X: Any, width: int | None = None) -> Codes:
-    """Return a CSR matrix as codes: units ascending, each once, over ``width`` units.
+    """Return a CSR matrix ``X`` as codes over ``width`` units; without it, over as many as it has columns.
 
     Units from ``width`` on are left out: the index has them in no row, so they add to no product.
     """
-    indptr, units = np.asarray(X.indptr, np.int64), np.asarray(X.indices, np.int32)
-    values, width = np.asarray(X.data, np.float32), X.shape[1] if width is None else width
-    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))  # (nnz,)
-    keys = rows * max(X.shape[1], width) + units  # (nnz,), ascending if rows and units are
-    if not (np.diff(keys) > 0).all():
-        keys, first = np.unique(keys, return_inverse=True)
-        values = np.bincount(first, weights=values).astype(np.float32)
-        rows, units = np.divmod(keys, max(X.shape[1], width))
-    known = units < width
-    rows, units, values = rows[known], units[known].astype(np.int32), values[known]
-    counts = np.bincount(rows, minlength=len(indptr) - 1)
-    return Codes(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), units, values, width)
+    codes = from_scipy(X)
+    if width is None or width == codes.n_units:
+        return codes
+    known = codes.units < width  # (nnz,)
+    counts = np.bincount(codes.row_of_entry()[known], minlength=len(codes))
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Codes(indptr, codes.units[known], codes.values[known], width)

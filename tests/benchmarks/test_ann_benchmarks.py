@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from nsae import Codes
+from nsae.interchange import write_csr
 from nsae.retrieval.distances import hamming, jaccard
 
 pytest.importorskip("numba")
@@ -282,6 +283,8 @@ def test_big_ann_benchmarks_own_base_class_and_files_are_taken(project, big, rng
         assert signature(getattr(module.Exact, method)) == expected, method
     Z = rng.random((60, 20)) * (rng.random((60, 20)) < 0.3)
     files.write_sparse_matrix(files.csr_matrix(Z), folder / "x.csr")
+    write_csr(folder / "ours.csr", Codes.from_dense(Z.astype(np.float32)))
+    assert (folder / "ours.csr").read_bytes() == (folder / "x.csr").read_bytes()
     algo = module.Exact("ip", {})
     algo.index([files.read_sparse_matrix(folder / "x.csr", do_mmap=True)])
     algo.query(files.csr_matrix(Z[:5]), 3)
