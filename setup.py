@@ -18,7 +18,7 @@ IMAGES = ["pillow>=10.1"]
 PLOTS = ["matplotlib>=3.8"]
 DASK = ["dask[array,distributed]>=2025.3", "scipy>=1.13"]  # the first that knows SciPy's sparse arrays
 ALL = [*FAST, *IMAGES, *PLOTS, "tqdm>=4.66"]
-SCIPY = ["scipy>=1.11"]
+SCIPY = ["scipy>=1.13"]
 TORCH = ["torch>=2.4"]  # gigabytes on some platforms, as below
 DOCS = ["pdoc>=15", "latex2mathml>=3.77"]
 NOTEBOOKS = [*ALL, "jupyterlab>=4", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
@@ -31,6 +31,8 @@ TEST = [
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "scikit-learn>=1.6",
+    "pandas>=1.5",
+    "polars>=0.20",
     *SCIPY,
     "safetensors>=0.4",
     "mypy>=1.15",

@@ -221,3 +221,21 @@ def test_version_is_the_same_everywhere():
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
     assert f'VERSION = "{nsae.__version__}"' in setup
     assert f"## {nsae.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_oldest_versions_are_those_that_are_tested():
+    """The table of docs/versions.md, the lowest versions of setup.py and the pins of .ci/run are the same."""
+    pins = dict(
+        re.findall(r'"([a-z-]+)(?:\[[^"]*\])?==([\d.]+)\.\*"', (ROOT / ".ci" / "run").read_text("utf-8"))
+    )
+    setup = (ROOT / "setup.py").read_text("utf-8").split("PEERS = ")[0]
+    setup += (ROOT / "setup.py").read_text("utf-8").split("setup(")[1]
+    table = re.findall(
+        r"^\| ([\w-]+) \| ([\d.]+) \|", (ROOT / "docs" / "versions.md").read_text("utf-8"), re.M
+    )
+    assert len(table) >= 10
+    for package, oldest in table:
+        name = package.lower()
+        lowest = set(re.findall(rf'"{name}(?:\[[^"]*\])?>=([\d.]+)"', setup))
+        assert lowest == {oldest}, f"setup.py has {lowest} of {package}, docs/versions.md {oldest}"
+        assert pins[name] == oldest, f".ci/run tests {package} {pins[name]}, docs/versions.md has {oldest}"
