@@ -2,9 +2,10 @@
 
     python benchmarks/fuzz.py [--inputs 100000] [--target NAME] [--first N] [--quick] [--json] [--save]
 
-Targets: model files, index folders, idx files, image files, and command lines.  Two sources of input take turns:
-valid files with changes (``helpers/mutation.py``), and values that hypothesis makes up.  Each input has a number,
-and the same number is the same input: ``--target model --first 4711 --inputs 1`` tries one again.
+Targets: model files, index folders, idx files, image files, folders of published models, .csr files, and command
+lines.  Two sources of input take turns: valid files with changes (``helpers/mutation.py``), and values that
+hypothesis makes up.  Each input has a number, and the same number is the same input:
+``--target model --first 4711 --inputs 1`` tries one again.
 
 An input may be accepted, or refused by an error that the documentation names.  Anything else is a fault:
 
@@ -189,6 +190,89 @@ class Indexes(Target):
         return sum(map(len, given.values()))
 
 
+class PublishedModels(Target):
+    """Folders of sparsify and SAELens: their cfg.json, and their weights in safetensors."""
+
+    def __init__(self, folder: Path):
+        from nsae import ModelFormatError, SparseAutoencoder
+        from nsae.interchange import save_saelens, save_sparsify
+
+        super().__init__(folder)
+        self.refusals = (ModelFormatError,)
+        model = SparseAutoencoder(6, k=2, epochs=1, random_state=0)
+        model.fit(np.random.default_rng(0).random((20, 5)))
+        save_saelens(model, folder / "saelens")
+        save_sparsify(model, folder / "sparsify")
+        self.valid = [
+            {file.name: file.read_bytes() for file in (folder / name).iterdir()}
+            for name in ("saelens", "sparsify")
+        ]
+        self.path = folder / "fuzzed"
+
+    def make(self, rng: random.Random) -> dict[str, bytes]:
+        files = dict(rng.choice(self.valid))
+        name = rng.choice(list(files))
+        content = files[name]
+        if rng.random() < 0.3:
+            files[name] = mutate(content, rng)
+        elif name == "cfg.json":
+            files[name] = json.dumps(mutate_json(json.loads(content), rng)).encode()
+        else:
+            end = 8 + int.from_bytes(content[:8], "little")
+            header = json.dumps(mutate_json(json.loads(content[8:end]), rng)).encode()
+            files[name] = len(header).to_bytes(8, "little") + header + content[end:]
+        return files
+
+    def attempt(self, given: dict[str, bytes]) -> None:
+        from nsae import load_encoder
+
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir()
+        for name, content in given.items():
+            (self.path / name).write_bytes(content)
+        encoder = load_encoder(self.path)
+        encoder.encode(np.zeros((1, encoder.n_features)))
+
+    def size(self, given: dict[str, bytes]) -> int:
+        return sum(map(len, given.values()))
+
+
+class CsrFiles(Target):
+    """Files of the sparse track of BigANN, read and mapped."""
+
+    def __init__(self, folder: Path):
+        from nsae import Codes
+        from nsae.interchange import write_csr
+
+        super().__init__(folder)
+        Z = np.maximum(np.random.default_rng(0).standard_normal((20, 12)), 0)
+        write_csr(folder / "valid.csr", Codes.from_dense(Z))
+        self.valid, self.path = (folder / "valid.csr").read_bytes(), folder / "fuzzed.csr"
+
+    def make(self, rng: random.Random) -> bytes:
+        if rng.random() < 0.5:
+            return mutate(self.valid, rng)
+        changed, at = bytearray(self.valid), rng.randrange(24 + 8 * 21)  # in the header, or the row pointers
+        changed[at] ^= 1 << rng.randrange(8)
+        return bytes(changed)
+
+    def attempt(self, given: bytes) -> None:
+        from nsae import CodeIndex
+        from nsae.interchange import read_csr
+
+        self.path.write_bytes(given)
+        refused = None
+        for mmap in (False, True):
+            try:
+                codes = read_csr(self.path, mmap=mmap)
+                if codes.n_units < MANY:
+                    CodeIndex(codes.n_units).add(codes)
+            except self.refusals as error:
+                refused = error
+        if refused is not None:
+            raise refused
+
+
 class IdxFiles(Target):
     """Files in MNIST's format, compressed or not."""
 
@@ -346,6 +430,8 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "index": Indexes,
     "idx": IdxFiles,
     "image": Images,
+    "published": PublishedModels,
+    "csr": CsrFiles,
     "command": CommandLines,
 }
 
@@ -502,7 +588,7 @@ def main() -> int:
         found[name] = fuzz(name, args.first, each)
         if not args.json:
             print(
-                f"{name:<9}" + "  ".join(f"{outcome} {found[name][outcome]}" for outcome in OUTCOMES),
+                f"{name:<10}" + "  ".join(f"{outcome} {found[name][outcome]}" for outcome in OUTCOMES),
                 flush=True,
             )
             for fault in found[name]["faults"]:

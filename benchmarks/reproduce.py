@@ -89,7 +89,13 @@ SCRIPTS = (
     Script("kill_test", 10, ("new/broken", "replace/broken", "update/broken")),
     Script("thread_test", 5, ("threads/calls", "threads/equal", "forked/children_wrong")),
     Script("kill_training", 5, ("dense/same", "dense/ended", "k-sparse/same", "k-sparse/ended")),
-    Script("fuzz", 60, tuple(f"{target}/error" for target in ("model", "index", "idx", "image", "command"))),
+    Script(
+        "fuzz",
+        60,
+        tuple(
+            f"{target}/error" for target in ("model", "index", "idx", "image", "published", "csr", "command")
+        ),
+    ),
     Script("mistakes", 4, ("made", "recognised", "right_called_wrong", "pairs_recognised")),
     Script(
         "broken_images",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from nsae.errors import ModelFormatError
 from nsae.interchange import saelens, sparsify
 from nsae.interchange.published_files import CONFIG, read_config
@@ -61,8 +63,11 @@ def load_published(folder: str | os.PathLike, *, scaling_factor: float | None = 
         raise ModelFormatError(
             f"{folder} has {found} of {sparsify.WEIGHTS} (sparsify) and {saelens.WEIGHTS} (SAELens); one was expected."
         )
-    if layouts == [saelens]:
-        return saelens.read_saelens(folder, config, scaling_factor)
-    if scaling_factor is not None:
-        raise ValueError(f"{folder} is of sparsify, which does not scale its rows: leave scaling_factor out.")
-    return sparsify.read_sparsify(folder, config)
+    with np.errstate(over="ignore", invalid="ignore"):  # What becomes infinite is refused.
+        if layouts == [saelens]:
+            return saelens.read_saelens(folder, config, scaling_factor)
+        if scaling_factor is not None:
+            raise ValueError(
+                f"{folder} is of sparsify, which does not scale its rows: leave scaling_factor out."
+            )
+        return sparsify.read_sparsify(folder, config)

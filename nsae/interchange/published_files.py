@@ -139,7 +139,18 @@ def frozen_encoder(layers: Arrays, g: FrozenActivation, source: Config) -> Encod
     g : Activation or JumpReLU
     source : dict
         What the header says of where it comes from.
+
+    Raises
+    ------
+    ModelFormatError
+        What was folded into a weight made it infinite.
     """
+    for name, array in layers.items():
+        if not np.isfinite(array).all():
+            raise ModelFormatError(
+                f"The weights are so large that {name.removesuffix('t')} of the encoder would be infinite in "
+                f"{array.dtype}. Download them again."
+            )
     W = np.ascontiguousarray(layers["W"])  # (h, d)
     V = np.ascontiguousarray(layers["Vt"]).T  # (d, h)
     activation = JUMPRELU if isinstance(g, JumpReLU) else "relu"

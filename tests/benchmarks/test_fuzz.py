@@ -67,7 +67,7 @@ def test_a_hang_is_ended(fuzz, monkeypatch):
     assert result["hang"] == 1
 
 
-@pytest.mark.parametrize("name", ["model", "index", "idx", "image", "command"])
+@pytest.mark.parametrize("name", ["model", "index", "idx", "image", "published", "csr", "command"])
 def test_a_short_run_finds_no_fault(fuzz, name):
     result = fuzz.fuzz(name, 0, 60)
     assert result["faults"] == []

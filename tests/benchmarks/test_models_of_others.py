@@ -28,6 +28,8 @@ def test_quick_run(models_of_others, capsys):
     assert set(figures["float64"]) == names < set(figures)
     assert max(figures["float64"].values()) < 1e-13
     assert max(figures[name] for name in names) < 1e-6
+    for compared in ("library", "written"):  # empty where the libraries are not installed
+        assert max(figures[compared].values(), default=0) < 1e-6
 
 
 def test_without_torch_it_says_what_to_install(models_of_others, monkeypatch):

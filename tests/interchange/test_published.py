@@ -229,6 +229,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, config, arrays):
         load_encoder(folder_of(tmp_path / "whole", config, arrays, "int32"))
 
 
+@pytest.mark.parametrize(("config", "arrays"), [(OF_SPARSIFY, SPARSIFY), (OF_SAELENS, SAELENS)])
+def test_weights_whose_products_are_infinite_are_refused(tmp_path, config, arrays):
+    large = {name: np.full_like(array, 1e38) for name, array in arrays.items()}
+    with pytest.raises(ModelFormatError, match="b of the encoder would be infinite in float32"):
+        load_encoder(folder_of(tmp_path / "sae", config, large, "float32"))
+
+
 def test_a_scaling_before_decoding_is_refused(tmp_path):
     folder = folder_of(tmp_path / "sae", OF_SAELENS, {**SAELENS, "scaling_factor": np.full(H, 2.0)})
     with pytest.raises(ModelFormatError, match="a scaling_factor"):
@@ -264,6 +271,31 @@ def test_a_damaged_or_missing_configuration(tmp_path, content):
         (folder / "cfg.json").write_bytes(content)
     with pytest.raises(ModelFormatError, match=r"has no cfg.json" if content is None else "cannot be read"):
         load_encoder(folder)
+
+
+WEIRD = [None, True, 0, -1, 1, 1.5, "x", "topk", [], {}, {"a": 1}, 10**40, float("nan")]
+
+
+@pytest.mark.parametrize("name", ["sparsify", "TopK, by norm", "TopK, old"])
+def test_any_value_in_the_configuration_gives_an_encoder_or_a_format_error(tmp_path, name):
+    config, arrays, _, _ = LAYOUTS[name]
+    folder, refused = folder_of(tmp_path / "sae", config, arrays), 0
+    more = {
+        "metadata",
+        "activation_fn",
+        "normalize_activations",
+        "architecture",
+        "activation",
+        "expansion_factor",
+    }
+    for key in {*config, *more}:
+        for value in WEIRD:
+            (folder / "cfg.json").write_text(json.dumps({**config, key: value}), encoding="utf-8")
+            try:
+                assert load_encoder(folder).n_features == D
+            except ModelFormatError:
+                refused += 1
+    assert refused > 30
 
 
 # ---- writing

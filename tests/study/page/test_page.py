@@ -15,7 +15,7 @@ from nsae.study.page.read_page import PAGE
 
 ROOT = PACKAGE.parent
 HERE = PACKAGE / "study" / "page" / "page.html"
-SIZE = 720_000  # bytes, of which a wheel keeps a fifth: it stays light
+SIZE = 720_000  # bytes, of which a wheel keeps a sixth: it stays light
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 
 pytest.importorskip("latex2mathml")
