@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nsae.distributed.cluster import dask_part
+from nsae.distributed.cluster import dask_part, whole_rows
 from nsae.training.history import EpochLog
 from nsae.validation import at_least, check_data
 
@@ -50,8 +50,7 @@ class Blocks:
         n, d = X.shape
         if not n or not d:
             raise ValueError(f"The array has shape {X.shape}: one row and one column are needed at least.")
-        whole = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
-        checked = whole.map_blocks(_checked_chunk, d, unit_interval, dtype=X.dtype, meta=X._meta)
+        checked = whole_rows(X).map_blocks(_checked_chunk, d, unit_interval, dtype=X.dtype, meta=X._meta)
         if parts is None:
             parts = sum(client.nthreads().values()) or 1
         self.rows = -(-n // int(parts))  # of a block; the last one may have fewer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from nsae.errors import require
@@ -49,3 +50,18 @@ def client_of(client: Any = None) -> Any:
             "Make one with distributed.Client(address)."
         )
     return client
+
+
+def whole_rows(array: Any) -> Any:
+    """Return a Dask ``array`` that is cut along its first axis alone; if it was not, with a warning.
+
+    Chunks of rows stay as they are.
+    """
+    if max(array.numblocks[1:]) <= 1:
+        return array
+    warnings.warn(
+        f"Chunks of shape {array.chunksize} cut rows into pieces. They are put together, which sends data from worker "
+        "to worker: make the array with chunks=(rows, -1).",
+        stacklevel=4,
+    )
+    return array.rechunk(dict.fromkeys(range(1, array.ndim), -1))

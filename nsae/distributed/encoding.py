@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.distributed.cluster import dask_part
+from nsae.distributed.cluster import dask_part, whole_rows
 from nsae.errors import ImageReadError
 from nsae.images.encode_photos import encode_photos
 from nsae.interchange.scipy_arrays import to_scipy
@@ -55,7 +55,7 @@ def encode(data: Any, model: Any, *, files_per_task: int = 64) -> Any:
     ----------
     data : dask.array.Array (n, d), dask.array.Array (n, H, W[, 3]), dask.bag.Bag of paths, or list of paths
         Rows of numbers, images, or image files that the workers can read.  Chunks of rows stay as they are;
-        an array that is also cut along other axes is put together along these.
+        an array that is also cut along other axes is put together along these, with a warning.
     model : SparseAutoencoder, ImageEncoder, or a frozen encoder of either
         Fitted.
     files_per_task : int
@@ -93,7 +93,7 @@ def encode(data: Any, model: Any, *, files_per_task: int = 64) -> Any:
             )
     elif data.ndim not in (3, 4):
         raise ValueError(f"Rows (n, d) or images (n, H, W[, 3]) were expected, got shape {data.shape}.")
-    whole = data.rechunk(dict.fromkeys(range(1, data.ndim), -1)) if _is_cut(data) else data
+    whole = whole_rows(data)
     return da.map_blocks(
         _chunk_of_codes,
         whole,
@@ -104,10 +104,6 @@ def encode(data: Any, model: Any, *, files_per_task: int = 64) -> Any:
         drop_axis=list(range(2, data.ndim)),
         enforce_ndim=False,
     )
-
-
-def _is_cut(data: Any) -> bool:
-    return any(blocks > 1 for blocks in data.numblocks[1:])
 
 
 def _graph_node(encoder: Any) -> Any:

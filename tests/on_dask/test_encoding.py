@@ -43,13 +43,20 @@ def near(Z, codes):
     return same and np.allclose(Z.data, codes.values, rtol=1e-4)
 
 
-@pytest.mark.parametrize("chunks", [(1000, 20), (300, 20), ((0, 1, 999), 20), (300, 7)])
+@pytest.mark.parametrize("chunks", [(1000, 20), (300, 20), ((0, 1, 999), 20)])
 def test_codes_have_the_bits_of_encode_whatever_the_chunks(client, model, X, chunks):
     Z = nsae.distributed.encode(da.from_array(X, chunks), model)
     assert (Z.shape, Z.dtype, type(Z._meta)) == ((1000, 32), np.float64, sparse.csr_array)
     computed = Z.compute()
     assert type(computed) is sparse.csr_array
     assert equal(computed, model.encode(X))
+
+
+def test_rows_in_pieces_are_put_together_with_a_warning(client, model, X):
+    with pytest.warns(UserWarning, match=r"Chunks of shape \(300, 7\) cut rows into pieces"):
+        Z = nsae.distributed.encode(da.from_array(X, (300, 7)), model)
+    assert Z.chunks[0] == (300, 300, 300, 100)
+    assert equal(Z.compute(), model.encode(X))
 
 
 def test_chunks_of_codes_can_be_worked_with(client, model, X):
@@ -162,7 +169,7 @@ def test_an_unreadable_file_is_reported_and_the_others_go_on(client, photos):
 
 def test_arrays_of_images_are_encoded(client, photos):
     _, images, encoder = photos
-    Z = nsae.distributed.encode(da.from_array(images, (10, 12, 5)), encoder)
+    Z = nsae.distributed.encode(da.from_array(images, (10, 12, 12)), encoder)
     assert Z.shape == (24, 12)
     assert near(Z.compute(), encoder.encode(images))
 

@@ -171,7 +171,8 @@ def test_an_interrupt_keeps_the_last_whole_step(array):
 
 def test_rows_on_workers_are_read_like_an_array(client, X):
     lengths = da.from_array(X, (150, 7))
-    blocks = Blocks(client, lengths[lengths[:, 0] >= 0], 3)  # whose number of rows Dask does not know
+    with pytest.warns(UserWarning, match="cut rows into pieces"):
+        blocks = Blocks(client, lengths[lengths[:, 0] >= 0], 3)  # whose number of rows Dask does not know
     assert blocks.shape == (530, 20)
     assert len(blocks.futures) == 3
     for rows in (slice(None, None, 50), slice(170, 180), np.array([529, 0, 0, 200])):
