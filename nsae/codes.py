@@ -1,14 +1,17 @@
 """Codes: sparse codes as rows of (unit, value) pairs, what makes them valid, and their statistics.
 
-The three arrays are those of SciPy's ``csr_matrix``.
+The three arrays are those of SciPy's ``csr_matrix``.  A batch of sparse data is ``Codes`` too, with features in
+the place of units: the equations multiply it and subtract it as they do an array, at the cost of its nonzeros.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from nsae.tables import counted, first_rows, html_table, size_text
 
@@ -16,9 +19,21 @@ MAX_NORM = 1e19  # With a larger norm, a distance in float32 could be infinite.
 SHOWN_ROWS, SHOWN_UNITS = 3, 5  # in a prompt; a notebook shows twice as many rows
 
 
+class CSR(Protocol):
+    """Any sparse matrix by rows that has these arrays, such as SciPy's ``csr_matrix`` and ``csr_array``."""
+
+    indptr: Any
+    indices: Any
+    data: Any
+    shape: Any
+
+
 @dataclass(frozen=True, eq=False)
 class Codes:
     """n sparse codes over h units.
+
+    ``X @ A`` and ``A @ X`` are products with arrays, and arrays themselves, as are ``A - X`` and ``X - A``;
+    ``A * X`` is ``Codes``, with A read where X is not 0.
 
     Attributes
     ----------
@@ -36,6 +51,8 @@ class Codes:
     units: np.ndarray
     values: np.ndarray
     n_units: int
+
+    __array_ufunc__ = None  # NumPy then leaves A @ X, A - X and A * X to the methods below.
 
     def __post_init__(self) -> None:
         if self.indptr.ndim != 1 or len(self.indptr) == 0 or self.indptr[0] != 0:
@@ -126,18 +143,115 @@ class Codes:
         return self.units[entries], self.values[entries]
 
     def __getitem__(self, rows: int | slice | np.ndarray | list[int]) -> Codes:
-        """Return the chosen rows as ``Codes``.  ``rows`` is a number, a slice, row numbers or a mask."""
-        chosen = np.atleast_1d(np.arange(len(self))[rows])
-        counts = self.counts[chosen]
+        """Return the chosen rows as ``Codes``.  ``rows`` is a number, a slice, row numbers or a mask.
+
+        A slice without a step shares its entries with these Codes.
+        """
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                indptr = self.indptr[start : max(start, stop) + 1]
+                run = slice(indptr[0], indptr[-1])
+                return Codes(indptr - indptr[0], self.units[run], self.values[run], self.n_units)
+            rows = np.arange(start, stop, step)
+        chosen = self._row_numbers(rows)
+        first = self.indptr[chosen]
+        counts = self.indptr[chosen + 1] - first
         indptr = np.zeros(len(chosen) + 1, np.int64)
         np.cumsum(counts, out=indptr[1:])
         # The entries of a row lie side by side: the first one's position, then one more for each.
-        entries = np.repeat(self.indptr[chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
+        entries = np.repeat(first - indptr[:-1], counts) + np.arange(indptr[-1])
         return Codes(indptr, self.units[entries], self.values[entries], self.n_units)
+
+    def _row_numbers(self, rows: int | np.ndarray | list[int]) -> np.ndarray:
+        """Return the chosen rows as numbers from 0; a number of a row that is not there is an IndexError."""
+        chosen, n = np.atleast_1d(np.asarray(rows)), len(self)
+        if chosen.dtype.kind == "b":
+            if chosen.shape != (n,):
+                raise IndexError(f"A mask of {n} rows is expected, got one of shape {chosen.shape}.")
+            return np.flatnonzero(chosen)
+        chosen = chosen.astype(np.int64, casting="same_kind") if chosen.size else np.zeros(0, np.int64)
+        chosen = np.where(chosen < 0, chosen + n, chosen)
+        if chosen.size and not (0 <= chosen.min() and chosen.max() < n):
+            raise IndexError(f"A row from 0 to {n - 1} is expected, got {rows!r}.")
+        return chosen
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (units, values) of each row."""
         return (self.row(i) for i in range(len(self)))
+
+    # ---- a batch of data in the equations
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of ``values``."""
+        return self.values.dtype
+
+    @property
+    def size(self) -> int:
+        """How many entries are stored."""
+        return len(self.values)
+
+    @property
+    def T(self) -> Codes:
+        """The transpose: a row for each unit, with the numbers and values of the codes that it is active in."""
+        order = np.argsort(self.units, kind="stable")  # (nnz,): by unit, and within a unit by row
+        counts = np.bincount(self.units, minlength=self.n_units)  # (h,)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)  # (h + 1,)
+        return Codes(indptr, self.row_of_entry()[order].astype(np.int32), self.values[order], len(self))
+
+    def astype(self, dtype: npt.DTypeLike, *, copy: bool = True) -> Codes:
+        """Return the same codes with values in ``dtype``; without ``copy`` they may share their memory."""
+        return Codes(self.indptr, self.units, self.values.astype(dtype, copy=copy), self.n_units)
+
+    def sum(self, axis: int = 0, dtype: npt.DTypeLike = np.float64) -> np.ndarray:
+        """Return the sums of columns (h,), ``axis`` 0, or of rows (n,), 1: added in float64, given in ``dtype``."""
+        groups, n = (self.units, self.n_units) if axis == 0 else (self.row_of_entry(), len(self))
+        return np.bincount(groups, weights=self.values, minlength=n).astype(dtype)
+
+    def square(self) -> Codes:
+        """Return the squares of all values, in float64."""
+        return Codes(self.indptr, self.units, self.values.astype(np.float64) ** 2, self.n_units)
+
+    def __matmul__(self, A: np.ndarray) -> np.ndarray:
+        """Return X A (n, m) for A (h, m): the row of x is the sum of the rows of A at its nonzeros, times these.
+
+        Products are added in the order of units, so that no row depends on the rows beside it, and a compiled
+        loop finds the same bits.
+        """
+        if A.shape[0] != self.n_units:
+            raise ValueError(f"The shapes of a product do not fit: {self.shape} and {A.shape}.")
+        used, place = np.unique(self.units, return_inverse=True)
+        A_used = A[used]  # (used, m): if A is a transpose, its columns are brought together once
+        Y = np.zeros((len(self), *A.shape[1:]), np.result_type(self.values, A))  # (n, m)
+        for i in np.flatnonzero(self.counts):
+            entries = slice(self.indptr[i], self.indptr[i + 1])
+            products = A_used[place[entries]]  # (nonzeros of the row, m)
+            products = products * self.values[entries].reshape(-1, *[1] * (A.ndim - 1))
+            Y[i] = products.sum(axis=0)
+        return Y
+
+    def __rmatmul__(self, A: np.ndarray) -> np.ndarray:
+        """Return A X (m, h) for A (m, n): the transpose of Xᵀ Aᵀ."""
+        return np.ascontiguousarray((self.T @ A.T).T)
+
+    def __rsub__(self, A: npt.ArrayLike) -> np.ndarray:
+        """Return A − X (n, h) for an array or number A."""
+        D = np.array(np.broadcast_to(A, self.shape), np.result_type(A, self.values))  # (n, h)
+        D[self.row_of_entry(), self.units] -= self.values
+        return D
+
+    def __sub__(self, A: npt.ArrayLike) -> np.ndarray:
+        """Return X − A (n, h) for an array or number A."""
+        D = self.__rsub__(A)
+        return np.negative(D, out=D)
+
+    def __mul__(self, A: npt.ArrayLike) -> Codes:
+        """Return ``Codes`` of the products with the entries of an array or number A."""
+        factors = np.broadcast_to(A, self.shape)[self.row_of_entry(), self.units]  # (nnz,)
+        return Codes(self.indptr, self.units, self.values * factors, self.n_units)
+
+    __rmul__ = __mul__
 
     def keep(self, k: int) -> Codes:
         """Return the k largest values of each row; of equal values, that of the lowest unit comes first.
@@ -159,6 +273,9 @@ class Codes:
         """Return the Euclidean norm of each row, (n,) float64.  Squares are added in the order of units."""
         squares = self.values.astype(np.float64) ** 2
         return np.sqrt(np.bincount(self.row_of_entry(), weights=squares, minlength=len(self)))
+
+
+Data = np.ndarray | Codes | CSR  # what an autoencoder takes: rows (n, d), dense or sparse
 
 
 def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:

@@ -1,5 +1,7 @@
 """Codes against what NumPy does with the dense table."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -127,3 +129,76 @@ def test_nbytes():
 def test_arrays_that_do_not_fit(indptr, units, values, message):
     with pytest.raises(ValueError, match=message):
         Codes(np.array(indptr, np.int64), np.array(units, np.int32), np.array(values), 4)
+
+
+# ---- a batch of data in the equations
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(table=TABLES, seed=st.integers(0, 9))
+def test_products_and_differences_are_those_of_the_dense_table(dtype, table, seed):
+    X, rng = table.astype(dtype), np.random.default_rng(seed)
+    codes, (n, d) = Codes.from_dense(X), X.shape
+    W, V, U = (rng.normal(size=shape).astype(dtype) for shape in ((d, 4), (3, n), (n, d)))
+    close = {"rtol": 1e-5 if dtype == np.float32 else 1e-12, "atol": 1e-6 if dtype == np.float32 else 1e-13}
+    np.testing.assert_allclose(codes @ W, X @ W, **close)
+    np.testing.assert_allclose(codes @ np.asfortranarray(W), X @ W, **close)
+    np.testing.assert_allclose(codes @ W[:, 0], X @ W[:, 0], **close)
+    np.testing.assert_allclose(V @ codes, V @ X, **close)
+    np.testing.assert_array_equal(U - codes, U - X, strict=True)
+    np.testing.assert_array_equal(codes - U, X - U, strict=True)
+    np.testing.assert_array_equal(codes - U[0] if n else 0, X - U[0] if n else 0)
+    for product in (U * codes, codes * U):
+        assert isinstance(product, Codes)
+        np.testing.assert_array_equal(product.to_dense(), U * X, strict=True)
+    np.testing.assert_array_equal((2 * codes).to_dense(), 2 * X)
+    np.testing.assert_array_equal(codes.T.to_dense(), X.T)
+    np.testing.assert_array_equal(codes.square().to_dense(), X.astype(float) ** 2, strict=True)
+    for axis in (0, 1):
+        np.testing.assert_allclose(codes.sum(axis=axis), X.sum(axis=axis, dtype=float), rtol=1e-12)
+    assert (codes.dtype, codes.size) == (dtype, np.count_nonzero(X))
+
+
+def test_a_row_of_a_product_does_not_depend_on_the_rows_beside_it(rng):
+    X = (rng.random((50, 300)) * (rng.random((50, 300)) < 0.1)).astype(np.float32)
+    codes, W = Codes.from_dense(X), rng.normal(size=(70, 300)).astype(np.float32)
+    whole = codes @ W.T
+    for i in (0, 17, 49):
+        np.testing.assert_array_equal((codes[i] @ W.T)[0], whole[i])
+        np.testing.assert_array_equal((codes[i : i + 2] @ W.T)[0], whole[i])
+
+
+def test_products_of_another_width_are_refused(rng):
+    codes = Codes.from_dense(Z[:, :3]).astype(np.float64)
+    codes = Codes(codes.indptr, codes.units, codes.values, 4)  # nothing is in the last column
+    for wrong in (
+        lambda: codes @ np.ones((3, 2)),
+        lambda: np.ones((2, 3)) @ codes,
+        lambda: np.ones((2, 4)) - codes,
+    ):
+        with pytest.raises((ValueError, IndexError)):
+            wrong()
+
+
+def test_a_slice_shares_its_entries_and_rows_that_are_not_there_are_refused():
+    codes = Codes.from_dense(Z)
+    assert np.shares_memory(codes[1:3].values, codes.values)
+    assert len(codes[3:1]) == 0
+    for rows in ([4], -5, np.array([0, 9])):
+        with pytest.raises(IndexError, match="from 0 to 3"):
+            codes[rows]
+    with pytest.raises(IndexError, match="mask of 4 rows"):
+        codes[np.array([True, False])]
+
+
+def test_picking_a_batch_does_not_cost_what_all_rows_cost():
+    """A hundred million rows: an array of their numbers alone would take 800 MB for each batch."""
+    n = 100_000_000
+    indptr = np.lib.stride_tricks.as_strided(np.zeros(1, np.int64), (n + 1,), (0,))
+    codes = Codes(indptr, np.zeros(0, np.int32), np.zeros(0, np.float32), 7)
+    tracemalloc.start()
+    batch = codes[np.array([5, n - 1])]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert batch.shape == (2, 7)
+    assert peak < 1e5

@@ -27,7 +27,8 @@ from nsae.deep.stack import Stack
 from nsae.errors import NotFittedError
 from nsae.models.sklearn_contract import Parameters
 from nsae.models.sparse_autoencoder import SparseAutoencoder
-from nsae.validation import at_least, check_data, generator
+from nsae.validation import at_least, generator
+from nsae.validation.sparse import check_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -66,13 +67,13 @@ class StackClassifier:
         name = type(self).__name__
         if not hasattr(self, "stack_"):
             raise NotFittedError(f"This {name} is not fitted yet. Call fit(X, y) first.")
-        X = check_data(X, owner=name, n_features=self.n_features_in_)
+        X = check_rows(X, owner=name, n_features=self.n_features_in_)
         yield from _forward(self.stack_, X)
 
 
 def _forward(stack: Stack, X: np.ndarray) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     for start in range(0, len(X), BLOCK_ROWS):
-        yield stack.forward(np.asarray(X[start : start + BLOCK_ROWS], np.float32))
+        yield stack.forward(X[start : start + BLOCK_ROWS].astype(np.float32, copy=False))
 
 
 class SoftmaxClassifier(StackClassifier, Parameters):
@@ -135,7 +136,7 @@ class SoftmaxClassifier(StackClassifier, Parameters):
         """
         check_steps(self.weight_decay, self.batch_size, self.learning_rate)
         at_least("epochs", self.epochs, 1, whole=True)
-        X = check_data(X, owner=type(self).__name__)
+        X = check_rows(X, owner=type(self).__name__)
         classes, numbers = classes_of(y, len(X))
         rng = generator(self.random_state)
         stack = Stack([], [], random_top(X.shape[1], len(classes), self.weight_decay, rng))
@@ -222,7 +223,7 @@ class StackedAutoencoder(StackClassifier, Parameters):
         """
         self._check()
         classes_of(
-            y, len(check_data(X, owner=type(self).__name__))
+            y, len(check_rows(X, owner=type(self).__name__))
         )  # before minutes of learning without labels
         self.pretrain(X).fit_softmax(X, y)
         return self.fine_tune(X, y) if self.epochs else self
@@ -233,7 +234,7 @@ class StackedAutoencoder(StackClassifier, Parameters):
         ``X`` may have more rows than those that have labels.  Errors are those of :meth:`fit`.
         """
         self._check()
-        Z = check_data(X, owner=type(self).__name__)
+        Z = check_rows(X, owner=type(self).__name__)
         learned = []
         for layer in self.layers:
             fitted = copy.copy(layer).fit(Z)
@@ -253,7 +254,7 @@ class StackedAutoencoder(StackClassifier, Parameters):
         if not hasattr(self, "layers_"):
             raise NotFittedError("The layers have not learned yet. Call pretrain(X) first, or fit(X, y).")
         cores = [layer.autoencoder_ for layer in self.layers_]
-        X = check_data(X, owner=type(self).__name__, n_features=cores[0].encoder_layer.W.shape[1])
+        X = check_rows(X, owner=type(self).__name__, n_features=cores[0].encoder_layer.W.shape[1])
         classes, numbers = classes_of(y, len(X))
         rng = generator(self.random_state)
         encoders = [copied(core.encoder_layer, self.weight_decay) for core in cores]
@@ -274,7 +275,7 @@ class StackedAutoencoder(StackClassifier, Parameters):
         self._check()
         if not hasattr(self, "stack_"):
             raise NotFittedError("Softmax has not learned yet. Call fit_softmax(X, y) first, or fit(X, y).")
-        X = check_data(X, owner=type(self).__name__, n_features=self.n_features_in_)
+        X = check_rows(X, owner=type(self).__name__, n_features=self.n_features_in_)
         numbers = known_classes(y, len(X), self.classes_)
         stack = copy.deepcopy(self.stack_)
         steps = Steps(int(self.epochs), int(self.batch_size), self.learning_rate)

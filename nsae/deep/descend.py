@@ -53,7 +53,9 @@ def descend(
         order, total = rng.permutation(len(X)), 0.0
         for start in range(0, len(X), steps.batch_size):
             rows = order[start : start + steps.batch_size]  # (B,)
-            J, grads = stack.loss_and_grads(np.asarray(X[rows], np.float32), numbers[rows])  # (43) (44)
+            J, grads = stack.loss_and_grads(
+                X[rows].astype(np.float32, copy=False), numbers[rows]
+            )  # (43) (44)
             if not np.isfinite(J):
                 raise FloatingPointError(
                     f"The loss became {J} in epoch {epoch + 1}. Lower learning_rate={steps.learning_rate}, or scale "

@@ -135,6 +135,8 @@ class ImageEncoder(Transformer):
     (50, 64)
     """
 
+    _takes_sparse = False
+
     def __init__(
         self,
         n_units: int | None = None,

@@ -41,10 +41,19 @@ from nsae.kernels.patches import cut_patches
 from nsae.kernels.pooling import select_and_pool
 from nsae.kernels.search_postings import distances_to, search_postings
 from nsae.kernels.search_products import fill_rows, search_products
+from nsae.kernels.sparse_rows import (
+    LANES,
+    sparse_decode_and_backprop,
+    sparse_outer,
+    sparse_product,
+    sparse_sigmoid_output,
+    sparse_squared_output,
+)
 from nsae.kernels.upper_bounds import BOUNDS_BLOCK
 
 __all__ = [
     "BOUNDS_BLOCK",
+    "LANES",
     "adam",
     "adam_units",
     "bias_exponent",
@@ -65,6 +74,11 @@ __all__ = [
     "sigmoid_output",
     "sigmoid_units",
     "sort_hits",
+    "sparse_decode_and_backprop",
+    "sparse_outer",
+    "sparse_product",
+    "sparse_sigmoid_output",
+    "sparse_squared_output",
     "squared_norms",
     "squared_output",
     "squares",

@@ -70,15 +70,21 @@ def sigmoid_output(U, E, L, X, keep_slope, sums, lo, hi):
     U, E, L, X = U[lo:hi], E[lo:hi], L[lo:hi], X[lo:hi]
     dc, squares, entropy = sums.dc, sums.squares, sums.entropy
     for i in range(U.shape[0]):
-        u, e, log, x = U[i], E[i], L[i], X[i]
-        for j in range(len(dc)):
-            x_hat = (1 if u[j] >= 0 else e[j]) / (1 + e[j])
-            error = x_hat - x[j]
-            squares[j] += error * error
-            entropy[j] += max(u[j], u[j] * 0) - u[j] * x[j] + log[j]  # (6)
-            slope = x_hat * (1 - x_hat) if keep_slope else x_hat * 0 + 1
-            u[j] = error * scale * slope
-            dc[j] += u[j]
+        _sigmoid_row(U[i], E[i], L[i], X[i], keep_slope, scale, (dc, squares, entropy))
+
+
+@njit(**KERNEL)
+def _sigmoid_row(u, e, log, x, keep_slope, scale, sums):
+    """Do what :func:`sigmoid_output` does for one row; ``sums`` are dc, squares and entropy, ``scale`` is 1/B."""
+    dc, squares, entropy = sums
+    for j in range(len(dc)):
+        x_hat = (1 if u[j] >= 0 else e[j]) / (1 + e[j])
+        error = x_hat - x[j]
+        squares[j] += error * error
+        entropy[j] += max(u[j], u[j] * 0) - u[j] * x[j] + log[j]  # (6)
+        slope = x_hat * (1 - x_hat) if keep_slope else x_hat * 0 + 1
+        u[j] = error * scale * slope
+        dc[j] += u[j]
 
 
 @njit(**KERNEL)
@@ -91,12 +97,17 @@ def squared_output(U, c, X, dc, squares, lo, hi):
     scale = X.dtype.type(1.0 / len(X))
     U, X = U[lo:hi], X[lo:hi]
     for i in range(U.shape[0]):
-        u, x = U[i], X[i]
-        for j in range(len(c)):
-            error = u[j] + c[j] - x[j]
-            squares[j] += error * error
-            u[j] = error * scale
-            dc[j] += u[j]
+        _squared_row(U[i], c, X[i], scale, dc, squares)
+
+
+@njit(**KERNEL)
+def _squared_row(u, c, x, scale, dc, squares):
+    """Do what :func:`squared_output` does for one row; ``scale`` is 1/B."""
+    for j in range(len(c)):
+        error = u[j] + c[j] - x[j]
+        squares[j] += error * error
+        u[j] = error * scale
+        dc[j] += u[j]
 
 
 @njit(**KERNEL)

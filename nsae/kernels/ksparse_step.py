@@ -11,6 +11,7 @@ import numpy as np
 from nsae.kernels.adam import adam, squares
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL, REORDER
+from nsae.kernels.sparse_rows import add_sparse_samples
 
 BLOCK = 64  # So many pre-activations are skipped at once if none of them can be among the k largest.
 LANES = 64  # The first pass over a sample keeps so many maxima side by side: see _lower_bound.
@@ -277,10 +278,14 @@ def update_units(batch, arrays, decay, unit_norm, rates, scratch, lo, hi):
     dw, dv, db = scratch[0], scratch[1], scratch[2, :1]
     nothing = decay * 0
     decay_of_V = nothing if unit_norm else decay  # γV lies along V's columns: (20) takes it away again
+    rows, sparse = batch.rows, len(X) == 0
     for j in range(lo, hi):
         v, entries = V[j], entry[start[j] : start[j + 1]]
         db[0] = _start_gradient(aux_row[j], aux_dW, aux_db, aux_dV, dw, dv)  # (21)
-        db[0] = _add_samples(entries, values, dY, X, dU, dw, dv, db[0])  # (12) (15)
+        if sparse:
+            db[0] = add_sparse_samples(entries, values, dY, rows, dU, dw, dv, db[0])  # (12) (15)
+        else:
+            db[0] = _add_samples(entries, values, dY, X, dU, dw, dv, db[0])  # (12) (15)
         if unit_norm:
             _make_tangent(dv, v)  # (20)
         adam(W[j], dw, W_m1[j], W_m2[j], decay, rates, 0, len(dw))
@@ -301,10 +306,15 @@ def unit_squares(batch, arrays, decay, unit_norm, scratch, lo, hi):
     W, V, dw, dv = arrays.W, arrays.V, scratch[0], scratch[1]
     decay_of_V = decay * 0 if unit_norm else decay
     total = 0.0
+    rows, sparse = batch.rows, len(X) == 0
     for j in range(lo, hi):
         entries = entry[start[j] : start[j + 1]]
         db = _start_gradient(aux_row[j], aux_dW, aux_db, aux_dV, dw, dv)  # (21)
-        db_square = np.float64(_add_samples(entries, values, dY, X, dU, dw, dv, db)) ** 2  # (12) (15)
+        if sparse:
+            db = add_sparse_samples(entries, values, dY, rows, dU, dw, dv, db)  # (12) (15)
+        else:
+            db = _add_samples(entries, values, dY, X, dU, dw, dv, db)  # (12) (15)
+        db_square = np.float64(db) ** 2
         if unit_norm:
             _make_tangent(dv, V[j])  # (20)
         total += squares(W[j], dw, decay, 0, len(dw)) + squares(V[j], dv, decay_of_V, 0, len(dv)) + db_square

@@ -79,8 +79,18 @@ class SampleGradients(NamedTuple):
     squares: np.ndarray  # (d,), Σ (x̂ − x)²
 
 
+class SparseRows(NamedTuple):
+    """A sparse batch: row i has the values ``values[indptr[i]:indptr[i + 1]]`` in the columns of the same entries."""
+
+    indptr: np.ndarray  # (B + 1,) int64
+    columns: np.ndarray  # (nnz,) int32, ascending in each row
+    values: np.ndarray  # (nnz,)
+
+
 class UnitBatch(NamedTuple):
     """A k-sparse batch by units: what the gradients of each unit are summed from.
+
+    The data is in ``X``, or in ``rows`` if it is sparse; the other one has no rows.
 
     Unit j was active in the samples of the entries ``entry[start[j]:start[j + 1]]``; entry e is at row e // k,
     column e % k of ``values`` and ``dY``.  A dead unit j with gradients of Eq. (21) has them in row
@@ -91,7 +101,8 @@ class UnitBatch(NamedTuple):
     entry: np.ndarray  # (B·k,) int64
     values: np.ndarray  # (B, k)
     dY: np.ndarray  # (B, k)
-    X: np.ndarray  # (B, d)
+    X: np.ndarray  # (B, d), or (0, d)
+    rows: SparseRows
     dU: np.ndarray  # (B, d)
     aux_row: np.ndarray  # (h,) int64
     aux_dW: np.ndarray  # (m, d)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nsae.codes import Codes
 from nsae.errors import ModelFormatError
 from nsae.models.model_file import KIND, read_model, write_model
 from nsae.system.storage import refuse_existing
@@ -30,7 +31,7 @@ class CheckpointFile:
         It is a model file: ``SparseAutoencoder.load`` opens it, too.
     model : SparseAutoencoder
         Whose ``fit`` it is.
-    X : (n, d) array
+    X : (n, d) array, or Codes
         The data.
 
     Raises
@@ -107,5 +108,11 @@ class CheckpointFile:
 def _fingerprint(X: np.ndarray) -> dict[str, Any]:
     """What tells one data set from another: its shape and dtype, and a hash of evenly spaced rows."""
     rows = X[np.linspace(0, len(X) - 1, min(len(X), SAMPLED_ROWS)).astype(np.int64)]
-    digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
-    return {"shape": list(X.shape), "dtype": str(X.dtype), "sha256": digest}
+    if isinstance(rows, Codes):
+        content = b"".join(array.tobytes() for array in (rows.indptr, rows.units, rows.values))
+        return {**_digest(X, content), "nonzeros": X.size}
+    return _digest(X, np.ascontiguousarray(rows).tobytes())
+
+
+def _digest(X: np.ndarray, content: bytes) -> dict[str, Any]:
+    return {"shape": list(X.shape), "dtype": str(X.dtype), "sha256": hashlib.sha256(content).hexdigest()}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nsae.codes import Codes
 from nsae.equations.activations import Sigmoid
 from nsae.errors import CollapseWarning
 from nsae.models.explained_variance import explained_variance
@@ -21,23 +22,27 @@ NEAR_ZERO = 1e-3  # the largest activation, beside the largest number in the dat
 
 
 def sampled(X: np.ndarray) -> np.ndarray:
-    """Return up to ``SAMPLED_ROWS`` rows (m, d) of X (n, d), evenly spaced, in float64."""
+    """Return up to ``SAMPLED_ROWS`` rows (m, d) of X (n, d), evenly spaced, in float64; of Codes, as Codes."""
     return X[np.linspace(0, len(X) - 1, min(len(X), SAMPLED_ROWS)).astype(np.int64)].astype(np.float64)
 
 
 def warn_of_scale(model: Any, X: np.ndarray) -> None:
     """Warn if the data X (n, d) is far from what the sigmoids of ``model`` can give or take."""
     rows = sampled(X)  # (m, d)
-    low, high = float(rows.min()), float(rows.max())
+    low, high = map(float, _range(rows))
     if model.output == "sigmoid":
-        outside = float(np.mean((rows < -0.1) | (rows > 1.1)))
+        entries = rows.values if isinstance(rows, Codes) else rows  # 0 is inside
+        outside = np.count_nonzero((entries < -0.1) | (entries > 1.1)) / np.prod(rows.shape)
         if outside > 0.01:
             _warn(
                 f"The data goes from {low:.3g} to {high:.3g}, and output='sigmoid' gives numbers in (0, 1): "
                 f"{outside:.0%} of the entries cannot be reconstructed. Scale the data to [0, 1], or use "
                 "output='linear'."
             )
-    if model.activation == "sigmoid" and float(np.mean(np.abs(rows).max(axis=1) > SATURATED)) > 0.5:
+    if (
+        model.activation == "sigmoid"
+        and float(np.mean(np.max(np.abs(_range(rows, 1)), axis=0) > SATURATED)) > 0.5
+    ):
         _warn(
             f"The data goes from {low:.3g} to {high:.3g}. With such numbers sigmoid units are nearly 0 or 1 for most "
             "samples, where their slope is nearly 0, and learn little. Scale the data to about [0, 1]."
@@ -47,13 +52,14 @@ def warn_of_scale(model: Any, X: np.ndarray) -> None:
 def warn_of_collapse(model: Any, X: np.ndarray) -> None:
     """Warn if the fitted ``model`` gives the rows of X (n, d) codes near zero, or explains nothing of them."""
     rows = sampled(X)  # (m, d)
-    if not np.ptp(rows, axis=0).any():
+    lowest, highest = _range(rows, 0)  # (d,) each
+    if np.array_equal(lowest, highest):
         return  # there is nothing to learn
     encoder = model.encoder()
     Z = encoder.transform(rows)  # (m, h)
-    largest, scale = float(Z.max()), float(np.abs(rows).max())
+    largest, scale = float(Z.max()), float(max(-lowest.min(), highest.max()))
     explained = explained_variance(encoder, rows)
-    filled = rows.any(axis=1)  # (m,): a row of zeros may well have a code of zeros
+    filled = np.any(_range(rows, 1), axis=0)  # (m,): a row of zeros may well have a code of zeros
     silent = float(np.mean(Z.max(axis=1)[filled] <= 0))
     if silent > 0.5 and explained < 0.5:
         _warn(
@@ -69,6 +75,21 @@ def warn_of_collapse(model: Any, X: np.ndarray) -> None:
             f"The explained variance is {explained:.3g} on {len(rows)} samples: the mean of the data, in place of each "
             f"reconstruction, would be at least as good. {_cures(model)}"
         )
+
+
+def _range(rows: np.ndarray | Codes, axis: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest entries along ``axis``; of ``Codes``, those that are 0 count too."""
+    if not isinstance(rows, Codes):
+        return rows.min(axis=axis), rows.max(axis=axis)
+    if axis is None:
+        low, high = _range(rows, 0)
+        return low.min(), high.max()
+    groups = rows.row_of_entry() if axis else rows.units
+    full = np.bincount(groups, minlength=rows.shape[1 - axis]) == rows.shape[axis]
+    low, high = np.where(full, np.inf, 0), np.where(full, -np.inf, 0)
+    np.minimum.at(low, groups, rows.values)
+    np.maximum.at(high, groups, rows.values)
+    return low, high
 
 
 def _cures(model: Any) -> str:

@@ -8,6 +8,9 @@ So rows go through in blocks of one fixed shape, the last block padded with zero
 W Xᵀ, where a BLAS computes full tiles that are all summed alike.  Tests hold this for OpenBLAS's kernels for
 AVX-512, and for float64 on AVX2.  The float32 kernel for AVX2 sums in an order that depends on the place
 even so; there, codes agree to rounding.
+
+Sparse rows are no matter of BLAS: their products are added one by one.  Their codes agree with those of the same
+rows as a dense array to rounding.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from nsae.codes import Codes
+from nsae.codes import Codes, Data
 from nsae.equations.activations import Activation, FrozenActivation, JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
@@ -29,10 +32,12 @@ from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
 from nsae.system.threads import Threads
 from nsae.tables import counted, size_text
-from nsae.validation import check_data, one_of
+from nsae.validation import one_of
+from nsae.validation.sparse import check_rows
 
 # Rows that are encoded at once, always: with fewer the product is slower, with more a single row is.
 BLOCK_ROWS = 128
+SPARSE_ROWS, SPARSE_BLOCK = 2048, 1 << 23  # Sparse rows at once, and entries of their pre-activation.
 JUMPRELU = "jumprelu"  # the activation (48) in a model file
 
 
@@ -63,13 +68,13 @@ def layer_codes(layer: Dense, g: FrozenActivation, X: np.ndarray, *, backend: st
         W (h, d) and b (h,).
     g : Activation or JumpReLU
         Eq. (4) or (48).
-    X : (n, d) array
+    X : (n, d) array, or Codes
         Checked already.  Memory is bounded by one block of rows and the result.
     backend : "auto", "numpy" or "numba"
-        What selects the k largest units.  Codes are the same bits with each.
+        What selects the k largest units, and multiplies sparse rows.  Codes are the same bits with each.
     """
-    h, d = layer.W.shape
-    backend = resolve_backend(backend, len(X) * h * d)
+    h = len(layer.b)
+    backend = resolve_backend(backend, h * X.size)
     if isinstance(g, KSparse) and backend == "numba":
         return _k_sparse_codes(layer, g.k, X)
     blocks: dict[int, Codes] = {}
@@ -77,12 +82,20 @@ def layer_codes(layer: Dense, g: FrozenActivation, X: np.ndarray, *, backend: st
     def take(rows: slice, Y: np.ndarray) -> None:
         blocks[rows.start] = Codes.from_dense(g(Y))  # (2)
 
-    _for_each_block(layer, X, take)
+    _for_each_block(layer, X, take, backend)
     return Codes.concatenate([blocks[start] for start in sorted(blocks)])
 
 
-def _for_each_block(layer: Dense, X: np.ndarray, take: Callable[[slice, np.ndarray], None]) -> None:
-    """Call ``take(rows, Y)`` with the pre-activation Y (rows, h) of every block of rows, on all threads."""
+def _for_each_block(
+    layer: Dense, X: np.ndarray, take: Callable[[slice, np.ndarray], None], backend: str = "auto"
+) -> None:
+    """Call ``take(rows, Y)`` with the pre-activation Y (rows, h) of every block of rows, on all threads.
+
+    ``backend`` multiplies sparse rows; dense ones are a matter of BLAS.
+    """
+    if isinstance(X, Codes):
+        _for_each_sparse_block(layer, X, take, backend)
+        return
     W, b = layer.W, layer.b
     h, d = W.shape
 
@@ -102,6 +115,42 @@ def _for_each_block(layer: Dense, X: np.ndarray, take: Callable[[slice, np.ndarr
         threads.parallel_for(-(-len(X) // BLOCK_ROWS), blocks, work=len(X) * h)
 
 
+def _for_each_sparse_block(
+    layer: Dense, X: Codes, take: Callable[[slice, np.ndarray], None], backend: str
+) -> None:
+    """Do what ``_for_each_block`` does, for sparse rows: each costs h multiplications for each of its nonzeros.
+
+    Products are added in the order of features, by both backends, so that blocks may have any number of rows.
+    """
+    W, b = layer.W, layer.b
+    h, d = W.shape
+    compiled = resolve_backend(backend, h * X.size) == "numba"
+    with Threads() as threads:
+        share = -(-len(X) // threads.n)  # W is read once for a block
+        size = max(1, min(share, SPARSE_ROWS, SPARSE_BLOCK // h))
+
+        def blocks(_part: int, lo: int, hi: int) -> None:
+            if compiled:
+                from nsae import kernels
+                from nsae.kernels.records import SparseRows
+
+                features = np.zeros((d, kernels.LANES), W.dtype)  # (d, LANES)
+                buffer = np.empty((size, h), W.dtype)  # (size, h)
+            for start in range(lo * size, min(hi * size, len(X)), size):
+                rows = slice(start, min(start + size, len(X)))
+                some = X[rows].astype(W.dtype)  # (rows, d)
+                if compiled:
+                    Y = buffer[: len(some)]  # (rows, h)
+                    arrays = (np.array(some.indptr), np.array(some.units), some.values)
+                    kernels.sparse_product(SparseRows(*arrays), W, features, Y, 0, h)
+                else:
+                    Y = some @ W.T  # (rows, h)
+                Y += b
+                take(rows, Y)
+
+        threads.parallel_for(-(-len(X) // size), blocks, work=X.size * h)
+
+
 def _k_sparse_codes(layer: Dense, k: int, X: np.ndarray) -> Codes:
     """Do what ``layer_codes`` does, with the compiled selection: no dense code is made."""
     from nsae import kernels
@@ -117,7 +166,7 @@ def _k_sparse_codes(layer: Dense, k: int, X: np.ndarray) -> Codes:
         kernels.top_k(Y, no_bias, 0, units[rows], values[rows], found[rows], 0, len(Y))  # (2)
         kernels.by_unit(units, values, found, rows.start, rows.stop)
 
-    _for_each_block(layer, X, take)
+    _for_each_block(layer, X, take, "numba")
     on = values > 0  # (n, k)
     indptr = np.concatenate([[0], np.cumsum(on.sum(axis=1))])
     return Codes(indptr, units[on], values[on], h)
@@ -227,7 +276,7 @@ class Encoder:
             ) from None
         return cls(Dense(W, b), Dense(V, c), g, output, header)
 
-    def encode(self, X: np.ndarray, *, backend: str = "auto") -> Codes:
+    def encode(self, X: Data, *, backend: str = "auto") -> Codes:
         """Return the codes of X (n, d) as (unit, value) pairs; memory is bounded by a block and the result.
 
         ``backend``, "auto", "numpy" or "numba", is what selects the k largest units: "auto" is Numba if it
@@ -313,7 +362,7 @@ class Encoder:
         with atomic_file(path, overwrite=overwrite) as file:
             file.write(self.to_bytes())
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
+    def transform(self, X: Data) -> np.ndarray:
         """Return the codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
         X = self._rows(X)
         Z = np.empty((len(X), self.n_units), self.encoder_layer.W.dtype)  # (n, h)
@@ -324,7 +373,7 @@ class Encoder:
         _for_each_block(self.encoder_layer, X, take)
         return Z
 
-    def dead_units(self, X: np.ndarray) -> np.ndarray:
+    def dead_units(self, X: Data) -> np.ndarray:
         """Return the numbers (m,) int64, ascending, of the units that no row of X (n, d) activates.
 
         A unit is active above 0, and a sigmoid unit above 0.1.
@@ -347,12 +396,12 @@ class Encoder:
         """Check data; of a data frame, the names of its columns too, if the model was fitted on one."""
         if self.feature_names is not None and feature_names(X) is not None:
             check_feature_names(X, self.feature_names, "Encoder")
-        return check_data(X, owner="Encoder", n_features=self.n_features)
+        return check_rows(X, owner="Encoder", n_features=self.n_features)
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
         """Return the reconstructions x̂ (n, d) of codes ``Z``, dense (n, h) or ``Codes``: Eq. (3)."""
         if not isinstance(Z, Codes):
-            Z = check_data(Z, owner="inverse_transform", n_features=self.n_units)
+            Z = check_rows(Z, owner="inverse_transform", n_features=self.n_units)
         elif Z.n_units != self.n_units:
             raise ValueError(f"The codes have {Z.n_units} units, and this model has {self.n_units}.")
         X_hat = np.empty((len(Z), self.n_features), self.decoder_layer.W.dtype)  # (n, d)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Parameters:
     """Gets, sets and shows the arguments of ``__init__``, which stores each one under its own name."""
 
+    _takes_sparse = True  # Data may be a sparse matrix by rows; an estimator of images says False.
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name; ``deep`` makes no difference, since none is an estimator."""
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
@@ -44,12 +46,13 @@ class Parameters:
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: it alone calls this."""
-        from sklearn.utils import Tags, TargetTags, TransformerTags
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
             estimator_type=None,
             target_tags=TargetTags(required=False),
             transformer_tags=TransformerTags(preserves_dtype=[]),
+            input_tags=InputTags(sparse=self._takes_sparse),
         )
 
     # ---- keywords of fit that a pipeline or a grid search passes on

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsae.codes import Codes
+from nsae.codes import Codes, Data
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError, NotFittedError
@@ -28,7 +28,8 @@ from nsae.models.sklearn_contract import Transformer
 from nsae.system.interrupts import called_from_main
 from nsae.training.loop import train
 from nsae.training.state import History, TrainingOptions, TrainingState
-from nsae.validation import at_least, check_data, generator
+from nsae.validation import at_least, generator
+from nsae.validation.sparse import check_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -215,7 +216,7 @@ class SparseAutoencoder(Transformer):
 
     def fit(
         self,
-        X: np.ndarray,
+        X: Data,
         y: object = None,
         *,
         checkpoint: str | os.PathLike | None = None,
@@ -226,8 +227,10 @@ class SparseAutoencoder(Transformer):
 
         Parameters
         ----------
-        X : (n, d) array
-            It may be memory-mapped: it is read in batches and never copied whole.
+        X : (n, d) array, Codes, or a sparse matrix by rows
+            It may be memory-mapped: it is read in batches and never copied whole.  Sparse data, such as SciPy's
+            ``csr_matrix`` or the codes of another autoencoder, is never made dense: its part in a step costs what
+            its nonzeros cost.
         y : object
             Ignored.
         checkpoint : path, optional
@@ -284,7 +287,7 @@ class SparseAutoencoder(Transformer):
             warn_of_collapse(self, X)
         return self
 
-    def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
+    def partial_fit(self, X: Data, y: object = None) -> Self:
         """Go on for one more epoch, over X (n, d) in the order given; ``y`` is ignored.
 
         Weights, Adam's moments, idle counts and the schedule go on from where they stand.
@@ -307,14 +310,14 @@ class SparseAutoencoder(Transformer):
             self._answer_interrupt(returns=False)
         return self
 
-    def core_for(self, X: np.ndarray) -> Autoencoder:
+    def core_for(self, X: Data) -> Autoencoder:
         """Return the fitted autoencoder, or else the one that ``fit(X)`` would start from."""
         if self.__sklearn_is_fitted__():
             return self.autoencoder_
         check_hyperparameters(self)
         return self._initial(self._check(X), generator(self.random_state))
 
-    def training_state(self, X: np.ndarray | None = None) -> tuple[TrainingState, TrainingOptions] | None:
+    def training_state(self, X: Data | None = None) -> tuple[TrainingState, TrainingOptions] | None:
         """Return what training goes on from, and the options that it goes on with.
 
         Before ``fit`` it is what ``fit(X)`` would start from, for data X (n, d), or None without X.
@@ -353,7 +356,7 @@ class SparseAutoencoder(Transformer):
 
     # ---- codes and reconstructions
 
-    def transform(self, X: np.ndarray) -> Any:
+    def transform(self, X: Data) -> Any:
         """Return the dense codes Z (n, h) of X (n, d), Eqs. (1)–(2): an array, or what :meth:`set_output` says.
 
         X may be a data frame; its columns must then be those of ``fit``, in the same order.
@@ -361,7 +364,7 @@ class SparseAutoencoder(Transformer):
         Z = self.encoder().transform(self._rows(X))
         return data_frames.in_wanted_container(self, Z, X)
 
-    def encode(self, X: np.ndarray) -> Codes:
+    def encode(self, X: Data) -> Codes:
         """Return the codes of X (n, d) as (unit, value) pairs."""
         return self.encoder().encode(self._rows(X))
 
@@ -369,14 +372,14 @@ class SparseAutoencoder(Transformer):
         """Return the reconstructions x̂ (n, d) of codes ``Z``, dense (n, h) or ``Codes``: Eq. (3)."""
         return self.encoder().inverse_transform(Z)
 
-    def score(self, X: np.ndarray, y: object = None) -> float:
+    def score(self, X: Data, y: object = None) -> float:
         """Return the explained variance of X (n, d), 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²; ``y`` is ignored.
 
         1 is perfect, and 0 is what the mean alone explains.
         """
         return explained_variance(self.encoder(), self._rows(X))
 
-    def dead_units(self, X: np.ndarray) -> np.ndarray:
+    def dead_units(self, X: Data) -> np.ndarray:
         """Return the numbers (m,) int64 of the units that no row of X (n, d) activates.
 
         A unit is active above 0, and a sigmoid unit above 0.1.
@@ -533,7 +536,7 @@ class SparseAutoencoder(Transformer):
         return self._check(X, n_features=self.n_features_in_)
 
     def _check(self, X: object, n_features: int | None = None) -> np.ndarray:
-        return check_data(
+        return check_rows(
             X,
             owner=type(self).__name__,
             n_features=n_features,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nsae import plots
+from nsae.codes import Codes
 from nsae.equations.autoencoder import Autoencoder, Loss
 from nsae.equations.gradcheck import compare_gradients
 from nsae.equations.optimizers import Adam
@@ -105,7 +106,7 @@ def explain_step(model: Any, X: np.ndarray, *, figure: bool = False) -> StepExpl
     model : SparseAutoencoder or Autoencoder
         A fitted estimator goes on with the moments that its optimizer has, and one that is not fitted starts as
         ``fit(X)`` would.  An Autoencoder gets a new Adam with the defaults of the paper.
-    X : (B, d) array
+    X : (B, d) array, Codes, or a sparse matrix by rows
         The batch; a few rows are enough.
     figure : bool
         Also draw the arrays, which needs matplotlib: ``.figure`` of the result.
@@ -132,6 +133,8 @@ def explain_step(model: Any, X: np.ndarray, *, figure: bool = False) -> StepExpl
     (4, 5)
     """
     core, X = autoencoder_in_float64(model, X)
+    if isinstance(X, Codes):
+        X = X.to_dense()  # (B, d): what is shown is few rows
     moved, loss, norm = _step(model, core, X)
     parts = {
         "forward": _forward(core, X),

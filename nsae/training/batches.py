@@ -1,4 +1,7 @@
-"""Minibatches over any 2-D array, one batch copied at a time; a file larger than memory is read in blocks."""
+"""Minibatches over any 2-D array, one batch copied at a time; a file larger than memory is read in blocks.
+
+Of sparse data, a batch is ``Codes`` of the chosen rows: it is never made dense.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nsae.codes import Codes
 from nsae.validation import drop_pages
 
 POOL_BYTES = 1 << 26  # A memory-mapped array larger than this is shuffled through a pool of this size.
@@ -22,7 +26,7 @@ def minibatches(
 
     Parameters
     ----------
-    X : (n, d) array
+    X : (n, d) array, or Codes
         It may be memory-mapped.
     batch_size : int
         B.
@@ -31,7 +35,7 @@ def minibatches(
     rng : numpy.random.Generator or None
         It shuffles the rows; with None they come in the order given.
     buffer : (batch_size, d) array, optional
-        Each batch is copied into it, so that a batch is overwritten by the next one.
+        Each dense batch is copied into it, so that a batch is overwritten by the next one.
     """
     batches: Iterator[tuple[np.ndarray, Rows]]
     if rng is not None and isinstance(X, np.memmap) and X.nbytes > POOL_BYTES:
@@ -39,7 +43,9 @@ def minibatches(
     else:
         batches = _rows_in_order(X, batch_size, rng)
     for source, rows in batches:
-        if buffer is None:
+        if isinstance(X, Codes):
+            yield X[rows].astype(dtype)  # (B, d)
+        elif buffer is None:
             yield np.asarray(source[rows], dtype)  # (B, d)
         elif isinstance(rows, np.ndarray) and source.dtype == buffer.dtype:
             batch = buffer[: len(rows)]  # (B, d)
@@ -49,6 +55,14 @@ def minibatches(
             batch = source[rows]  # (B, d)
             buffer[: len(batch)] = batch
             yield buffer[: len(batch)]
+
+
+def batch_buffer(X: np.ndarray, batch_size: int, dtype: np.dtype) -> np.ndarray | None:
+    """Return a buffer (B, d) in ``dtype`` for the minibatches of X (n, d), B at most ``batch_size``.
+
+    None for ``Codes``: a batch of them takes its nonzeros alone.
+    """
+    return None if isinstance(X, Codes) else np.empty((min(batch_size, len(X)), X.shape[1]), dtype)
 
 
 Rows = slice | np.ndarray

@@ -18,8 +18,8 @@ from nsae.system.backends import resolve_backend
 from nsae.training.dead_units import treatment
 from nsae.training.loop import make_step
 from nsae.training.state import PARAMS, TrainingOptions, TrainingState
-from nsae.validation import check_data
 from nsae.validation.gradients import RIGHT, ROUNDING, relative_error
+from nsae.validation.sparse import check_rows
 
 
 class Estimator(Protocol):
@@ -79,7 +79,7 @@ def check_gradients(
     model : SparseAutoencoder or Autoencoder
         A copy in float64 is checked, and the model itself stays as it is.  An estimator that is not
         fitted yet is checked at its initial weights for X.
-    X : (n, d) array
+    X : (n, d) array, Codes, or a sparse matrix by rows
         The batch.
     eps, directions : float, int
         See :func:`nsae.compare_gradients`.  ``directions=20`` makes the check of a large model cheap.
@@ -126,7 +126,7 @@ def autoencoder_in_float64(model: Estimator | Autoencoder, X: np.ndarray) -> tup
     for layer in (core.encoder_layer, core.decoder_layer):
         layer.W, layer.b = layer.W.astype(np.float64), layer.b.astype(np.float64)
     width, cross_entropy = core.encoder_layer.W.shape[1], core.loss == "cross_entropy"
-    X = check_data(X, owner=type(model).__name__, n_features=width, unit_interval=cross_entropy)
+    X = check_rows(X, owner=type(model).__name__, n_features=width, unit_interval=cross_entropy)
     return core, X.astype(np.float64)
 
 

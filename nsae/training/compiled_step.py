@@ -6,10 +6,13 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from nsae.codes import Codes
+from nsae.kernels.records import SparseRows
 from nsae.system.interrupts import defer_interrupts
 from nsae.system.threads import Threads
 from nsae.training.dead_units import treatment
 from nsae.training.flat_state import FlatState
+from nsae.training.sparse_batch import SparseBatches, sparse_rows
 from nsae.training.state import TrainingOptions, TrainingState
 from nsae.training.step import StepReport
 
@@ -37,16 +40,31 @@ class CompiledStep(ABC):
         self.Vt = self.model.decoder_layer.W.T  # (h, d), a run of memory for each unit
         self.c = self.model.decoder_layer.b
         self.weight_decay = self.flat.dtype.type(self.model.decoder_layer.weight_decay)
+        self._sparse: SparseBatches | None = None
         self._compiled = False
 
     def __call__(self, X: np.ndarray) -> StepReport:
-        """Take a step on the batch X (B, d).  The first one compiles, or loads what was compiled before."""
+        """Take a step on the batch X (B, d), an array or Codes.
+
+        The first one compiles, or loads what was compiled before.
+        """
         if self._compiled:
             return self._step(X)
         with defer_interrupts():
             report = self._step(X)
         self._compiled = True
         return report
+
+    def _rows(self, X: np.ndarray) -> SparseRows | None:
+        """Return the arrays of a sparse batch X; None for a dense one."""
+        return sparse_rows(X) if isinstance(X, Codes) else None
+
+    @property
+    def sparse(self) -> SparseBatches:
+        """What multiplies sparse batches; its workspace is made for the first of them."""
+        if self._sparse is None:
+            self._sparse = SparseBatches(self.threads, self.W)
+        return self._sparse
 
     @abstractmethod
     def _step(self, X: np.ndarray) -> StepReport: ...

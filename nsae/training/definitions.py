@@ -8,10 +8,11 @@ All of them work on a range lo:hi of rows or units, in place, so that threads ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nsae.codes import Codes
 from nsae.equations.activations import Sigmoid
 from nsae.equations.layers import normalise_columns, tangent
 
@@ -237,7 +238,8 @@ def unit_gradient(j: int, batch: UnitBatch, v: Array, unit_norm: bool) -> tuple[
     entries = batch.entry[batch.start[j] : batch.start[j + 1]]
     rows, places = np.divmod(entries, batch.values.shape[1])
     z, dy = batch.values[rows, places], batch.dY[rows, places]  # (n,) each
-    dw, dv, db = dy @ batch.X[rows], z @ batch.dU[rows], dy.sum()  # (15), (12), (15)
+    X: Any = batch.X if len(batch.X) else Codes(*batch.rows, len(v))  # (B, d)
+    dw, dv, db = dy @ X[rows], z @ batch.dU[rows], dy.sum()  # (15), (12), (15)
     if batch.aux_row[j] >= 0:  # (21)
         row = batch.aux_row[j]
         dw, dv, db = dw + batch.aux_dW[row], dv + batch.aux_dV[row], db + batch.aux_db[row]

@@ -13,7 +13,7 @@ from nsae import kernels
 from nsae.equations.activations import Sigmoid
 from nsae.equations.autoencoder import Loss
 from nsae.equations.sparsity import kl_divergence, kl_slope, within_unit_interval
-from nsae.kernels.records import AdamRates, OutputSums
+from nsae.kernels.records import AdamRates, OutputSums, SparseRows
 from nsae.training.compiled_step import CompiledStep
 from nsae.training.dead_units import AuxiliaryGradients
 from nsae.training.state import TrainingOptions, TrainingState
@@ -60,7 +60,10 @@ class DenseStep(CompiledStep):
         self.unit_sums[:] = 0
         self.feature_sums[:] = 0
 
-        parallel_for(B, self._forward, X, work=work)  # (1) to (11)
+        rows = self._rows(X)
+        if rows is not None:
+            self.sparse.product(rows, self.Z[:B])
+        parallel_for(B, self._forward, X, rows, work=work)  # (1) to (11)
         total = self.unit_sums[0].sum(axis=0)  # (h,)
         rho_hat = within_unit_interval(total / B) if self.model.kl else None  # (8) (h,)
         parallel_for(B, self._backward, self._penalty_grad(B, rho_hat), work=work)  # (13) (14)
@@ -79,20 +82,21 @@ class DenseStep(CompiledStep):
             aux = self.dead_units.gradients(X, error, report.on)  # (21)
         if not self.clips:
             rates = self.flat.next_rates()
-            parallel_for(h, self._update, X, aux, rates, work=work)  # (12) (15) (16)–(20)
+            parallel_for(h, self._update, X, rows, aux, rates, work=work)  # (12) (15) (16)–(20)
         else:
-            parallel_for(h, self._gradients, X, aux, work=work)  # (12) (15)
+            parallel_for(h, self._gradients, X, rows, aux, work=work)  # (12) (15)
             rates = self.flat.next_rates(self._square())  # (34) needs all of them
             parallel_for(h, self._move, rates, work=work)  # (16)–(20)
         if self.dead_units is not None and error is not None:
             self.dead_units.renew(X, error)
         return report if aux is None else report.with_auxiliary(aux.value)
 
-    def _forward(self, part: int, lo: int, hi: int, X: np.ndarray) -> None:
-        np.matmul(X[lo:hi], self.W.T, out=self.Z[lo:hi])  # (1) (hi − lo, h)
+    def _forward(self, part: int, lo: int, hi: int, X: np.ndarray, rows: SparseRows | None) -> None:
+        if rows is None:  # else it is there already
+            np.matmul(X[lo:hi], self.W.T, out=self.Z[lo:hi])  # (1) (hi − lo, h)
         self._activate(part, lo, hi)  # (1) (2)
         np.matmul(self.Z[lo:hi], self.Vt, out=self.U[lo:hi])  # (3) (hi − lo, d)
-        self._output(part, lo, hi, X)  # (3) (11)
+        self._output(part, lo, hi, X, rows)  # (3) (11)
 
     def _backward(self, part: int, lo: int, hi: int, penalty_grad: np.ndarray) -> None:
         np.matmul(self.U[lo:hi], self.Vt.T, out=self.dZ[lo:hi])  # (13) (hi − lo, h)
@@ -100,17 +104,35 @@ class DenseStep(CompiledStep):
         gate(self.dZ, self.Z, penalty_grad, self.unit_sums[2, part], lo, hi)  # (13) (14)
 
     def _update(
-        self, part: int, lo: int, hi: int, X: np.ndarray, aux: AuxiliaryGradients | None, rates: AdamRates
+        self,
+        part: int,
+        lo: int,
+        hi: int,
+        X: np.ndarray,
+        rows: SparseRows | None,
+        aux: AuxiliaryGradients | None,
+        rates: AdamRates,
     ) -> None:
         for first in range(lo, hi, UNITS):
             last = min(first + UNITS, hi)
-            self._gradients(part, first, last, X, aux)
+            self._gradients(part, first, last, X, rows, aux)
             self._move(part, first, last, rates)
 
-    def _gradients(self, part: int, lo: int, hi: int, X: np.ndarray, aux: AuxiliaryGradients | None) -> None:
+    def _gradients(
+        self,
+        part: int,
+        lo: int,
+        hi: int,
+        X: np.ndarray,
+        rows: SparseRows | None,
+        aux: AuxiliaryGradients | None,
+    ) -> None:
         B = len(X)
         np.matmul(self.Z[:B, lo:hi].T, self.U[:B], out=self.dVt[lo:hi])  # (12) (hi − lo, d)
-        np.matmul(self.dZ[:B, lo:hi].T, X, out=self.dW[lo:hi])  # (15) (hi − lo, d)
+        if rows is None:
+            np.matmul(self.dZ[:B, lo:hi].T, X, out=self.dW[lo:hi])  # (15) (hi − lo, d)
+        else:
+            self.sparse.outer(part, self.dZ, rows, self.dW, lo, hi)
         if aux is not None:
             some = slice(*np.searchsorted(aux.units, [lo, hi]))  # they are in ascending order
             units = aux.units[some]
@@ -136,16 +158,19 @@ class DenseStep(CompiledStep):
         above = self.Z.dtype.type(Sigmoid.active_above)
         kernels.sigmoid_units(self.Z, self.E_h, above, total, active, lo, hi)
 
-    def _output(self, part: int, lo: int, hi: int, X: np.ndarray) -> None:
+    def _output(self, part: int, lo: int, hi: int, X: np.ndarray, rows: SparseRows | None) -> None:
         sums = self.output_sums[part]
         if not self.sigmoid_output:
-            kernels.squared_output(self.U, self.c, X, sums.dc, sums.squares, lo, hi)
+            squared = kernels.squared_output if rows is None else kernels.sparse_squared_output
+            squared(self.U, self.c, X if rows is None else rows, sums.dc, sums.squares, lo, hi)
             return
         E, L = self.E_d[lo:hi], self.L_d[lo:hi]
         kernels.bias_exponent(self.U, self.c, self.E_d, lo, hi)
         np.exp(E, out=E)
         np.log1p(E, out=L)
-        kernels.sigmoid_output(self.U, self.E_d, self.L_d, X, self.keep_slope, sums, lo, hi)
+        sigmoid = kernels.sigmoid_output if rows is None else kernels.sparse_sigmoid_output
+        data = X if rows is None else rows
+        sigmoid(self.U, self.E_d, self.L_d, data, self.keep_slope, sums, lo, hi)
 
     def _penalty_grad(self, B: int, rho_hat: np.ndarray | None) -> np.ndarray:
         """Return the penalties' part of (13), (h,): the same for every sample, before the gate of (14)."""

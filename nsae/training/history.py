@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nsae.codes import Codes
 from nsae.equations.autoencoder import Loss
 from nsae.training.step import StepReport
 
@@ -25,12 +26,17 @@ class RunningVariance:
         self.n = 0
 
     def add(self, X: np.ndarray) -> None:
-        """Add the rows of X (B, d)."""
+        """Add the rows of X (B, d), an array or Codes."""
         if not self.n:
-            self.origin = X[0].astype(np.float64)  # (d,) sums from a point within the data cancel less
+            # Sums from a point within the data cancel less.  Most of sparse data is at 0.
+            self.origin = np.zeros(X.shape[1]) if isinstance(X, Codes) else X[0].astype(np.float64)  # (d,)
             self.sum, self.sum2 = np.zeros_like(self.origin), np.zeros_like(self.origin)
-        D = X - self.origin  # (B, d)
         self.n += len(X)
+        if isinstance(X, Codes):
+            self.sum += X.sum(axis=0)  # (d,)
+            self.sum2 += X.square().sum(axis=0)  # (d,)
+            return
+        D = X - self.origin  # (B, d)
         self.sum += D.sum(axis=0)  # (d,)
         self.sum2 += np.square(D).sum(axis=0)  # (d,)
 

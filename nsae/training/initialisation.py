@@ -39,7 +39,7 @@ def tied_layers(
 
     Parameters
     ----------
-    X : (n, d) array
+    X : (n, d) array, or Codes
         The data.
     h : int
         Hidden units.
@@ -76,7 +76,7 @@ def scale_encoder(core: Autoencoder, X: np.ndarray) -> None:
     is an option.
     """
     some = X[:: max(1, len(X) // SCALE_ROWS)][:SCALE_ROWS]  # spread over all rows: X may be sorted
-    rows = np.asarray(some, core.encoder_layer.W.dtype)  # (rows, d)
+    rows = some.astype(core.encoder_layer.W.dtype, copy=False)  # (rows, d)
     Z = core.g(core.encoder_layer.forward(rows))  # (1) (2) (rows, h)
     U = Z @ core.decoder_layer.W.T  # (rows, d), (3) less c
     square = float(np.vdot(U, U))
@@ -93,7 +93,7 @@ def sample_mean(X: np.ndarray) -> np.ndarray:
     Runs and not single rows, since from a file a row costs as much to read as the run around it.
     """
     if len(X) <= MEAN_RUNS * RUN_ROWS:
-        return X.mean(axis=0, dtype=np.float64)
+        return X.sum(axis=0, dtype=np.float64) / len(X)
     total = np.zeros(X.shape[1])
     for run in range(MEAN_RUNS):
         start = run * len(X) // MEAN_RUNS

@@ -13,7 +13,14 @@ import numpy as np
 from nsae import kernels
 from nsae.equations.activations import KSparse
 from nsae.equations.autoencoder import Loss
-from nsae.kernels.records import ActiveUnits, AdamRates, BatchFactors, SampleGradients, UnitBatch
+from nsae.kernels.records import (
+    ActiveUnits,
+    AdamRates,
+    BatchFactors,
+    SampleGradients,
+    SparseRows,
+    UnitBatch,
+)
 from nsae.training.compiled_step import CompiledStep
 from nsae.training.dead_units import AuxiliaryGradients
 from nsae.training.state import TrainingOptions, TrainingState
@@ -42,6 +49,7 @@ class KSparseStep(CompiledStep):
         k = self.g.k  # the largest: it may come down on the way
 
         self.Y = np.empty((n, min(batch_size, ROWS) * min(h, UNITS)), dtype)  # a block for each thread
+        self.sparse_Y = np.empty((0, h), dtype)  # (B, h) for sparse batches, made for the first of them
         self.units = np.empty(batch_size * k, np.int32)  # (B, k) when used
         self.values, self.dY = np.empty((2, batch_size * k), dtype)
         self.found = np.empty(batch_size, np.int64)
@@ -53,6 +61,7 @@ class KSparseStep(CompiledStep):
         self.sums = np.empty((2, n, d), dtype)  # Σ dU and Σ(x̂ − x)², a row for each thread
         self.aux_row = np.full(h, -1)  # (h,): see UnitBatch
         self.no_aux = (np.empty((0, d), dtype), np.empty(0, dtype), np.empty((0, d), dtype))
+        self.no_rows = SparseRows(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, dtype))
         self.unit_arrays = self.flat.units()
 
     def _step(self, X: np.ndarray) -> StepReport:
@@ -60,7 +69,12 @@ class KSparseStep(CompiledStep):
         units, values, dY = (a[: B * k].reshape(B, k) for a in (self.units, self.values, self.dY))
         code, dU = ActiveUnits(units, values), self.dU[:B]
         self.sums[:] = 0
-        self.threads.parallel_for(B, self._samples, X, code, dU, dY, work=B * h)  # (1) to (14)
+        rows = self._rows(X)
+        if rows is None:
+            self.threads.parallel_for(B, self._samples, X, code, dU, dY, work=B * h)  # (1) to (14)
+        else:
+            self._multiply(rows)
+            self.threads.parallel_for(B, self._sparse_samples, rows, code, dU, dY, work=B * h)
         kernels.unit_lists(code, self.start, self.entry)
 
         report = self._report(B, values)
@@ -69,7 +83,10 @@ class KSparseStep(CompiledStep):
         if self.dead_units is not None:
             error = dU * -B  # e = x − x̂ (B, d), (11)
             aux = self.dead_units.gradients(X, error, report.on)  # (21)
-        batch = UnitBatch(self.start, self.entry, values, dY, X, dU, self.aux_row, *self._aux(aux))
+        dense, sparse = (X, self.no_rows) if rows is None else (self.no_aux[0], rows)
+        batch = UnitBatch(
+            self.start, self.entry, values, dY, dense, sparse, dU, self.aux_row, *self._aux(aux)
+        )
         dc = self.sums[0].sum(axis=0)  # (12) (d,)
         rates = self.flat.next_rates(self._square(batch, dc) if self.clips else 0.0)  # (34)
         self.threads.parallel_for(h, self._update, batch, rates, work=self.W.size)  # (12) (15) (16)–(20)
@@ -93,9 +110,30 @@ class KSparseStep(CompiledStep):
                 kernels.top_k(Y, self.b[run], first, units[rows], values[rows], found[rows], 0, len(Y))  # (2)
         kernels.by_unit(units, values, found, lo, hi)
         grads = SampleGradients(dU, dY, *self.sums[:, part])
-        real = self.flat.dtype.type
-        factors = BatchFactors(real(1 / len(X)), real(self.model.l1 / len(X)))
+        factors = self._factors(len(X))
         kernels.decode_and_backprop(code, self.Vt, self.c, X, factors, grads, lo, hi)  # (3) (11) (13) (14)
+
+    def _factors(self, B: int) -> BatchFactors:
+        real = self.flat.dtype.type
+        return BatchFactors(real(1 / B), real(self.model.l1 / B))
+
+    def _multiply(self, X: SparseRows) -> None:
+        """Put X Wᵀ, Eq. (1) without b, in ``sparse_Y``: the threads share the units, as W is read once."""
+        B = len(X.indptr) - 1
+        if len(self.sparse_Y) < B:
+            self.sparse_Y = np.empty((self.batch_size, len(self.b)), self.sparse_Y.dtype)
+        self.sparse.product(X, self.sparse_Y[:B])
+
+    def _sparse_samples(
+        self, part: int, lo: int, hi: int, X: SparseRows, code: ActiveUnits, dU: np.ndarray, dY: np.ndarray
+    ) -> None:
+        found, (units, values) = self.found, code
+        found[lo:hi] = 0
+        kernels.top_k(self.sparse_Y, self.b, 0, units, values, found, lo, hi)
+        kernels.by_unit(units, values, found, lo, hi)
+        grads = SampleGradients(dU, dY, *self.sums[:, part])
+        factors = self._factors(len(dU))
+        kernels.sparse_decode_and_backprop(code, self.Vt, self.c, X, factors, grads, lo, hi)
 
     def _aux(self, aux: AuxiliaryGradients | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the gradients of (21), and say in ``aux_row`` where each unit has its row of them."""

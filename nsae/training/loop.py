@@ -16,7 +16,7 @@ from nsae.equations.layers import normalise_columns, tangent
 from nsae.equations.optimizers import Adam
 from nsae.system.backends import resolve_backend
 from nsae.system.progress import Progress
-from nsae.training.batches import minibatches
+from nsae.training.batches import batch_buffer, minibatches
 from nsae.training.checkpoint import Checkpoint
 from nsae.training.dead_units import DeadUnits, treatment
 from nsae.training.history import Convergence, EpochLog
@@ -87,7 +87,7 @@ def train(
     Parameters
     ----------
     state : TrainingState
-    X : (n, d) array
+    X : (n, d) array, or Codes
         The data.
     options : TrainingOptions
     epochs : int
@@ -108,8 +108,8 @@ def train(
     FloatingPointError
         The loss or a weight became NaN or infinite.
     """
-    size = min(options.batch_size, len(X)), X.shape[1]  # (B, d)
-    buffer = np.empty(size, state.model.encoder_layer.W.dtype)  # (B, d)
+    B, dtype = min(options.batch_size, len(X)), state.model.encoder_layer.W.dtype
+    buffer = batch_buffer(X, B, dtype)  # (B, d)
     schedule = Schedule.of(state, options, len(X))
     convergence = Convergence(options.tol, options.patience)
     log, checkpoint = EpochLog(len(state.idle), len(X)), checkpoint or Checkpoint()
@@ -120,13 +120,13 @@ def train(
     try:
         schedule.prepare()  # a compiled step makes buffers for the k that it finds
         with (
-            make_step(state, options, len(buffer), work=epochs * X.size * len(state.idle)) as step,
+            make_step(state, options, B, work=epochs * X.size * len(state.idle)) as step,
             Progress("training", epochs, enabled=options.verbose) as progress,
         ):
             for _ in range(len(log.epochs), 0 if checkpoint.ended else epochs):
                 done = log.start_epoch()  # 0, unless an earlier process was stopped in this epoch
                 checkpoint.note_order(rng)
-                batches = minibatches(X, options.batch_size, buffer.dtype, rng, buffer)
+                batches = minibatches(X, options.batch_size, dtype, rng, buffer)
                 for batch in islice(batches, done, None):  # (B, d)
                     schedule.prepare()  # the learning rate and k of this step
                     report = step(batch)  # forward, loss, backward, Adam: as in PlainStep above

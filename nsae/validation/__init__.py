@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -55,20 +55,25 @@ def check_data(
             f"Expected a 2-D array (samples, features), got {X.ndim}-D of shape {X.shape}. Reshape your data: "
             "X.reshape(1, -1) for one sample, X.reshape(-1, 1) for one feature, X.reshape(len(X), -1) for images."
         )
-    n, d = X.shape
+    check_shape(X.shape, owner, n_features)
+    if X.dtype.kind != "b":
+        for start, block in row_blocks(X):
+            check_entries(block, lambda at, start=start: (start + at[0], at[1]), unit_interval)
+    return X
+
+
+def check_shape(shape: tuple[int, ...], owner: str, n_features: int | None) -> None:
+    """Raise ValueError if data of ``shape`` (n, d) is empty, or not as wide as ``owner`` expects: ``n_features``."""
+    n, d = shape
     if n == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
+        raise ValueError(f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required.")
     if d == 0:
-        raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+        raise ValueError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
     if n_features is not None and d != n_features:
         raise ValueError(
             f"X has {d} features, but {owner} is expecting {n_features} features as input: "
             "give it data of the width it was fitted on."
         )
-    if X.dtype.kind != "b":
-        for start, block in row_blocks(X):
-            _check_block(block, start, unit_interval)
-    return X
 
 
 def row_blocks(X: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -80,9 +85,10 @@ def row_blocks(X: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _as_array(X: object) -> np.ndarray:
-    if hasattr(X, "toarray"):
+    if hasattr(X, "toarray") or hasattr(X, "indptr"):
+        convert = "X.toarray()" if hasattr(X, "toarray") else "X.to_dense()"
         raise TypeError(
-            f"A sparse matrix ({type(X).__name__}) came, a dense array was expected. Use X.toarray()."
+            f"A sparse matrix ({type(X).__name__}) came, a dense array was expected. Use {convert}."
         )
     try:
         X = X if isinstance(X, np.memmap) else np.asarray(X)  # a memory-mapped array stays one
@@ -99,33 +105,51 @@ def _as_array(X: object) -> np.ndarray:
     return X
 
 
-def _check_block(block: np.ndarray, start: int, unit_interval: bool) -> None:
-    low, high = block.min(), block.max()  # NaN makes both NaN
+def check_entries(
+    entries: np.ndarray, place: Callable[..., tuple[int, int]], unit_interval: bool, kind: str | None = None
+) -> None:
+    """Raise ValueError if one of the ``entries`` of X cannot be used; the message says where it is.
+
+    Parameters
+    ----------
+    entries : array of any shape
+    place : callable
+        ``place(index)`` is the row and the column in X of ``entries[index]``.
+    unit_interval : bool
+        Whether entries must be in [0, 1].
+    kind : str, optional
+        The kind of number that they were before they were converted: "i" and "u" are integers.
+    """
+
+    def first(bad: np.ndarray) -> tuple[str, Any]:
+        index = tuple(map(int, np.argwhere(bad)[0]))
+        row, column = place(index)
+        return f"in row {row}, column {column}", entries[index]
+
+    low, high = entries.min(), entries.max()  # NaN makes both NaN
     if not (np.isfinite(low) and np.isfinite(high)):
-        row, column = np.argwhere(~np.isfinite(block))[0]
+        where, value = first(~np.isfinite(entries))
         raise ValueError(
-            f"X has {_shown(block[row, column])} in row {start + row}, column {column}; finite numbers were "
-            "expected. Remove that row, or fill the gap (np.nan_to_num, or the column's mean)."
+            f"X has {_shown(value)} {where}; finite numbers were expected. Remove that row, or fill the gap "
+            "(np.nan_to_num, or the column's mean)."
         )
     low, high = float(low), float(high)
     if low < -FLOAT_LIMIT or high > FLOAT_LIMIT:
-        row, column = np.argwhere((block < -FLOAT_LIMIT) | (block > FLOAT_LIMIT))[0]
+        where, value = first((entries < -FLOAT_LIMIT) | (entries > FLOAT_LIMIT))
         raise ValueError(
-            f"X has {block[row, column]} in row {start + row}, column {column}; numbers that float32 can hold "
-            "were expected. Scale the data to about [0, 1]."
+            f"X has {value} {where}; numbers that float32 can hold were expected. Scale the data to about [0, 1]."
         )
     if unit_interval and (low < -ROUNDING or high > 1 + ROUNDING):
-        row, column = np.argwhere((block < -ROUNDING) | (block > 1 + ROUNDING))[0]
+        where, value = first((entries < -ROUNDING) | (entries > 1 + ROUNDING))
         raise ValueError(
-            f"X has {block[row, column]} in row {start + row}, column {column}, but loss='cross_entropy' needs "
-            "data in [0, 1]. Scale it (8-bit pixels: X / 255), or use loss='squared'."
+            f"X has {value} {where}, but loss='cross_entropy' needs data in [0, 1]. Scale it (8-bit pixels: "
+            "X / 255), or use loss='squared'."
         )
-    if block.dtype.kind in "iu" and (low < -INTEGER_LIMIT or high > INTEGER_LIMIT):
-        row, column = np.argwhere((block < -INTEGER_LIMIT) | (block > INTEGER_LIMIT))[0]
+    if (kind or entries.dtype.kind) in "iu" and (low < -INTEGER_LIMIT or high > INTEGER_LIMIT):
+        where, value = first((entries < -INTEGER_LIMIT) | (entries > INTEGER_LIMIT))
         raise ValueError(
-            f"X has the integer {block[row, column]} in row {start + row}, column {column}; integers were "
-            f"expected within ±{INTEGER_LIMIT}. Scale the data to about [0, 1] as floats "
-            "(16-bit pixels: X / 65535)."
+            f"X has the integer {int(value)} {where}; integers were expected within ±{INTEGER_LIMIT}. Scale the data "
+            "to about [0, 1] as floats (16-bit pixels: X / 65535)."
         )
 
 

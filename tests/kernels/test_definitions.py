@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nsae import kernels
+from nsae.codes import Codes
 from nsae.kernels.records import (
     ActiveUnits,
     AdamRates,
@@ -14,6 +15,7 @@ from nsae.kernels.records import (
     FlatArrays,
     OutputSums,
     SampleGradients,
+    SparseRows,
     UnitArrays,
     UnitBatch,
 )
@@ -36,10 +38,15 @@ def unit_batch(rng, dtype):
     definitions.unit_lists(code, start, entry)
     dY = rng.normal(size=(B, K)).astype(dtype) * (code.values > 0)
     X, dU = rng.normal(size=(2, B, D)).astype(dtype)
+    rows = SparseRows(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, dtype))
+    if rng.integers(2):  # the same, as sparse data
+        X[rng.random((B, D)) < 0.6] = 0
+        codes = Codes.from_dense(X)
+        X, rows = X[:0], SparseRows(codes.indptr, codes.units, codes.values)
     row = np.full(H, -1)
     row[[4, 90]] = [1, 0]  # two dead units have gradients of (21)
     aux = [rng.normal(size=shape).astype(dtype) for shape in ((2, D), 2, (2, D))]
-    return UnitBatch(start, entry, code.values, dY, X, dU, row, *aux)
+    return UnitBatch(start, entry, code.values, dY, X, rows, dU, row, *aux)
 
 
 def unit_arrays(rng, dtype):

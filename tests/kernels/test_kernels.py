@@ -22,6 +22,7 @@ from nsae.kernels.records import (
     BatchFactors,
     OutputSums,
     SampleGradients,
+    SparseRows,
     UnitArrays,
     UnitBatch,
 )
@@ -249,7 +250,8 @@ def test_update_units(rng, sparse, dtype, unit_norm, decay):
     arrays = UnitArrays(W, b, Vt, *moments)
     rates = AdamRates(*map(dtype, (0.01, 0.1, 0.001, 1e-8, 1 / (1 - 0.9), 1 / (1 - 0.999), 1.0)))
     scratch = np.empty((3, D), dtype)
-    batch = UnitBatch(start, entry, values, dy, X, dU, aux_row, *more)
+    no_rows = SparseRows(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, dtype))
+    batch = UnitBatch(start, entry, values, dy, X, no_rows, dU, aux_row, *more)
     options = (batch, arrays, dtype(decay), unit_norm)
     square = sum(kernels.unit_squares(*options, scratch, *some) for some in ((0, 40), (40, H)))
     wanted = (dW, tangent(dV, V) if unit_norm else dV, db)
