@@ -10,6 +10,7 @@ What was learned is an :class:`~nsae.images.pipeline.ImagePipeline`, which encod
 
 from __future__ import annotations
 
+import io
 import numbers
 import os
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ from nsae.images.trace import Stage
 from nsae.images.work import InThisProcess, Work
 from nsae.models.data_frames import in_wanted_container
 from nsae.models.hyperparameters import check_hyperparameters
-from nsae.models.model_file import model_bytes, write_model
+from nsae.models.model_file import Stored, model_bytes, nsae_version, write_model
 from nsae.models.sklearn_contract import Transformer
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 from nsae.validation import at_least, generator
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class ImageEncoder(Transformer):
+class ImageEncoder(Transformer, Stored):
     """Sparse codes of images: patches, a patch autoencoder, pooling, principal components, a second autoencoder.
 
     It follows Coates, Ng and Lee (2011) up to the pooled vectors, takes the square root of Arandjelović and
@@ -356,7 +357,13 @@ class ImageEncoder(Transformer):
         # What was fitted counts, whatever set_params has said since.
         params |= {"k": learned.k, "shrink_threshold": learned.shrink_threshold}
         geometry = asdict(learned.geometry)
-        return {"kind": KIND, "params": params, "geometry": geometry, "history": self.model_.history_}
+        return {
+            "kind": KIND,
+            "nsae": nsae_version(),
+            "params": params,
+            "geometry": geometry,
+            "history": self.model_.history_,
+        }
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -391,17 +398,18 @@ class ImageEncoder(Transformer):
         return model_bytes(self.header, arrays_of_encoder(self._parts()))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Self:
+    def load(cls, path: str | os.PathLike | io.BytesIO) -> Self:
         """Read a model that :meth:`save` wrote to ``path``; ``nsae.load_encoder`` reads what encodes.
+
+        Instead of a path it may be an ``io.BytesIO`` of a file's content.
 
         Raises
         ------
         ModelFormatError
             The file is missing, truncated, foreign, or from a newer nsae.
         """
-        params, parts = read_image_encoder(path)
+        model, parts = read_image_encoder(path, cls)
         try:
-            model = cls(**params)
             model._adopt(*parts)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(

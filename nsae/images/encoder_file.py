@@ -19,7 +19,7 @@ from nsae.images.pipeline_file import (
     geometry_from,
     neighbour_map_from,
 )
-from nsae.models.model_file import check_weights, read_model
+from nsae.models.model_file import Model, check_weights, model_with, read_model
 from nsae.models.sparse_autoencoder import SparseAutoencoder
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def arrays_of_encoder(parts: Parts) -> dict[str, np.ndarray]:
     }
 
 
-def read_image_encoder(path: str | os.PathLike) -> tuple[dict[str, Any], Parts]:
-    """Return the hyperparameters and the learned parts that the file at ``path`` holds.
+def read_image_encoder(path: str | os.PathLike | io.BytesIO, cls: type[Model]) -> tuple[Model, Parts]:
+    """Return a model of class ``cls``, not fitted, and the learned parts that the file at ``path`` holds.
 
     Raises
     ------
@@ -82,10 +82,13 @@ def read_image_encoder(path: str | os.PathLike) -> tuple[dict[str, Any], Parts]:
         check_weights({name: array for name, array in arrays.items() if name not in MODELS})
         whitening = Whitening(arrays["zca_mean"], arrays["zca_S"])
         pca = PCA(arrays["pca_A"], arrays["pca_a"])
+        model = model_with(cls, params, header, path)
         parts = (geometry_from(fields), whitening, pca, neighbour_map_from(arrays), first, second)
+    except ModelFormatError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelFormatError(f"{path} is not a whole nsae model file: {error!r}. Save it again.") from None
-    return params, parts
+    return model, parts
 
 
 def _with_names_of_today(part: dict[str, Any]) -> dict[str, Any]:

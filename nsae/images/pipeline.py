@@ -10,10 +10,11 @@ files, and images of another size, need Pillow.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,17 +36,20 @@ from nsae.images.pipeline_file import (
     neighbour_map_from,
 )
 from nsae.images.trace import Stage, trace
-from nsae.models.model_file import check_weights, model_bytes, read_model, write_model
+from nsae.models.model_file import Stored, check_weights, model_bytes, read_model, write_model
 from nsae.system.threads import Threads
 from nsae.tables import counted
 from nsae.validation import at_least
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 KIND = "image_pipeline"
 ARRAYS = ("patch_W", "patch_b", "pca_A", "pca_a", "code_W", "code_b")
 BLOCK_BYTES = 1 << 25  # of images, and of their pooled vectors, that are in memory at once
 
 
-class ImagePipeline:
+class ImagePipeline(Stored):
     """Codes of images with fixed weights: patches, pooling, principal components, a k-sparse layer.
 
     Get one from a file, ``nsae.load_encoder("model.npz")``, or from a model, ``image_encoder.encoder()``.
@@ -305,8 +309,8 @@ class ImagePipeline:
         return model_bytes(*self._content(half))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> ImagePipeline:
-        """Read a pipeline that :meth:`save` wrote to ``path``.
+    def load(cls, path: str | os.PathLike | io.BytesIO) -> Self:
+        """Read a pipeline that :meth:`save` wrote to the file ``path``, or an ``io.BytesIO`` of its content.
 
         Raises
         ------

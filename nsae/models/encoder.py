@@ -27,7 +27,7 @@ from nsae.equations.activations import Activation, FrozenActivation, JumpReLU, K
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
-from nsae.models.model_file import KIND, check_weights, kind_of, model_bytes, read_model
+from nsae.models.model_file import KIND, Stored, check_weights, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
 from nsae.system.threads import Threads
@@ -172,7 +172,7 @@ def _k_sparse_codes(layer: Dense, k: int, X: np.ndarray) -> Codes:
     return Codes(indptr, units[on], values[on], h)
 
 
-class Encoder:
+class Encoder(Stored):
     """``z = g(Wx + b)`` and ``x̂ = o(Vz + c)`` with fixed weights.
 
     Get one from a file, ``Encoder.load("model.npz")``, or from a model, ``model.encoder()``.

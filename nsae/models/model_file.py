@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import numbers
 import os
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +16,10 @@ from nsae.equations.activations import Sigmoid
 from nsae.errors import ModelFormatError
 from nsae.system.npy import arrays_from_npz
 from nsae.system.storage import atomic_file
+from nsae.validation import shown
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FORMAT = "nsae-model"
 VERSION = 2
@@ -28,6 +34,59 @@ RENAMED = {
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
+Model = TypeVar("Model")
+
+
+class Content(io.BytesIO):
+    """The content of a model file in memory."""
+
+    def __str__(self) -> str:
+        return "The content"
+
+
+class Stored:
+    """A model that is read from a file, or from the bytes that ``to_bytes`` has given."""
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def load(cls, path: Any) -> Self: ...
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return the model that ``to_bytes`` wrote to ``data``, or that a file of this content holds.
+
+        Raises
+        ------
+        ModelFormatError
+            As of ``load``.
+        """
+        return cls.load(Content(data))
+
+
+def nsae_version() -> str:
+    """Return the version of nsae; ``nsae/__init__.py``, where it stands, is loaded before any of its files."""
+    return str(getattr(sys.modules.get("nsae"), "__version__", "unknown"))
+
+
+def model_with(cls: type[Model], params: dict[str, Any], header: Header, path: object) -> Model:
+    """Return a model of class ``cls`` with the hyperparameters ``params`` of the file ``path``.
+
+    Raises
+    ------
+    ModelFormatError
+        There is a hyperparameter that this nsae does not know.  The message says which nsae wrote the file, by
+        its ``header``.
+    """
+    unknown = sorted(set(params) - set(inspect.signature(cls).parameters))
+    if unknown:
+        raise ModelFormatError(
+            f"{path} was written by nsae {shown(header.get('nsae', 'of an unknown version'))}, in model format "
+            f"{header['version']}, and has hyperparameters that this nsae {nsae_version()} does not know: "
+            f"{', '.join(map(shown, unknown[:5]))}. Upgrade nsae (pip install -U nsae), or save the model again with "
+            "this version."
+        )
+    return cls(**params)
 
 
 def write_model(path: str | os.PathLike, header: Header, arrays: Arrays, *, overwrite: bool = False) -> None:
@@ -85,14 +144,16 @@ def read_model(
     try:
         header = json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())
         if header["format"] != FORMAT:
-            raise ValueError(f"its header says format {header['format']!r}")
+            raise ValueError(f"its header says format {shown(header['format'])}")
         if header["version"] > VERSION:
+            writer = shown(header.get("nsae", "of an unknown version"))
             raise ModelFormatError(
-                f"{path} has model format {header['version']}, and this nsae reads up to {VERSION}. "
+                f"{path} has model format {shown(header['version'])}, written by nsae {writer}; this nsae "
+                f"{nsae_version()} reads up to {VERSION}. "
                 "Upgrade nsae (pip install -U nsae), or save the model again with this version."
             )
         if header["kind"] != kind:
-            raise ModelFormatError(f"{path} holds a model of kind {header['kind']!r}, not {kind!r}.")
+            raise ModelFormatError(f"{path} holds a model of kind {shown(header['kind'])}, not {kind!r}.")
         if kind == KIND and header["version"] == 1:
             header["params"] = {RENAMED.get(n, n): v for n, v in header["params"].items()}
         # Members that a newer writer of the same version added are ignored.
@@ -132,6 +193,7 @@ def header_of(model: Any) -> dict[str, Any]:
     params = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
     return {
         "kind": KIND,
+        "nsae": nsae_version(),
         "params": params,
         "n_features": d,
         "n_units": h,

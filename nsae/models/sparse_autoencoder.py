@@ -23,7 +23,7 @@ from nsae.models.data_frames import check_feature_names, check_input_features, f
 from nsae.models.encoder import Encoder
 from nsae.models.explained_variance import explained_variance
 from nsae.models.hyperparameters import check_hyperparameters
-from nsae.models.model_file import KIND, header_of, model_bytes, read_model, write_model
+from nsae.models.model_file import KIND, Stored, header_of, model_bytes, model_with, read_model, write_model
 from nsae.models.sklearn_contract import Transformer
 from nsae.system.interrupts import called_from_main
 from nsae.training.loop import train
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class SparseAutoencoder(Transformer):
+class SparseAutoencoder(Transformer, Stored):
     """A sparse autoencoder with one hidden layer: ``z = g(Wx + b)``, ``x̂ = o(Vz + c)``.
 
     Parameters
@@ -457,7 +457,7 @@ class SparseAutoencoder(Transformer):
 
     @classmethod
     def load(cls, path: str | os.PathLike | io.BytesIO) -> Self:
-        """Read a model that :meth:`save` wrote to the file ``path``, or :meth:`to_bytes` to an ``io.BytesIO``.
+        """Read a model that :meth:`save` wrote to the file ``path``, or an ``io.BytesIO`` of its content.
 
         Raises
         ------
@@ -467,7 +467,7 @@ class SparseAutoencoder(Transformer):
         encoder = Encoder.load(path)
         header, arrays = read_model(path, KIND, STATE_ARRAYS)
         try:
-            model = cls(**header["params"])
+            model = model_with(cls, header["params"], header, path)
             check_hyperparameters(model)
             if model.n_units != encoder.n_units:
                 raise ValueError(f"n_units={model.n_units} for {encoder.n_units} units")
@@ -476,6 +476,8 @@ class SparseAutoencoder(Transformer):
             model._adopt(state, header["stopped"], encoder.feature_names)
             model.preprocessing_ = header["preprocessing"]
             model.n_iter_  # noqa: B018 (a history that is none is an error here)
+        except ModelFormatError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelFormatError(
                 f"{path} is not a whole nsae model file: {error!r}. Save it again."

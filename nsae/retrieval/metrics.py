@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nsae.retrieval.hits import Hits
 from nsae.validation import shown
@@ -73,9 +74,9 @@ def average_precision(relevant: np.ndarray, n_relevant: np.ndarray | int | None 
 
 def evaluate(
     hits: Hits,
-    labels: np.ndarray,
+    labels: ArrayLike,
     *,
-    query_labels: np.ndarray | None = None,
+    query_labels: ArrayLike | None = None,
     k: int | tuple[int, ...] = (1, 10, 100),
 ) -> dict[str, float]:
     """Return means over the queries of Eqs. (27)–(28), where a hit is relevant if its label is the query's.
@@ -107,14 +108,14 @@ def evaluate(
     ValueError
         If labels, queries and hits do not fit each other, or the hits are less deep than a k.
     """
-    labels, rows = np.asarray(labels), hits.rows  # (n,), (q, K)
+    of_rows, rows = np.asarray(labels), hits.rows  # (n,), (q, K)
     leave_one_out = query_labels is None
-    of_queries = labels if query_labels is None else np.asarray(query_labels)  # (q,)
-    _check_labels(labels, of_queries, rows, leave_one_out)
+    of_queries = of_rows if query_labels is None else np.asarray(query_labels)  # (q,)
+    _check_labels(of_rows, of_queries, rows, leave_one_out)
 
     if leave_one_out:
         rows = _without_own(rows)
-    n_candidates, depth = len(labels) - leave_one_out, rows.shape[1]
+    n_candidates, depth = len(of_rows) - leave_one_out, rows.shape[1]
     depths = [int(depth_k) for depth_k in np.atleast_1d(k) if depth_k <= n_candidates]
     if max(depths, default=0) > depth:
         raise ValueError(
@@ -123,15 +124,15 @@ def evaluate(
         )
     whole = bool((np.count_nonzero(rows >= 0, axis=1) == n_candidates).all())
     return evaluate_blocks(
-        [rows], labels, query_labels=query_labels, k=depths, map_at=(None if whole else depth,)
+        [rows], of_rows, query_labels=query_labels, k=depths, map_at=(None if whole else depth,)
     )
 
 
 def evaluate_blocks(
     rankings: Iterable[np.ndarray],
-    labels: np.ndarray,
+    labels: ArrayLike,
     *,
-    query_labels: np.ndarray | None = None,
+    query_labels: ArrayLike | None = None,
     k: Sequence[int] = (1, 10, 100),
     map_at: Sequence[int | None] = (None,),
 ) -> dict[str, float]:

@@ -12,9 +12,10 @@ from small_images import SMALL, bars
 
 from nsae import Codes, ModelFormatError, NotFittedError, encode_photos, load_encoder
 from nsae.images import ImageEncoder
-from nsae.images.encoder_file import OLD_NAMES
+from nsae.images.encoder_file import OLD_NAMES, arrays_of_encoder
 from nsae.images.features.image_threshold import subtract_next
 from nsae.images.features.patch_features import PATCHES
+from nsae.models.model_file import write_model
 
 
 def same(a, b):
@@ -362,3 +363,21 @@ def test_dense_codes_for_a_pipeline():
     )
     assert list(model[0].get_feature_names_out())[:2] == ["imageencoder0", "imageencoder1"]
     assert len(model[0].get_feature_names_out()) == 24
+
+
+def test_bytes_and_back_and_a_newer_nsae(fitted, tmp_path):
+    images, _ = bars(5, seed=1)
+    expected = fitted.encode(images)
+    assert same(ImageEncoder.from_bytes(fitted.to_bytes()).encode(images), expected)
+    pipeline = fitted.encoder()
+    assert same(type(pipeline).from_bytes(pipeline.to_bytes()).encode(images), expected)
+    with pytest.raises(ModelFormatError, match=r"^The content is not a whole nsae model file"):
+        ImageEncoder.from_bytes(fitted.to_bytes()[:999])
+    header = {**fitted.header, "nsae": "7.1.0"}
+    header["params"] = {**header["params"], "sharpness": 1}
+    path = tmp_path / "newer.npz"
+    write_model(path, header, arrays_of_encoder(fitted._parts()))
+    with pytest.raises(
+        ModelFormatError, match=r"written by nsae '7.1.0', in model format 2,.*not know: 'sharpness'"
+    ):
+        ImageEncoder.load(path)
