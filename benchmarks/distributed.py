@@ -32,7 +32,7 @@ from typing import Any
 import dask.array as da
 import distributed
 import numpy as np
-from helpers import results
+from helpers import distributed_shards, results
 
 import nsae.distributed
 from nsae import Codes, SparseAutoencoder
@@ -240,7 +240,12 @@ def fit_survives(client: Any, kill: Kill) -> bool:
     )
 
 
-TASKS: dict[str, Callable[[Any, Kill], bool]] = {"encode": encode_survives, "fit": fit_survives}
+TASKS: dict[str, Callable[[Any, Kill], bool]] = {
+    "encode": encode_survives,
+    "fit": fit_survives,
+    "fit_images": distributed_shards.fit_images_survives,
+    "build_index": distributed_shards.shards_survive,
+}
 
 
 def survived(task: Callable[[Any, Kill], bool]) -> bool:
@@ -277,6 +282,13 @@ def main(argv: list[str] | None = None) -> int:
         for name in SHAPES:
             figures["steps"][name] = speed(clients, name, rounds, args.quick)
             say(f"{name}: {figures['steps'][name]}")
+        figures["images"] = distributed_shards.images_on_workers(clients, rounds, args.quick)
+        figures["build"] = distributed_shards.building(clients, rounds, args.quick)
+        figures["sharded"] = distributed_shards.searching(two, rounds, args.quick)
+        say(f"images, shards: {figures['images']}, {figures['build']}, {figures['sharded']}")
+    figures["merge"] = distributed_shards.merging(args.quick)
+    say(f"merging: {figures['merge']}")
+    figures["hits_equal"] = figures["sharded"]["hits_equal"]
     figures["speedup_2_workers"] = figures["steps"]["k_sparse"]["speedup_2_workers"]
     step = figures["steps"]["k_sparse"]
     rows_a_step = 256 if args.quick else SHAPES["k_sparse"]["batch_size"]
@@ -292,9 +304,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{name:13} {times} {row['speedup_2_workers']:9.2f} {row['bytes_a_step'] / 1e6:10.1f}")
     for name, value in figures["overhead"].items():
         print(f"{name}: {value:.2f}")
+    for name in ("images", "build", "sharded", "merge"):
+        print(f"{name}: {figures[name]}")
     print(f"killed and survived: {figures['survived']} of {figures['kills']} {figures['killed']}")
     results.finish(args, "distributed", figures, peers=("dask", "distributed", "scipy"), threads=1)
-    return 0 if figures["survived"] == figures["kills"] else 1
+    return 0 if figures["survived"] == figures["kills"] and figures["hits_equal"] else 1
 
 
 def say(text: str) -> None:

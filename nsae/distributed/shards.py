@@ -18,6 +18,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.distributed.cluster import client_of, dask_part
 from nsae.errors import ModelFormatError
+from nsae.interchange import from_scipy
 from nsae.retrieval.ids import as_ids
 from nsae.retrieval.index import CodeIndex
 from nsae.retrieval.on_disk.manifest import read_manifest
@@ -149,7 +150,5 @@ def _write_shard(chunk: Any, ids: Sequence[Any], path: str, how: Mapping[str, An
 
 
 def _as_codes(chunk: Any) -> Codes | np.ndarray:
-    """Return a chunk as what an index takes: of CSR, the same three arrays."""
-    if hasattr(chunk, "indptr") and not isinstance(chunk, Codes):
-        return Codes(chunk.indptr, chunk.indices, chunk.data, chunk.shape[1])
-    return chunk
+    """Return a chunk as what an index takes."""
+    return from_scipy(chunk) if hasattr(chunk, "indptr") and not isinstance(chunk, Codes) else chunk

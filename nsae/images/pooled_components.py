@@ -49,7 +49,7 @@ def pooled_components(
     if some is images:
         return pca, np.concatenate(list(work.on_parts(_projected, F, pca)))
     del F
-    X = work.on_images(_components, cut(images, block), features, backend, pca)  # blocks of (rows, m)
+    X = work.on_images(components_of, cut(images, block), features, backend, pca)  # blocks of (rows, m)
     return pca, np.concatenate(list(work.on_parts(as_it_is, X)))
 
 
@@ -59,14 +59,24 @@ def _pooled(images: Images, features: PatchFeatures, backend: str, **how: Any) -
     return np.concatenate([none, *pooled_blocks(features, images, backend=backend, **how)])
 
 
-def _components(
+def components_of(
     images: Images,
     features: PatchFeatures,
     backend: str,
     pca: PCA,
     **how: Any,
 ) -> np.ndarray:
-    """The components (rows, m) of a block of images."""
+    """Return the components (rows, m) float32 of a block of images; rows are those that can be read.
+
+    Parameters
+    ----------
+    images : array or list of paths
+    features : PatchFeatures
+    backend : "auto", "numpy" or "numba"
+    pca : PCA
+    **how
+        ``on_error`` and ``n_threads``, as of ``ImagePipeline.encode``.
+    """
     blocks = pooled_blocks(features, images, backend=backend, **how)
     return np.concatenate([np.empty((0, len(pca.a)), np.float32), *(pca(F) for F in blocks)])
 
