@@ -105,7 +105,10 @@ def figure(file: str, keys: str, form: str, folder: Path = results.RESULTS) -> s
     """
     value: Any = (results.load(file, folder) or {}).get("figures")
     for key in keys.split("/"):
-        value = value.get(key) if isinstance(value, Mapping) else None
+        if isinstance(value, list):
+            value = dict(enumerate(value)).get(int(key))
+        else:
+            value = value.get(key) if isinstance(value, Mapping) else None
     return "?" if value is None else format(value, form)
 
 
