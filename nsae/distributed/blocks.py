@@ -72,9 +72,10 @@ class Blocks:
             out[positions] = part
         return out
 
-    def mean(self, axis: int, dtype: Any) -> np.ndarray:
-        """Return the mean of all rows as NumPy does, with its ``axis`` and ``dtype``: asked for few rows alone."""
-        return self[:].mean(axis=axis, dtype=dtype)
+    def sum(self, axis: int, dtype: Any) -> np.ndarray:
+        """Return the sum of all rows as NumPy does, with its ``axis`` and ``dtype``: asked for few rows alone."""
+        total: np.ndarray = self[:].sum(axis=axis, dtype=dtype)
+        return total
 
     def split(self, numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Yield, for the rows ``numbers`` (B,), (block, their places among ``numbers``, their places in the block)."""
