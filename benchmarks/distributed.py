@@ -3,8 +3,9 @@
     python benchmarks/distributed.py [--rounds N] [--quick] [--json] [--save]
 
 Clusters are of processes on this machine, with one thread each.  "One worker" and "two workers" take turns.  Times
-of a step are medians of the steps of all turns, without the first steps of each.  Bytes are those of the arrays in
-the messages, as ``nsae.distributed.fit`` counts them; what a message has besides is some kilobytes.
+of a step are medians of the steps of all turns, without the first steps of each.  Processor seconds are those of
+client, scheduler and workers together, and hardly depend on what else the machine does.  Bytes are those of the
+arrays in the messages, as ``nsae.distributed.fit`` counts them; what a message has besides is some kilobytes.
 
 TASKS has what must end equally if a worker is killed in its middle.  Each takes a client and a function that kills
 a worker, calls it once, and returns whether the result is what it would have been.
@@ -102,26 +103,43 @@ SHAPES: dict[str, dict[str, Any]] = {
 SMALL = {"n_units": 16, "k": 4, "batch_size": 16, "backend": "numba"}
 
 
-def local_steps(X: np.ndarray, options: dict[str, Any]) -> list[float]:
-    """Return the seconds of a step of a local fit with one thread: a mean for each epoch but the first."""
-    model = SparseAutoencoder(**options, epochs=3, random_state=0, n_threads=1).fit(X)
-    steps = -(-len(X) // options["batch_size"])
-    return [seconds / steps for seconds in model.history_["seconds"][1:]]
+def local_steps(X: np.ndarray, options: dict[str, Any]) -> tuple[list[float], float]:
+    """Return the seconds of a step of a local fit with one thread, by epochs, and its processor seconds."""
+    spent, steps = [], -(-len(X) // options["batch_size"])
+    for epochs in (1, 3):
+        started = time.process_time()
+        model = SparseAutoencoder(**options, epochs=epochs, random_state=0, n_threads=1).fit(X)
+        spent.append(time.process_time() - started)
+    seconds = [seconds / steps for seconds in model.history_["seconds"][1:]]
+    return seconds, (spent[1] - spent[0]) / (2 * steps)
 
 
-def cluster_steps(
-    client: Any, X: Any, options: dict[str, Any], epochs: int = 3
-) -> tuple[list[float], list[Any]]:
-    """Return the seconds of each step of a distributed fit, and what each has sent."""
-    times, sent = [], []
+def cluster_steps(client: Any, X: Any, options: dict[str, Any]) -> tuple[list[float], list[Any], float]:
+    """Return the seconds of each step of a distributed fit, what each has sent, and processor seconds a step.
+
+    Those are of the client, with the scheduler, and of all workers together.
+    """
+    times, sent, spent = [], [], []
+    epochs = 3
+    last = epochs * -(-len(X) // options["batch_size"])
 
     def note(traffic: Any) -> None:
+        if traffic.step == SKIPPED:
+            spent.append(processor_seconds(client))
         times.append(time.perf_counter())
         sent.append(traffic)
+        if traffic.step == last:
+            spent.append(processor_seconds(client))
 
     model = SparseAutoencoder(**options, epochs=epochs, random_state=0)
     nsae.distributed.fit(model, X, client=client, parts=2, on_step=note)
-    return list(np.diff(times)[SKIPPED:]), sent[SKIPPED:]
+    processor = (spent[1] - spent[0]) / (last - SKIPPED)
+    return [float(seconds) for seconds in np.diff(times)[SKIPPED:]], sent[SKIPPED:], processor
+
+
+def processor_seconds(client: Any) -> float:
+    """Return what this process and all workers have used."""
+    return time.process_time() + sum(client.run(time.process_time).values())
 
 
 def speed(clients: dict[int, Any], name: str, rounds: int, quick: bool) -> dict[str, float]:
@@ -132,11 +150,16 @@ def speed(clients: dict[int, Any], name: str, rounds: int, quick: bool) -> dict[
     X = rows(2 * options["batch_size"], 784)
     array = dask_rows(X)
     seconds: dict[str, list[float]] = {"local": [], "1": [], "2": []}
+    spent: dict[str, list[float]] = {"local": [], "1": [], "2": []}
     for _ in range(rounds):
-        seconds["local"] += local_steps(X, options)
+        times, processor = local_steps(X, options)
+        seconds["local"] += times
+        spent["local"].append(processor)
         for workers, client in clients.items():
-            times, sent = cluster_steps(client, array, options)
+            times, sent, processor = cluster_steps(client, array, options)
             seconds[str(workers)] += times
+            spent[str(workers)].append(processor)
+    processor_step = {f"processor_{name}": statistics.median(each) for name, each in spent.items()}
     step = {f"seconds_{name}": float(statistics.median(times)) for name, times in seconds.items()}
     up, down = (statistics.median(getattr(one, way) for one in sent) for way in ("up", "down"))
     h, itemsize = options["n_units"], X.itemsize
@@ -144,6 +167,8 @@ def speed(clients: dict[int, Any], name: str, rounds: int, quick: bool) -> dict[
         **step,
         "speedup_2_workers": step["seconds_1"] / step["seconds_2"],
         "over_local": step["seconds_1"] / step["seconds_local"],
+        **processor_step,
+        "processor_over_local": processor_step["processor_1"] / processor_step["processor_local"],
         "bytes_up": up,
         "bytes_down_to_each": down,
         "bytes_a_step": up + 2 * down,  # parts to the client, and what it made of them to two workers
@@ -189,7 +214,7 @@ def overhead(client: Any, rounds: int) -> dict[str, float]:
         started = time.perf_counter()
         client.submit(_nothing, 0, pure=False).result()
         alone.append(time.perf_counter() - started)
-    times, _ = cluster_steps(client, dask_rows(rows(160, 20)), SMALL)
+    times, _, _ = cluster_steps(client, dask_rows(rows(160, 20)), SMALL)
     return {
         "task_ms": 1e3 * statistics.median(many),
         "task_alone_ms": 1e3 * statistics.median(alone),

@@ -24,13 +24,25 @@ NAMES = {
 
 def step_rows(figures: Figures) -> Rows:
     """Return the seconds and bytes of a step of each shape."""
-    head = ["784 inputs", "local", "1 worker", "2 workers", "2 over 1", "to the client", "to each worker"]
+    head = [
+        "784 inputs",
+        "local",
+        "1 worker",
+        "2 workers",
+        "2 over 1",
+        "processor: local",
+        "1 worker",
+        "2 workers",
+    ]
+    head += ["to the client", "to each worker"]
     head.append("a gradient has")
     rows = []
     for name, step in figures["steps"].items():
         seconds = [f"{step[f'seconds_{who}']:.2f} s" for who in ("local", "1", "2")]
+        keys = [f"processor_{who}" for who in ("local", "1", "2")]
+        spent = [f"{step[key]:.2f} s" if key in step else "" for key in keys]  # files of before have none
         sent = [megabytes(step[key]) for key in ("bytes_up", "bytes_down_to_each", "bytes_of_gradients")]
-        rows.append([NAMES[name], *seconds, f"{step['speedup_2_workers']:.2f} ×", *sent])
+        rows.append([NAMES[name], *seconds, f"{step['speedup_2_workers']:.2f} ×", *spent, *sent])
     return head, rows
 
 
