@@ -41,6 +41,11 @@ class Blocks:
                 f"A Dask array (n, d) was expected, got {type(X).__name__}{shape}. An array in memory becomes one by "
                 "dask.array.from_array(X, chunks=(rows, -1)); SparseAutoencoder.fit takes it as it is."
             )
+        if hasattr(X._meta, "toarray"):
+            raise TypeError(
+                f"Chunks are sparse ({type(X._meta).__name__}), dense ones were expected. Use "
+                "X.map_blocks(lambda chunk: chunk.toarray()); SparseAutoencoder.fit takes sparse rows on one machine."
+            )
         if parts is not None:
             at_least("parts", parts, 1, whole=True)
         if any(math.isnan(size) for axis in X.chunks for size in axis):

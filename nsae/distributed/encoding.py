@@ -54,8 +54,9 @@ def encode(data: Any, model: Any, *, files_per_task: int = 64) -> Any:
     Parameters
     ----------
     data : dask.array.Array (n, d), dask.array.Array (n, H, W[, 3]), dask.bag.Bag of paths, or list of paths
-        Rows of numbers, images, or image files that the workers can read.  Chunks of rows stay as they are;
-        an array that is also cut along other axes is put together along these, with a warning.
+        Rows of numbers, dense or in chunks of SciPy CSR, images, or image files that the workers can read.  Chunks
+        of rows stay as they are; an array that is also cut along other axes is put together along these, with a
+        warning.
     model : SparseAutoencoder, ImageEncoder, or a frozen encoder of either
         Fitted.
     files_per_task : int

@@ -59,6 +59,14 @@ def test_rows_in_pieces_are_put_together_with_a_warning(client, model, X):
     assert equal(Z.compute(), model.encode(X))
 
 
+def test_sparse_chunks_are_encoded(client, model, X):
+    X = np.where(X < 0.7, 0, X)
+    chunks = da.from_array(X, (300, 20)).map_blocks(sparse.csr_array)
+    codes, expected = nsae.distributed.encode(chunks, model).compute(), model.encode(X)
+    np.testing.assert_array_equal(codes.indices, expected.units)
+    np.testing.assert_allclose(codes.data, expected.values, rtol=1e-12)
+
+
 def test_chunks_of_codes_can_be_worked_with(client, model, X):
     Z = nsae.distributed.encode(da.from_array(X, (300, 20)), model)
     expected = model.encode(X).to_dense()

@@ -187,6 +187,8 @@ def test_what_cannot_be_fitted_is_refused(client, array, X):
         fit(model, X)
     with pytest.raises(TypeError, match="A SparseAutoencoder was expected, got str"):
         fit("model", array)
+    with pytest.raises(TypeError, match="Chunks are sparse"):
+        fit(model, array.map_blocks(pytest.importorskip("scipy.sparse").csr_array))
     with pytest.raises(ValueError, match=r"shape \(0, 20\)"):
         fit(model, array[:0])
     with pytest.raises(ValueError, match="parts"):
