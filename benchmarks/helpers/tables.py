@@ -352,6 +352,22 @@ def training_ksparse(figures: Figures) -> str:
     return _steps(figures, "k_sparse", head, keys)
 
 
+def sparse_input(figures: Figures) -> str:
+    """Return steps and encoding of sparse rows beside those of the same rows as a dense array."""
+    head = ["features, units, batch; activation; nonzeros", "dense step", "sparse step", "ratio"]
+    head += ["encode dense", "encode sparse", "ratio"]
+    lines = []
+    for name, found in figures["sizes"].items():
+        shape, activation, density = name.split()
+        d, h, B = shape.replace("B", "").split("x")
+        cells = [f"{int(d):,}, {int(h):,}, {int(B):,}; {activation.replace('k', 'k = ')}; {density}"]
+        for what in ("step", "encode"):
+            cells += [f"{found[f'{what}_{way}_ms']:,.0f} ms" for way in ("dense", "sparse")]
+            cells.append(f"{found[f'{what}_ratio']:.2f}")
+        lines.append(cells)
+    return markdown(head, lines)
+
+
 def _steps(figures: Figures, kind: str, head: list[str], keys: Sequence[str]) -> str:
     shapes = figures[kind]
     kept = [key for key in keys if any(key in ratios for ratios in shapes.values())]
@@ -555,6 +571,7 @@ def count(value: float) -> str:
 
 TABLES = {
     "quality": Table(("retrieval_quality",), quality),
+    "sparse_input": Table(("sparse_input",), sparse_input),
     "quality_five": Table(("retrieval_quality",), quality_five),
     "sparsities": Table(("retrieval_quality",), sparsities),
     "kept": Table(("retrieval_quality",), kept),
