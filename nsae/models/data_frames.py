@@ -13,7 +13,8 @@ from nsae.errors import MissingExtraError
 from nsae.validation import one_of
 
 CONTAINERS = ("default", "pandas", "polars")
-SHOWN = 5  # names of columns in an error, at most
+SHOWN = 5  # names of columns in an error, at most,
+SHOWN_NAME = 100  # and characters of each
 
 
 def feature_names(X: object) -> np.ndarray | None:
@@ -82,7 +83,7 @@ def check_feature_names(X: object, fitted: np.ndarray | None, owner: str) -> Non
 
 
 def _list(names: list[str]) -> list[str]:
-    return [f"- {name}" for name in names[:SHOWN]] + ["- ..."] * (len(names) > SHOWN)
+    return [f"- {name[:SHOWN_NAME]}" for name in names[:SHOWN]] + ["- ..."] * (len(names) > SHOWN)
 
 
 def check_input_features(given: Any, fitted: np.ndarray | None, d: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nsae.system.backends import BACKENDS
 from nsae.training.schedules import LR_SCHEDULES
-from nsae.validation import at_least, check_n_threads, one_of
+from nsae.validation import at_least, check_n_threads, one_of, shown
 
 
 class Hyperparameters(Protocol):
@@ -99,7 +99,9 @@ def _check_k(params: Hyperparameters) -> None:
     if params.k is not None:
         at_least("k", params.k, 1, whole=True)
         if params.k > params.n_units:
-            raise ValueError(f"k={params.k} is more than n_units={params.n_units}. Lower k, or add units.")
+            raise ValueError(
+                f"k={shown(params.k)} is more than n_units={params.n_units}. Lower k, or add units."
+            )
         if params.activation != "relu":
             raise ValueError(
                 f"k={params.k} is an activation of its own (the k largest positive units stay) and does not "

@@ -39,7 +39,7 @@ class Parameters:
         known = self.get_params()
         for name in params:
             if name not in known:
-                raise ValueError(f"Invalid parameter {name!r}. Use one of: {', '.join(known)}.")
+                raise ValueError(f"Invalid parameter {shown(name)}. Use one of: {', '.join(known)}.")
         for name, value in params.items():
             setattr(self, name, value)
         return self

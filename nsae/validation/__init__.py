@@ -189,7 +189,7 @@ def generator(random_state: Any) -> np.random.Generator:
         return np.random.default_rng(random_state)
     except (TypeError, ValueError):
         raise ValueError(
-            f"random_state={random_state!r} is expected to be a whole number of at least 0, "
+            f"random_state={shown(random_state)} is expected to be a whole number of at least 0, "
             "a numpy.random.Generator, or None."
         ) from None
 
@@ -209,11 +209,11 @@ def check_n_threads(n_threads: object) -> int | None:
     expected = "None, a whole number of at least 1, or -1 for all processors"
     if isinstance(n_threads, bool) or not isinstance(n_threads, numbers.Integral):
         raise TypeError(
-            f"n_threads={n_threads!r} is of type {type(n_threads).__name__}; {expected} was expected."
+            f"n_threads={shown(n_threads)} is of type {type(n_threads).__name__}; {expected} was expected."
         )
     n = int(n_threads)
     if n != -1 and not 1 <= n <= MAX_THREADS:
-        raise ValueError(f"n_threads={n} was given; {expected}, up to {MAX_THREADS}, was expected.")
+        raise ValueError(f"n_threads={shown(n)} was given; {expected}, up to {MAX_THREADS}, was expected.")
     return n
 
 
@@ -239,9 +239,9 @@ def at_least(name: str, value: object, low: float, *, whole: bool = False) -> No
     kind = numbers.Integral if whole else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind):
         expected = "a whole number" if whole else "a number"
-        raise TypeError(f"{name}={value!r} is of type {type(value).__name__}; {expected} was expected.")
+        raise TypeError(f"{name}={shown(value)} is of type {type(value).__name__}; {expected} was expected.")
     if not low <= value < float("inf"):  # type: ignore[operator]
-        raise ValueError(f"{name}={value!r} is expected to be finite and at least {low}.")
+        raise ValueError(f"{name}={shown(value)} is expected to be finite and at least {low}.")
 
 
 def shown(value: object) -> str:

@@ -115,3 +115,25 @@ def test_a_failure_leaves_the_fitted_model_as_it_was(params, data, learn):
         getattr(model, learn)(data)
     assert all(getattr(model, name) is value for name, value in fitted.items())
     assert pickle.dumps(fitted) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_units", "x" * 10**6),
+        ("n_units", -(10**5000)),
+        ("k", 10**5000),
+        ("epochs", list(range(10**5))),
+        ("learning_rate", "x" * 10**6),
+        ("random_state", "x" * 10**6),
+        ("n_threads", "x" * 10**6),
+        ("n_threads", 10**5000),
+        ("x" * 10**6, 1),
+    ],
+    ids=[f"{i}" for i in range(9)],
+)
+def test_an_error_is_short_whatever_came(name, value):
+    with pytest.raises((ValueError, TypeError)) as error:
+        SparseAutoencoder().set_params(**{name: value}).fit(np.ones((3, 2)))
+    assert len(str(error.value)) < 700
+    assert name[:50] in str(error.value)
