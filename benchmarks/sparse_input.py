@@ -21,6 +21,7 @@ import resource
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from helpers import results
 from helpers.timing import Ratio, say, set_threads
 
 from nsae import Codes, Encoder, SparseAutoencoder
+from nsae.errors import CollapseWarning
 from nsae.models.building import new_state, training_options
 from nsae.training.loop import make_step
 
@@ -109,6 +111,7 @@ def largest_difference() -> float:
     """Return the largest relative difference of a parameter after fits on sparse and on dense data, in float64."""
     sparse = rows(230, 40, 0.2).astype(np.float64) * 0.9
     largest = 0.0
+    warnings.simplefilter("ignore", CollapseWarning)  # these fits are short, and made to be compared
     for options in FITS:
         for backend in ("numpy", "numba"):
             params = []
