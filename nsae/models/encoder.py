@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from nsae.equations.activations import Activation, FrozenActivation, JumpReLU, K
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
+from nsae.models.few_rows import FEW, few_rows_codes, largest_norm
 from nsae.models.model_file import KIND, Stored, check_weights, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
@@ -218,6 +219,8 @@ class Encoder(Stored):
         self.header = header
         self.preprocessing = header.get("preprocessing")
         self.n_units, self.n_features = encoder_layer.W.shape
+        self._largest_norm: float | None = None  # of the rows of W
+        self._asked = False  # whether few rows have been encoded before
         names = header.get("feature_names")
         named = isinstance(names, list) and [type(name) for name in names] == [str] * self.n_features
         if names is not None and not named:
@@ -283,7 +286,8 @@ class Encoder(Stored):
         is installed and X is large enough.  Codes are the same bits with each.
         """
         X = self._rows(X)
-        return layer_codes(self.encoder_layer, self.g, X, backend=backend)
+        codes = self._few_rows(X)
+        return layer_codes(self.encoder_layer, self.g, X, backend=backend) if codes is None else codes
 
     @property
     def block_size(self) -> int:
@@ -365,6 +369,9 @@ class Encoder(Stored):
     def transform(self, X: Data) -> np.ndarray:
         """Return the codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
         X = self._rows(X)
+        codes = self._few_rows(X)
+        if codes is not None:
+            return codes.to_dense()
         Z = np.empty((len(X), self.n_units), self.encoder_layer.W.dtype)  # (n, h)
 
         def take(rows: slice, Y: np.ndarray) -> None:
@@ -372,6 +379,18 @@ class Encoder(Stored):
 
         _for_each_block(self.encoder_layer, X, take)
         return Z
+
+    def _few_rows(self, X: Data) -> Codes | None:
+        """Return the k-sparse codes of a few rows without a whole block, from the second time on."""
+        if not isinstance(self.g, KSparse) or isinstance(X, Codes) or len(X) > FEW:
+            return None
+        if self._largest_norm is None:  # To find it takes as long as a block: not worth it for one call.
+            self._largest_norm = largest_norm(self.encoder_layer.W) if self._asked else None
+            self._asked = True
+            return None
+        return few_rows_codes(
+            self.encoder_layer, self.g.k, cast("np.ndarray", X), self._largest_norm, BLOCK_ROWS
+        )
 
     def dead_units(self, X: Data) -> np.ndarray:
         """Return the numbers (m,) int64, ascending, of the units that no row of X (n, d) activates.

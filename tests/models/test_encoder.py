@@ -289,3 +289,48 @@ def test_compiled_selection_gives_the_same_bits(rng, dtype):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(compiled.to_dense(), encoder.transform(X))
+
+
+# ---- few rows, without a whole block
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("h", "k"), [(600, 3), (1024, 32), (3000, 100)])
+def test_few_rows_have_the_codes_of_a_block(h, k, dtype):
+    exact = dtype == "float64" or not blas_sums_by_place()
+    rng = np.random.default_rng(h)
+    for d in (2, 33, 300):
+        X = rng.normal(size=(70, d)).astype(dtype)
+        X[5], X[6] = 0, X[4]
+        X[7] = 1e-30
+        enc = encoder(d, h, KSparse(k), dtype)
+        enc.encoder_layer.W[40:60] = enc.encoder_layer.W[39]  # equal units: ties
+        whole, taken = enc.encode(X), []
+        assert enc.encode(X[:1])[0].units.tolist() == whole[0].units.tolist()
+        assert enc.encode(X[:1])[0].units.tolist() == whole[0].units.tolist()  # now it knows the norm of W
+        for start, n in [(i, 1) for i in range(70)] + [(1, 4), (10, 3)]:
+            part, same = enc.encode(X[start : start + n]), whole[start : start + n]
+            taken.append(enc._few_rows(X[start : start + n]) is not None)
+            if exact:
+                assert part.units.tolist() == same.units.tolist(), (d, start)
+                assert part.values.tobytes() == same.values.tobytes(), (d, start)
+                assert enc.transform(X[start : start + n]).tobytes() == same.to_dense().tobytes()
+            else:
+                np.testing.assert_allclose(part.to_dense(), same.to_dense(), rtol=1e-4, atol=1e-3)
+        assert sum(taken) > 40 or d == 2, "few rows go through the block"
+
+
+def test_where_rounding_could_hide_a_unit_few_rows_are_a_block():
+    rng = np.random.default_rng(0)
+    enc = encoder(20, 600, KSparse(4))
+    enc.encoder_layer.W[:], enc.encoder_layer.b[:] = (
+        enc.encoder_layer.W[0],
+        0,
+    )  # all equal: more ties than candidates
+    x = np.abs(rng.normal(size=(1, 20))).astype(np.float32)
+    for _ in range(3):
+        codes = enc.encode(x if (x @ enc.encoder_layer.W[0] > 0).all() else -x)
+    assert codes.units.tolist() == [0, 1, 2, 3]
+    assert enc.encode(np.zeros((1, 20), np.float32)).counts[0] <= 4
+    with pytest.raises(ValueError, match="NaN"):
+        enc.encode(np.full((1, 20), np.nan, np.float32))
