@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -380,7 +380,7 @@ class Encoder(Stored):
         _for_each_block(self.encoder_layer, X, take)
         return Z
 
-    def _few_rows(self, X: Data) -> Codes | None:
+    def _few_rows(self, X: Any) -> Codes | None:
         """Return the k-sparse codes of a few rows without a whole block, from the second time on."""
         if not isinstance(self.g, KSparse) or isinstance(X, Codes) or len(X) > FEW:
             return None
@@ -388,9 +388,7 @@ class Encoder(Stored):
             self._largest_norm = largest_norm(self.encoder_layer.W) if self._asked else None
             self._asked = True
             return None
-        return few_rows_codes(
-            self.encoder_layer, self.g.k, cast("np.ndarray", X), self._largest_norm, BLOCK_ROWS
-        )
+        return few_rows_codes(self.encoder_layer, self.g.k, X, self._largest_norm, BLOCK_ROWS)
 
     def dead_units(self, X: Data) -> np.ndarray:
         """Return the numbers (m,) int64, ascending, of the units that no row of X (n, d) activates.
