@@ -53,7 +53,7 @@ def check_rows(
         return check_data(X, owner=owner, n_features=n_features, unit_interval=unit_interval)
     entries = codes_of_csr(X)
     check_shape(entries.shape, owner, n_features)
-    codes = _canonical(entries)
+    codes = canonical(entries)
     for start in range(0, codes.size, BLOCK_ENTRIES):
 
         def place(index: tuple[int], start: int = start) -> tuple[int, int]:
@@ -143,7 +143,7 @@ def _check_places(indptr: np.ndarray, indices: np.ndarray, n_data: int, n: int, 
             )
 
 
-def _canonical(codes: Codes) -> Codes:
+def canonical(codes: Codes) -> Codes:
     """Return ``codes`` with ascending columns in each row, each once, without zeros, in float32 or float64."""
     values = codes.values
     yes_or_no = values.dtype.kind == "b"

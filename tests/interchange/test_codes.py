@@ -77,19 +77,19 @@ def test_dtypes(given, kept):
 
 
 REFUSED = [
-    (csr([0, 1], [3], [1.0], (1, 3)), ValueError, "Columns from 0 to 2 were expected, got 3"),
+    (csr([0, 1], [3], [1.0], (1, 3)), ValueError, "Column numbers from 0 to 2 were expected, got 3"),
     (csr([0, 1], [-1], [1.0], (1, 3)), ValueError, "got -1"),
-    (csr([0, 2], [1], [1.0], (1, 3)), ValueError, "do not fit each other"),
-    (csr([0, 1], [1], [], (1, 3)), ValueError, "do not fit each other"),
+    (csr([0, 2], [1], [1.0], (1, 3)), ValueError, "is truncated"),
+    (csr([0, 1], [1], [], (1, 3)), ValueError, "is truncated"),
     (csr([1, 1], [1], [1.0], (1, 3)), ValueError, "start at 0"),
     (csr([0, 1, 0], [1], [1.0], (2, 3)), ValueError, "not decrease"),
-    (csr([0, 1], [1], [1.0], (2, 3)), ValueError, "must have 3 numbers for 2 rows"),
+    (csr([0, 1], [1], [1.0], (2, 3)), ValueError, "must have 3 numbers"),
     (csr([0, 1], [1], [np.nan], (1, 3)), ValueError, "row 0 has nan in column 1"),
     (csr([0, 0, 1], [1], [-np.inf], (2, 3)), ValueError, "row 1 has -inf in column 1"),
     (csr([0, 1], [1], [1j], (1, 3)), TypeError, "Real numbers were expected, got complex128"),
     (csr([0, 1], [1], ["a"], (1, 3)), TypeError, "Real numbers"),
-    (csr([0.0, 1.0], [1], [1.0], (1, 3)), TypeError, "indptr of shape"),
-    (csr([0, 1], [[1]], [1.0], (1, 3)), TypeError, "indices of shape"),
+    (csr([0.0, 1.0], [1], [1.0], (1, 3)), TypeError, "indptr of a sparse matrix must be whole"),
+    (csr([0, 1], [[1]], [1.0], (1, 3)), ValueError, "indices of a sparse matrix must be 1-D"),
     (csr([0, 0], np.zeros(0, int), [], (1, 0)), ValueError, "Columns may be from 1"),
     (csr([0, 0], np.zeros(0, int), [], (1, 1 << 31)), ValueError, "Columns may be from 1"),
     (csr([0, 1], [1], [1.0], (3,)), ValueError, r"A matrix \(n, h\) was expected"),
@@ -205,8 +205,8 @@ def test_top_units_of_torch():
     [
         (np.ones((2, 3)), np.ones((2, 2), int), ValueError, "same shape"),
         (np.ones(3), np.ones(3, int), ValueError, "same shape"),
-        (np.ones((1, 1)), np.full((1, 1), 9), ValueError, "Columns from 0 to 4 were expected, got 9"),
-        (np.ones((1, 1)), np.ones((1, 1)), TypeError, "indices of shape"),
+        (np.ones((1, 1)), np.full((1, 1), 9), ValueError, "Column numbers from 0 to 4 were expected, got 9"),
+        (np.ones((1, 1)), np.ones((1, 1)), TypeError, "indices of a sparse matrix must be whole"),
         (np.full((1, 1), np.nan), np.ones((1, 1), int), ValueError, "row 0 has nan"),
     ],
 )
