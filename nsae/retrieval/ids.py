@@ -126,7 +126,7 @@ class Ids(Sequence[Id]):
         return ids
 
     def without(self, rows: list[int]) -> Ids:
-        """Return these ids without those of some ``rows``; the ones behind them move up."""
+        """Return these ids without those of some ``rows``, each named once; the ones behind them move up."""
         left = self.tolist()
         if len(rows) <= FEW:
             for row in sorted(rows, reverse=True):

@@ -30,14 +30,14 @@ class Layers(NamedTuple):
         Parts whose rows follow each other.
     source : (n,) int64 or None
         Row i is row ``source[i]`` of ``before`` and, below it, ``added``; None where that is i.
-    searcher : Searcher or None
-        Of ``before``, if one was made.
+    searchers : dict of Searcher
+        Those of ``before`` that were made, by ``keep``.
     """
 
     before: Codes
     added: tuple[Codes, ...] = ()
     source: np.ndarray | None = None
-    searcher: Searcher | None = None
+    searchers: Mapping[int | None, Searcher] = {}
 
     def joined(self) -> Codes:
         """Return the rows as codes."""
@@ -57,15 +57,28 @@ class Layers(NamedTuple):
             added[-PARTS:] = [Codes.concatenate(added[-PARTS:])]
         return self._replace(added=tuple(added), source=source)
 
-    def changed_searcher(self) -> ChangedSearcher | None:
-        """Return what searches the rows by means of ``searcher``; None if too much has changed for that."""
+    def without_waste(self) -> Layers:
+        """Return these layers, or their rows joined if many rows are kept that are not among them any more."""
+        n = len(self.before) + sum(map(len, self.added))
+        left = n if self.source is None else len(self.source)
+        return Layers(self.joined()) if n - left > max(FEW_ADDED, left // 4) else self
+
+    def changed_searcher(self, keep: int | None, metric: str) -> ChangedSearcher | None:
+        """Return what searches the rows by means of a searcher of ``before`` for the same ``keep`` and ``metric``.
+
+        None if there are none, or too much has changed for that.
+        """
         n, n_before = sum(map(len, self.added)), len(self.before)
         stay = n_before if self.source is None else np.count_nonzero(self.source < n_before)
         few = n <= max(FEW_ADDED, n_before // 64) and n_before - stay <= n_before // 4
-        if self.searcher is None or not few:
+        if not self.searchers or not few:
             return None
-        none = self.before[:0]
-        return ChangedSearcher(self.searcher, Codes.concatenate([none, *self.added]), self.source)
+        added = Codes.concatenate([self.before[:0], *self.added])
+        searcher = self.searchers.get(keep)
+        if keep is not None:
+            added = added.keep(keep)
+            searcher = searcher or Searcher(self.before.keep(keep), metric)
+        return None if searcher is None else ChangedSearcher(searcher, added, self.source)
 
 
 class IndexState:
@@ -102,7 +115,7 @@ class IndexState:
             with self._making:
                 if self._codes is None:
                     self._codes = self._layers.joined()
-                    if self._layers.searcher is None:
+                    if not self._layers.searchers:
                         self._layers = Layers(self._codes)  # the parts are not needed any more
                 codes = self._codes
         return codes
@@ -134,14 +147,18 @@ class IndexState:
         return searcher
 
     def _new_searcher(self, keep: int | None) -> Searcher | ChangedSearcher:
-        if keep is not None:
-            return Searcher(self.codes.keep(keep), self.metric)
-        changed = self._layers.changed_searcher()
+        changed = self._layers.changed_searcher(keep, self.metric)
         if changed is not None:
+            # Besides that of whole codes, one is kept.
+            searchers: dict[int | None, Searcher] = {
+                k: one for k, one in self._layers.searchers.items() if keep is None or k is None
+            }
+            searchers[keep] = changed.before
+            self._layers = self._layers._replace(searchers=searchers)
             return changed
         codes = self.codes
         self._layers = Layers(codes)  # those of before are of no use any more
-        return Searcher(codes, self.metric)
+        return Searcher(codes if keep is None else codes.keep(keep), self.metric)
 
     def postings(self) -> Postings:
         """Return the postings of these rows; they are made if that was not done yet."""
@@ -158,9 +175,13 @@ class IndexState:
 
     def _layers_now(self) -> Layers:
         """Return the layers that a change begins with: on top of the last codes that were prepared for search."""
-        searcher = self._searchers.get(None)
-        if isinstance(searcher, Searcher) and searcher.is_prepared():
-            return Layers(searcher.codes, searcher=searcher)
+        made = {
+            keep: one
+            for keep, one in self._searchers.items()
+            if isinstance(one, Searcher) and one.is_prepared()
+        }
+        if None in made:
+            return Layers(self.codes, searchers=made)
         return self._layers
 
     def with_added(self, codes: Codes, ids: Sequence[Id] | None, on_duplicate: str) -> IndexState:
@@ -191,16 +212,15 @@ class IndexState:
         if replaced or source is not None:
             source = np.concatenate([layers.rows(), n + len(replaced) + np.arange(len(new))])  # (n + new,)
             source[list(replaced)] = n + np.arange(len(replaced))
-        layers = layers.with_added(fresh, source)
+        layers = layers.with_added(fresh, source).without_waste()
         ids_after = self.ids.extended(list(new))
         return IndexState(self.metric, layers, ids_after, self.n_added + len(codes), self._making)
 
     def without(self, rows: list[int]) -> IndexState:
         """Return the state after the removal of ``rows``."""
-        layers = self._layers_now()
-        source = np.delete(layers.rows(), rows)  # (n left,)
-        ids = self.ids.without(rows)
-        return IndexState(self.metric, layers._replace(source=source), ids, self.n_added, self._making)
+        layers, rows = self._layers_now(), sorted(set(rows))
+        layers = layers._replace(source=np.delete(layers.rows(), rows)).without_waste()
+        return IndexState(self.metric, layers, self.ids.without(rows), self.n_added, self._making)
 
     def check(self) -> None:
         """Raise ValueError if this state is damaged: codes that are no codes, or not one id for each."""

@@ -87,8 +87,10 @@ class ChangedSearcher:
             allowed = np.zeros(self.n_before, bool)  # (n₀,)
             now = np.flatnonzero(self._row_now >= 0)
             allowed[now] = filters.allowed[self._row_now[now]]
-        excluded = np.where(filters.excluded >= 0, self.source[filters.excluded], -1)  # (q,)
-        return Filters(allowed, np.where(excluded < self.n_before, excluded, -1), filters.weights)
+        excluded = filters.excluded.copy()  # (q,)
+        excluded[excluded >= 0] = self.source[excluded[excluded >= 0]]
+        excluded[excluded >= self.n_before] = -1  # one of those that came since
+        return Filters(allowed, excluded, filters.weights)
 
     def _of_added(self, filters: Filters) -> Filters:
         """Return the ``filters`` by the rows that came since."""

@@ -75,6 +75,7 @@ class Searcher:
         self._brute_force: BruteForce | None = None
         self._code_arrays: CodeArrays | None = None
         self._largest_square: float | None = None
+        self._stored = False  # Whether the postings were there before anything was asked.
         self._compared = 0  # Queries times rows that were compared without Numba.
         self._lock = Lock()
 
@@ -88,9 +89,11 @@ class Searcher:
         If these are not of such codes, the postings are made when they are needed.
         """
         try:
-            return cls(codes, metric, Postings.from_arrays(arrays, codes, metric))
+            searcher = cls(codes, metric, Postings.from_arrays(arrays, codes, metric))
         except ValueError:
             return cls(codes, metric)
+        searcher._stored = True
+        return searcher
 
     def prepare(self) -> Postings:
         """Return the postings; make them if that was not done yet."""
@@ -103,8 +106,12 @@ class Searcher:
 
     def warm_up(self) -> None:
         """Make and load what the first searches would wait for: postings, and compiled loops where Numba is."""
+        if resolve_backend("auto") == "numpy":
+            if not self._stored:
+                self.brute_force(None)
+            return
         self.prepare()
-        if len(self.codes) and resolve_backend("auto") == "numba":
+        if len(self.codes):
             query = self.codes[:1]
             search = _Search(self, query, Filters(None, np.full(1, -1), None), math.inf, Found.nothing(1, 1))
             search.over_postings(0, 1)
@@ -146,8 +153,8 @@ class Searcher:
         search = _Search(self, queries, filters, limit, found)
         if backend == "numpy":
             self._compared += len(queries) * len(self.codes)
-            # Stored postings are there already; the lists of the definition would take time and memory.
-            few = self._brute_force is None and self._postings is not None and 8 * k <= len(self.codes)
+            # Stored postings are there already; the lists of the definition are faster once they are made.
+            few = self._brute_force is None and self._stored and 8 * k <= len(self.codes)
             if few and filters.weights is None:
                 search.over_postings_in_numpy(0, len(queries))
             else:

@@ -140,3 +140,64 @@ def test_rows_that_come_one_by_one_are_joined_in_few_parts():
         index.add(codes[i])
     assert len(index._state._layers.added) < 3 * index_state.PARTS
     np.testing.assert_array_equal(index.codes.to_dense(), codes.to_dense())
+
+
+def test_an_id_that_is_named_twice_is_removed_once():
+    for n in (2, 70):  # few rows are taken out one by one
+        index = prepared(np.random.default_rng(4), 200)
+        index.remove([f"first {i % n}" for i in range(n + 60)])
+        assert index.ids == [f"first {i}" for i in range(n, 200)]
+        assert_same_hits(index, index.codes[:4])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_empty_index_that_was_prepared_can_be_asked(backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    rng = np.random.default_rng(5)
+    index, queries = CodeIndex(H), codes_of(rng, 2)
+    index.warm_up()
+    index.add(codes_of(rng, 0))
+    assert index.search(queries, 3, backend=backend).counts.tolist() == [0, 0]
+    index.add(codes_of(rng, 1), ["a"])
+    index.remove(["a"])
+    hits = index.search(queries, 3, backend=backend, require=[1], exclude=[None, None])
+    assert hits.counts.tolist() == [0, 0]
+
+
+def test_searches_with_keep_are_not_made_anew_either(monkeypatch):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(6)
+    index, queries = prepared(rng), codes_of(rng, 10)
+    index.search(queries, 3, keep=2, backend="numba")
+    made, of = [], Postings.of.__func__
+
+    def counted(cls, codes, *args, **options):
+        made.append(len(codes))
+        return of(cls, codes, *args, **options)
+
+    monkeypatch.setattr(Postings, "of", classmethod(counted))
+    for step in range(4):
+        index.add(codes_of(rng, 1), [f"more {step}"])
+        index.remove([f"first {step}"])
+        index.search(queries, 3, keep=2, backend="numba")
+        index.search(queries, 3, backend="numba")
+    assert made == []
+    index.search(queries, 3, keep=3, backend="numba")
+    index.add(codes_of(rng, 1))
+    index.search(queries, 3, keep=3, backend="numba")
+    assert made == [800]
+    monkeypatch.undo()
+    for keep in (2, 3):
+        assert_same_hits(index, queries, keep=keep, backend="numba")
+
+
+def test_what_was_replaced_is_not_kept_for_ever():
+    rng = np.random.default_rng(7)
+    index, codes = prepared(rng, 300), codes_of(rng, 3000)
+    for i in range(3000):
+        index.add(codes[i], ["first 5"], on_duplicate="replace")
+    held = len(index._state._layers.before) + sum(map(len, index._state._layers.added))
+    assert held < 300 + 2 * index_state.FEW_ADDED
+    np.testing.assert_array_equal(index.codes[5].to_dense(), codes[-1].to_dense())
+    assert_same_hits(index, codes[-3:])

@@ -345,3 +345,21 @@ def test_stored_postings_answer_in_numpy_without_a_copy_of_the_codes(tmp_path, m
     hits = mapped.search(Z[:3], 5, backend="numpy", where=np.arange(20_000) % 3 > 0)
     np.testing.assert_array_equal(hits.rows, expected.rows)
     np.testing.assert_array_equal(hits.distances, expected.distances)
+
+
+def test_without_numba_warm_up_prepares_what_numpy_searches(monkeypatch):
+    rng = np.random.default_rng(2)
+    index = CodeIndex(20)
+    index.add((rng.random((300, 20)) * (rng.random((300, 20)) < 0.2)).astype(np.float32))
+    expected = index.search(index.codes[:5], 4, backend="numpy")
+    again = CodeIndex(20)
+    again.add(index.codes)
+    monkeypatch.setattr(searching, "resolve_backend", lambda *_: "numpy")
+    again.warm_up()
+
+    def never(*_args, **_options):
+        raise AssertionError("made in a search")
+
+    monkeypatch.setattr(searching.BruteForce, "of", never)
+    monkeypatch.setattr(searching, "search_postings", never)
+    np.testing.assert_array_equal(again.search(index.codes[:5], 4).rows, expected.rows)
