@@ -123,7 +123,7 @@ class Postings:
         """Return the rows where ``unit`` is active, ascending, int64."""
         lists = self.lists
         positions = lists.positions[lists.begins[unit] : lists.begins[unit + 1]].astype(np.int64)
-        windows = np.repeat(np.arange(lists.starts.shape[1] - 1), np.diff(lists.starts[unit]))
+        windows = np.repeat(np.arange(lists.starts.shape[1] - 1), lists.window_counts(unit))
         return np.sort(lists.order[positions + windows * lists.window].astype(np.int64))
 
     def document_frequencies(self) -> np.ndarray:

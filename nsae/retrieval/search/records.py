@@ -100,6 +100,17 @@ class InvertedLists(NamedTuple):
     steps: np.ndarray
     window: int
 
+    def window_counts(self, unit: int) -> np.ndarray:
+        """Return how many entries of ``unit`` are in each window, (windows,) int64.
+
+        Raises ValueError if they are not as many as the unit has, as in a damaged file: nothing is allocated for
+        them.
+        """
+        counts = np.diff(self.starts[unit].astype(np.int64))  # (windows,)
+        if counts.sum() != self.begins[unit + 1] - self.begins[unit]:
+            raise ValueError(f"the windows of unit {unit} do not hold its entries")
+        return counts
+
 
 class ProductBlock(NamedTuple):
     """Matrix products of some queries with a block of rows.

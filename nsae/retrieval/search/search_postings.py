@@ -94,7 +94,7 @@ def upper_bounds(i: int, queries: QueryArrays, codes: CodeArrays, lists: Inverte
     for e in range(queries.indptr[i], queries.indptr[i + 1]):
         unit = queries.units[e]
         entries = slice(lists.begins[unit], lists.begins[unit + 1])
-        counts = np.diff(lists.starts[unit].astype(np.int64))  # (windows,)
+        counts = lists.window_counts(unit)  # (windows,)
         here = lists.positions[entries] + np.repeat(windows * lists.window, counts)  # each row once
         if metric in BINARY:
             products[here] += 1

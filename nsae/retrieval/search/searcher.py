@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsae.codes import Codes
+from nsae.errors import ModelFormatError
 from nsae.retrieval.filters import Filters
 from nsae.retrieval.hits import nearest
 from nsae.retrieval.search.brute_force import (
@@ -54,6 +56,18 @@ PRODUCT_BYTES = 1 << 24  # and takes so many bytes at most, or is one such block
 NUMPY_WORK = 8  # What one row costs one query without Numba, in multiplications: see nsae.system.backends.
 
 Loop = Callable[[int, int], None]  # Answers the queries lo:hi.
+
+
+@contextmanager
+def whole_arrays() -> Iterator[None]:
+    """Turn an array that leads out of another into a ModelFormatError: a mapped index is opened without reading it."""
+    try:
+        yield
+    except (IndexError, ValueError) as error:
+        raise ModelFormatError(
+            f"The stored arrays of this index are damaged: {error}. CodeIndex.verify(path) says which; restore the "
+            "folder, or index again."
+        ) from error
 
 
 class Searcher:
@@ -155,10 +169,11 @@ class Searcher:
             self._compared += len(queries) * len(self.codes)
             # Stored postings are there already; the lists of the definition are faster once they are made.
             few = self._brute_force is None and self._stored and 8 * k <= len(self.codes)
-            if few and filters.weights is None:
-                search.over_postings_in_numpy(0, len(queries))
-            else:
-                search.by_definition(0, len(queries))
+            numpy_loop = (
+                search.over_postings_in_numpy if few and filters.weights is None else search.by_definition
+            )
+            with whole_arrays():
+                numpy_loop(0, len(queries))
             return found.distances, found.rows
         loop = self._fastest(search, filters)
         if loop != search.over_products and (n_threads == 1 or len(queries) == 1):
@@ -182,7 +197,11 @@ class Searcher:
         """Return the rows where ``unit`` is active, ascending."""
         if self._postings is None and self._brute_force is not None:
             return self._brute_force.rows_of(unit)
-        return self.prepare().rows_of(unit)
+        with whole_arrays():
+            rows = self.prepare().rows_of(unit)
+            if len(rows) and rows[-1] >= len(self.codes):
+                raise IndexError(f"row {rows[-1]} of {len(self.codes)}")
+            return rows
 
     def brute_force(self, weights: np.ndarray | None) -> BruteForce:
         """Return the definition over these codes with ``weights``; it is kept if there are none."""

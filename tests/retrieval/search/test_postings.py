@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nsae.errors import ModelFormatError
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.filters import Filters
 from nsae.retrieval.search import postings
@@ -88,6 +89,21 @@ def test_damaged_postings_do_not_lead_out_of_the_arrays(monkeypatch, rng, metric
         _, rows = Searcher.stored(whole, metric, arrays).search(whole[:20], 5, everything, backend="numba")
         assert rows.min() >= -1
         assert rows.max() < len(Z)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "jaccard"])
+@pytest.mark.parametrize("name", ["rows", "order", "starts"])
+def test_damaged_postings_are_a_format_error_in_numpy(monkeypatch, rng, metric, name):
+    small_windows(monkeypatch)
+    whole = filled(codes(rng, 2100, 30, 0.3), metric).codes
+    arrays = Postings.of(whole, metric).arrays()
+    arrays[name][:] = rng.integers(np.iinfo(arrays[name].dtype).max, size=arrays[name].shape)
+    searcher = Searcher.stored(whole, metric, arrays)
+    everything = Filters(None, np.full(20, -1), None)
+    with pytest.raises(ModelFormatError, match=r"damaged: .*CodeIndex.verify\(path\)"):
+        searcher.search(whole[:20], 5, everything, backend="numpy")
+    with pytest.raises(ModelFormatError, match=r"CodeIndex.verify\(path\)"):
+        searcher.rows_of(2)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "jaccard"])
