@@ -14,8 +14,8 @@ from nsae.equations.activations import FrozenActivation, JumpReLU, KSparse, Sigm
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.interchange.safetensors import read_safetensors, write_safetensors
-from nsae.models.encoder import JUMPRELU, Encoder
-from nsae.models.model_file import KIND, check_weights
+from nsae.models.encoder import Encoder
+from nsae.models.model_file import JUMPRELU, KIND, check_weights
 from nsae.system.storage import new_folder
 
 CONFIG = "cfg.json"

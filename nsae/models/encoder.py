@@ -28,7 +28,7 @@ from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
 from nsae.models.few_rows import FEW, few_rows_codes, largest_norm
-from nsae.models.model_file import KIND, Stored, check_weights, kind_of, model_bytes, read_model
+from nsae.models.model_file import JUMPRELU, KIND, Stored, check_weights, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
 from nsae.system.threads import Threads
@@ -39,7 +39,6 @@ from nsae.validation.sparse import check_rows
 # Rows that are encoded at once, always: with fewer the product is slower, with more a single row is.
 BLOCK_ROWS = 128
 SPARSE_ROWS, SPARSE_BLOCK = 2048, 1 << 23  # Sparse rows at once, and entries of their pre-activation.
-JUMPRELU = "jumprelu"  # the activation (48) in a model file
 
 
 def activation_for(activation: str, k: int | None) -> Activation:

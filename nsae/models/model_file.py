@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FORMAT = "nsae-model"
 VERSION = 2
 KIND = "sparse_autoencoder"
+JUMPRELU = "jumprelu"  # the activation (48), which an Encoder may have and a SparseAutoencoder may not
 # Hyperparameters of SparseAutoencoder that had other names in files of version 1.
 RENAMED = {
     "auxiliary": "aux_weight",
@@ -76,8 +77,13 @@ def model_with(cls: type[Model], params: dict[str, Any], header: Header, path: o
     ------
     ModelFormatError
         There is a hyperparameter that this nsae does not know.  The message says which nsae wrote the file, by
-        its ``header``.
+        its ``header``.  Or the file holds an encoder that no estimator can go on from.
     """
+    if params.get("activation") == JUMPRELU:
+        raise ModelFormatError(
+            f"{path} holds an encoder with JumpReLU units, which is used and not trained. Read it with "
+            "nsae.load_encoder(path), or nsae.Encoder.load(path)."
+        )
     unknown = sorted(set(params) - set(inspect.signature(cls).parameters))
     if unknown:
         raise ModelFormatError(
