@@ -201,8 +201,13 @@ class Codes:
         return Codes(indptr, self.row_of_entry()[order].astype(np.int32), self.values[order], len(self))
 
     def astype(self, dtype: npt.DTypeLike, *, copy: bool = True) -> Codes:
-        """Return the same codes with values in ``dtype``; without ``copy`` they may share their memory."""
-        return Codes(self.indptr, self.units, self.values.astype(dtype, copy=copy), self.n_units)
+        """Return the same codes with values in ``dtype``; without ``copy`` they may share their memory.
+
+        Values that are too small for ``dtype``, which become 0, are left out.
+        """
+        values = self.values.astype(dtype, copy=copy)
+        codes = Codes(self.indptr, self.units, values, self.n_units)
+        return codes if values.dtype == self.values.dtype else without_zeros(codes)
 
     def sum(self, axis: int = 0, dtype: npt.DTypeLike = np.float64) -> np.ndarray:
         """Return the sums of columns (h,), ``axis`` 0, or of rows (n,), 1: added in float64, given in ``dtype``."""
@@ -278,6 +283,16 @@ class Codes:
 Data = np.ndarray | Codes | CSR  # what an autoencoder takes: rows (n, d), dense or sparse
 
 
+def without_zeros(codes: Codes) -> Codes:
+    """Return ``codes`` without the entries whose value is 0; the same ``Codes`` if there are none."""
+    if codes.values.all():
+        return codes
+    stored = codes.values != 0  # (nnz,)
+    indptr = np.zeros(len(codes) + 1, np.int64)
+    np.cumsum(np.bincount(codes.row_of_entry()[stored], minlength=len(codes)), out=indptr[1:])
+    return Codes(indptr, codes.units[stored], codes.values[stored], codes.n_units)
+
+
 def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
     """Return a copy of codes that can be searched: float32, finite, without zeros, units ascending.
 
@@ -317,12 +332,8 @@ def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
         )
     with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite and is refused below.
         values = codes.values.astype(np.float32)  # (nnz,)
-    indptr, units = codes.indptr.astype(np.int64), units.astype(np.int32)
-    if not values.all():  # Zeros are not stored, nor are values too small for float32, which became 0.
-        stored = values != 0
-        units, values = units[stored], values[stored]
-        np.cumsum(np.bincount(rows[stored], minlength=len(codes)), out=indptr[1:])
-    codes = Codes(indptr, units, values, n_units)
+    codes = Codes(codes.indptr.astype(np.int64), units.astype(np.int32), values, n_units)
+    codes = without_zeros(codes)  # Values too small for float32 became 0.
     norms = codes.norms()
     bad = np.flatnonzero(~(norms <= MAX_NORM))  # NaN is not below anything.
     if len(bad):

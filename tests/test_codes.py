@@ -202,3 +202,12 @@ def test_picking_a_batch_does_not_cost_what_all_rows_cost():
     tracemalloc.stop()
     assert batch.shape == (2, 7)
     assert peak < 1e5
+
+
+def test_values_that_another_dtype_cannot_hold_are_left_out():
+    codes = Codes.from_dense(np.array([[1e-60, 1.0], [1e-60, 0.0], [0.0, 2.0]])).astype(np.float32)
+    assert codes.values.tolist() == [1, 2]
+    assert codes.indptr.tolist() == [0, 1, 1, 2]
+    assert codes.indptr.dtype == np.int64
+    same = codes.astype(np.float32, copy=False)
+    assert same.values is codes.values

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nsae.codes import Codes
+from nsae.codes import Codes, without_zeros
 from nsae.errors import ModelFormatError
-from nsae.interchange.canonical import MOST_UNITS, canonical_codes
+from nsae.interchange.canonical import MOST_UNITS, canonical_codes, real_values
 from nsae.system.storage import atomic_file, refuse_existing
 
 HEADER = 24  # bytes
+
+Rows = Codes | np.ndarray
 
 
 def read_csr(path: str | os.PathLike, *, mmap: bool = False) -> Codes:
@@ -80,14 +82,15 @@ def _checked_header(path: str | os.PathLike) -> tuple[int, int, int]:
     return n, h, nnz
 
 
-def write_csr(path: str | os.PathLike, codes: Codes | Iterable[Codes], *, overwrite: bool = False) -> None:
+def write_csr(path: str | os.PathLike, codes: Rows | Iterable[Rows], *, overwrite: bool = False) -> None:
     """Write codes to a ``.csr`` file, atomically, values as float32.
 
     Parameters
     ----------
     path : path
-    codes : Codes, or iterable of Codes
-        An iterable is written part by part: beside one part, only the row pointers are held in memory.
+    codes : Codes or dense array (n, h), or iterable of them
+        An iterable is written part by part: beside one part, only the row pointers are held in memory.  Zeros, and
+        values that are too small for float32, are left out.
     overwrite : bool
         Whether a file of that name may be replaced.
 
@@ -97,21 +100,21 @@ def write_csr(path: str | os.PathLike, codes: Codes | Iterable[Codes], *, overwr
         The file is there and ``overwrite`` is False.
     ValueError
         The parts have different widths, there is none, or a value does not fit float32.
+    TypeError
+        A part is neither codes nor an array (n, h) of real numbers.
     """
     target = refuse_existing(path, overwrite)
     ends, n_entries, widths = [np.zeros(1, np.int64)], 0, set()
     folder = target.absolute().parent
     with tempfile.TemporaryFile(dir=folder) as units, tempfile.TemporaryFile(dir=folder) as values:
-        for part in [codes] if isinstance(codes, Codes) else codes:
+        # What is no iterable is refused as a part is.
+        for some in codes if isinstance(codes, Iterable) and not isinstance(codes, Rows) else [codes]:
+            part = _part(some)
             widths.add(part.n_units)
             if len(widths) > 1:
                 raise ValueError(f"Codes of one width are expected, got n_units in {sorted(widths)}.")
-            with np.errstate(over="ignore"):
-                rounded = part.values.astype("<f4")
-            if not np.isfinite(rounded).all():
-                raise ValueError("Finite values that fit float32 were expected, and a part has others.")
             units.write(part.units.astype("<i4", copy=False).tobytes())
-            values.write(rounded.tobytes())
+            values.write(part.values.tobytes())
             ends.append(part.indptr[1:] + n_entries)
             n_entries += len(part.units)
         if not widths:
@@ -123,3 +126,20 @@ def write_csr(path: str | os.PathLike, codes: Codes | Iterable[Codes], *, overwr
             for spooled in (units, values):
                 spooled.seek(0)
                 shutil.copyfileobj(spooled, file, 1 << 20)
+
+
+def _part(rows: object) -> Codes:
+    """Codes as they are stored: float32, finite, without zeros."""
+    if not isinstance(rows, Codes):
+        if not isinstance(rows, np.ndarray) or rows.ndim != 2:
+            kind = f"an array {rows.shape}" if isinstance(rows, np.ndarray) else f"a {type(rows).__name__}"
+            raise TypeError(
+                f"Codes, arrays (n, h), or an iterable of them were expected, and {kind} came. Of a sparse matrix: "
+                "from_scipy(matrix)."
+            )
+        rows = Codes.from_dense(real_values(rows))
+    with np.errstate(over="ignore"):
+        values = rows.values.astype("<f4")  # (nnz,)
+    if not np.isfinite(values).all():
+        raise ValueError("Finite values that fit float32 were expected, and a part has others.")
+    return without_zeros(Codes(rows.indptr, rows.units, values, rows.n_units))

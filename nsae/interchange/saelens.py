@@ -6,7 +6,8 @@ What it computes is folded into W, b, V and c, so that an Encoder gives the same
 - ``rescale_acts_by_decoder_norm`` multiplies the pre-activation of unit j by the norm of its pattern, and divides
   by it before decoding: so do W, b and V.
 - A gated unit is on where w·x + b_gate > 0, and is then ReLU(eʳ w·x + b_mag).  With y = eʳ w·x + b_mag, it is on
-  where y > b_mag − eʳ b_gate: a JumpReLU unit (48), as Rajamanoharan et al. (2024) show.
+  where y > b_mag − eʳ b_gate: a JumpReLU unit (48), as Rajamanoharan et al. (2024) show.  Where eʳ‖w‖ is so
+  small beside b_mag that rounding y loses w·x + b_gate, the folder is refused.
 
 A BatchTopK model is saved by SAELens as JumpReLU.
 """
@@ -36,8 +37,12 @@ from nsae.interchange.published_files import (
 )
 from nsae.interchange.safetensors import read_safetensors
 from nsae.models.encoder import Encoder
+from nsae.validation import shown
 
 WEIGHTS = "sae_weights.safetensors"
+LOST = (
+    2.0**-11
+)  # The rounding of a pre-activation beside the scale of its gate: 1 gate in 10,000 is then wrong.
 SINCE_6 = "6.0.0"  # The oldest SAELens that reads what is written here as it is meant.
 BIASES = {"gated": ("b_gate", "b_mag", "r_mag"), "jumprelu": ("b_enc", "threshold")}
 ARCHITECTURES = ("standard", "topk", "jumprelu", "gated")
@@ -79,6 +84,8 @@ def read_saelens(folder: Path, config: Config, scaling_factor: float | None = No
         scale = dtype.type(scaling_factor)
         W, Vt, c = W * scale, Vt / scale, c / scale
     W = np.ascontiguousarray(W)
+    if architecture == "gated":
+        _check_gates(folder, W, found)
     W, b, g = _units(architecture, k, W, found)
     if config.get("apply_b_dec_to_input", True):
         b = shifted_bias(W, b, -c)
@@ -93,19 +100,22 @@ def read_saelens(folder: Path, config: Config, scaling_factor: float | None = No
 
 
 def _architecture(folder: Path, config: Config) -> tuple[str, int | None]:
-    """The architecture, and k of a TopK; before SAELens 6, an activation said that it is one."""
+    """The architecture, and k of a TopK; before SAELens 6, an activation said that it is one, and had its k."""
     architecture = config.get("architecture", "standard")
     activation = config.get("activation_fn", config.get("activation_fn_str", "relu"))
+    if activation not in ("relu", "topk"):
+        raise refuse(folder, f"the activation {shown(activation)}", "of SAELens, it reads relu and topk.")
     if architecture == "standard" and activation == "topk":
         architecture = "topk"
-        arguments = config.get("activation_fn_kwargs")
-        config = {**config, **(arguments if isinstance(arguments, dict) else {})}
-    elif activation not in ("relu", "topk"):
-        raise refuse(folder, f"the activation {activation!r}", "of SAELens, it reads relu and topk.")
+    arguments = config.get("activation_fn_kwargs")
+    if architecture == "topk" and isinstance(arguments, dict):
+        config = {**config, **arguments}
     if architecture not in ARCHITECTURES:
         ending = ENDINGS.get(architecture if isinstance(architecture, str) else "", "")
         raise refuse(
-            folder, f"the architecture {architecture!r}", ending or f"it reads {', '.join(ARCHITECTURES)}."
+            folder,
+            f"the architecture {shown(architecture)}",
+            ending or f"it reads {', '.join(ARCHITECTURES)}.",
         )
     return architecture, whole_number(config, "k", folder) if architecture == "topk" else None
 
@@ -139,6 +149,31 @@ def _check_scaling(folder: Path, h: int) -> None:
     ).items():
         if not np.allclose(scale, 1):
             raise refuse(folder, f"a {name} (of {h} units)", "only one of all ones is read.")
+
+
+def _check_gates(folder: Path, W: np.ndarray, found: Arrays) -> None:
+    """Raise ModelFormatError if one threshold cannot tell where a gate opens, after rounding.
+
+    y = eʳ w·x + b_mag is rounded to ε b_mag, and the gate opens where eʳ (w·x + b_gate) changes its sign.  Where
+    the threshold is 0, ReLU opens the unit, and no gate is lost.
+    """
+    growth, b_gate, b_mag = np.exp(found["r_mag"]), found["b_gate"], found["b_mag"]  # (h,) each
+    size = np.hypot(np.sqrt(np.einsum("ij,ij->i", W, W)), b_gate)  # (h,): of w·x + b_gate, for x of about 1
+    rounding = np.finfo(W.dtype).eps * b_mag  # (h,)
+    lost = (rounding > LOST * growth * size) & (b_mag > growth * b_gate) & (size > 0)  # (h,)
+    if lost.any():
+        j, wide = int(np.argmax(lost)), W.dtype == np.float64
+        raise refuse(
+            folder,
+            f"gates that are lost in rounding in {lost.sum()} of {len(lost)} units",
+            f"exp(r_mag)·(w·x + b_gate) of unit {j} is about {growth[j] * size[j]:.3g} beside b_mag = {b_mag[j]:.3g}: "
+            f"one threshold in {W.dtype} cannot tell where its gate opens. "
+            + (
+                "Train it with a larger r_mag."
+                if wide
+                else "Write the folder's weights in float64 to read it."
+            ),
+        )
 
 
 def _units(

@@ -174,7 +174,9 @@ def _read_header(path: str | os.PathLike) -> tuple[dict[str, _Place], dict[str, 
         if text[:1] != b"{":
             raise ValueError("its header does not begin with {")
         header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_repeats)
-        metadata = header.pop(METADATA, {})
+        metadata = header.pop(METADATA, None)
+        if metadata is None:  # The format's own reader takes null as well.
+            metadata = {}
         if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError(f"{METADATA} is no text by name")
         places = {name: _place(name, entry) for name, entry in header.items()}

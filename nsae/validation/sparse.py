@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from nsae.codes import Codes
+from nsae.codes import Codes, without_zeros
 from nsae.validation import (
     BLOCK_BYTES,
     check_data,
@@ -161,12 +161,9 @@ def canonical(codes: Codes) -> Codes:
         if yes_or_no:
             np.minimum(values, 1, out=values)
         codes = _with_entries(rows[first], units[first], values, codes.shape)
-    if not values.all():
-        on, rows = values != 0, codes.row_of_entry()
-        codes = _with_entries(rows[on], codes.units[on], values[on], codes.shape)
-    elif values is not codes.values:
+    if values is not codes.values:
         codes = Codes(codes.indptr, codes.units, values, codes.n_units)
-    return codes
+    return without_zeros(codes)
 
 
 def _ascending(indptr: np.ndarray, units: np.ndarray) -> bool:

@@ -93,6 +93,40 @@ def test_an_index_takes_a_mapped_file_and_is_searched(path, mmap):
     np.testing.assert_array_equal(found.rows, expected.search(codes[:20], k=5).rows)
 
 
+def test_zeros_are_not_written_nor_what_float32_makes_zero(path):
+    table = np.array([[1e-60, 1.0, 0.0], [0.0, 1e-60, 0.0], [0.0, 0.0, 2.0]])
+    zeros = Codes(np.array([0, 2]), np.array([0, 2], np.int32), np.array([0.0, 3.0], np.float32), 3)
+    write_csr(path, [Codes.from_dense(table), zeros])
+    found = read_csr(path, mmap=True)
+    np.testing.assert_array_equal(found.indptr, [0, 1, 1, 2, 3])
+    np.testing.assert_array_equal(found.units, [1, 2, 2])
+    np.testing.assert_array_equal(found.values, [1, 2, 3])
+
+
+@pytest.mark.parametrize("rows", [Z, [Z[:2], CODES[2:]], (Z[:0], Z.astype(np.float16))])
+def test_dense_arrays_are_written_as_codes(path, rows):
+    write_csr(path, rows)
+    assert_equal(read_csr(path), Z)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (Z[0], r"an array \(4,\) came"),
+        ([Z[0]], r"an array \(4,\) came"),
+        ([[1.0, 2.0]], "a list came"),
+        ([np.array([["a"]])], "Real numbers were expected"),
+        (np.array([[1j]]), "Real numbers were expected"),
+        (3, "a int came"),
+        (None, "a NoneType came"),
+    ],
+)
+def test_what_are_no_rows_is_refused(path, rows, message):
+    with pytest.raises(TypeError, match=message):
+        write_csr(path, rows)
+    assert list(path.parent.iterdir()) == []
+
+
 # ---- what cannot be read or written
 
 FORGED = [

@@ -99,6 +99,12 @@ LAYOUTS = {  # name: (cfg.json, arrays, codes of X, what decodes them)
     "TopK, old": (
         {**OF_SAELENS, "activation_fn_str": "topk", "activation_fn_kwargs": {"k": K}}, SAELENS,
         lambda X: top(saelens(X) + SAELENS["b_enc"], K), None),
+    "TopK, old, named so": (
+        {**OF_SAELENS, "architecture": "topk", "activation_fn_str": "topk", "activation_fn_kwargs": {"k": K}}, SAELENS,
+        lambda X: top(saelens(X) + SAELENS["b_enc"], K), None),
+    "TopK, named so, its activation not": (
+        {**OF_SAELENS, "architecture": "topk", "activation_fn_kwargs": {"k": K}}, SAELENS,
+        lambda X: top(saelens(X) + SAELENS["b_enc"], K), None),
     "TopK, by norm": (
         {**OF_SAELENS, "architecture": "topk", "k": K, "rescale_acts_by_decoder_norm": True}, SAELENS,
         lambda X: top((saelens(X) + SAELENS["b_enc"]) * NORMS, K), SAELENS["W_dec"] / NORMS[:, None]),
@@ -173,6 +179,48 @@ def test_a_scaling_factor_is_folded_into_the_weights(tmp_path):
     for name, (other, arrays) in {"a": (OF_SAELENS, SAELENS), "b": (OF_SPARSIFY, SPARSIFY)}.items():
         with pytest.raises(ValueError, match=r"scaling_factor"):
             load_published(folder_of(tmp_path / name, other, arrays), scaling_factor=2.0)
+
+
+@pytest.mark.parametrize(("dtype", "held", "lost"), [("float32", -8, -9), ("float64", -28, -29)])
+def test_gates_that_rounding_loses_are_refused_by_name(tmp_path, dtype, held, lost):
+    config = {**OF_SAELENS, "architecture": "gated", "apply_b_dec_to_input": False}
+    W = SAELENS["W_enc"] / np.linalg.norm(SAELENS["W_enc"], axis=0)
+    rows = RNG.normal(size=(3000, D)).astype(dtype)
+
+    def arrays(r_mag, b_mag=1.0):
+        gates = {
+            "b_gate": np.zeros(H),
+            "b_mag": np.full(H, b_mag),
+            "r_mag": np.where(np.arange(H) == 3, r_mag, 0.0),
+        }
+        return {**WITHOUT_BIAS, "W_enc": W, **gates}
+
+    encoder = load_encoder(folder_of(tmp_path / "held", config, arrays(held), dtype))
+    on = rows @ W.astype(dtype) > 0
+    y = (rows @ W.astype(dtype)) * np.exp(arrays(held)["r_mag"]) + 1
+    assert ((encoder.transform(rows) > 0) != (on & (y > 0)))[:, 3].mean() < 3e-4
+    for r_mag in (lost, lost - 100):  # where exp(r_mag) is 0, too
+        folder = folder_of(tmp_path / f"lost{r_mag}", config, arrays(r_mag), dtype)
+        with pytest.raises(
+            ModelFormatError, match=f"gates that are lost in rounding in 1 of {H} units.*unit 3"
+        ):
+            load_encoder(folder)
+    # Below a bias of 0 it is ReLU that opens the unit, and a unit without weights has no gate to lose.
+    load_encoder(folder_of(tmp_path / "off", config, arrays(lost, -1.0), dtype))
+    without = {**arrays(lost), "W_enc": np.where(np.arange(H) == 3, 0, W)}
+    assert (
+        not load_encoder(folder_of(tmp_path / "without", config, without, dtype)).transform(rows)[:, 3].any()
+    )
+
+
+def test_gates_that_float32_loses_are_read_in_float64(tmp_path):
+    config = {**OF_SAELENS, "architecture": "gated"}
+    arrays = {**WITHOUT_BIAS, **GATES, "r_mag": np.full(H, -12.0), "b_mag": np.ones(H)}
+    with pytest.raises(ModelFormatError, match="Write the folder's weights in float64"):
+        load_encoder(folder_of(tmp_path / "narrow", config, arrays, "float32"))
+    found = load_encoder(folder_of(tmp_path / "wide", config, arrays)).transform(X)
+    on = saelens(X) + GATES["b_gate"] > 0
+    np.testing.assert_allclose(found, on * relu(saelens(X) * np.exp(-12) + 1), atol=1e-10)
 
 
 # ---- what is refused

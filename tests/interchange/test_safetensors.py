@@ -142,6 +142,16 @@ def test_names_and_metadata_are_text(path):
     assert path.read_bytes() == b"mine"
 
 
+def test_metadata_may_be_null(path):
+    forge(path, {"__metadata__": None, "a": entry()}, b"\0" * 4)
+    assert read_safetensors(path)["a"].tolist() == [0]
+    assert read_safetensors_metadata(path) == {}
+    for wrong in (0, "", [], False, {"a": None}):
+        forge(path, {"__metadata__": wrong, "a": entry()}, b"\0" * 4)
+        with pytest.raises(ModelFormatError, match="no text by name"):
+            read_safetensors(path)
+
+
 # ---- damaged and forged files
 
 FORGED = [
