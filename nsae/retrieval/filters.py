@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,13 +82,14 @@ class Filters:
         return RowFilter(ALL_ROWS if self.allowed is None else self.allowed, self.excluded, limit)
 
 
-def excluded_rows(exclude: Sequence[Id | None] | None, q: int, row_of: Callable[[Id], int]) -> np.ndarray:
+def excluded_rows(exclude: Iterable[Id | None] | None, q: int, row_of: Callable[[Id], int]) -> np.ndarray:
     """Return the row that each of ``q`` queries shall not find, or −1, as (q,) int64.
 
     ``exclude`` has an id or None for each query, and ``row_of`` gives the row of an id.
     """
     if exclude is None:
         return np.full(q, -1)
+    exclude = list(exclude)
     if len(exclude) != q:
         raise ValueError(
             f"{q} queries came with {len(exclude)} entries of exclude. Give an id or None for each."

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Shard = CodeIndex | str | os.PathLike[str]
 Ask = tuple[str, Any]  # "search" and k, or "within" and a radius
+SEVERAL = ("require", "forbid", "exclude")  # options that may be any iterable
 
 
 class ShardedIndex:
@@ -69,7 +70,7 @@ class ShardedIndex:
         A folder is not an index, or is damaged.
     ValueError
         There is no shard; an id is in two of them; or they differ in metric, width, or extra files, such as
-        the encoder.
+        the encoder.  Indexes in memory have no extra files, and are compared with none.
     TypeError
         Something else than folders was given with a ``client``.
 
@@ -90,14 +91,17 @@ class ShardedIndex:
         names = [f"shard {i}" if isinstance(s, CodeIndex) else os.fspath(s) for i, s in enumerate(shards)]
         manifests = [_manifest(shard) for shard in shards]
         check_alike(names, manifests)
-        self._seals = [json.dumps(manifest["files"]) for manifest in manifests]
+        self._seals = [_seal(manifest) for manifest in manifests]
         self._folders = [None if isinstance(shard, CodeIndex) else os.path.abspath(shard) for shard in shards]
         if client is not None and None in self._folders:
             raise TypeError(
                 "With a client, shards are given as folders that its workers see. Save them first."
             )
         self._client = client
-        self._shards = [s if isinstance(s, CodeIndex) else CodeIndex.load(s, mmap=True) for s in shards]
+        self._shards = [
+            shard if isinstance(shard, CodeIndex) else _opened(os.fspath(shard), seal)
+            for shard, seal in zip(shards, self._seals, strict=True)
+        ]
         self.n_units, self.metric = self._shards[0].n_units, self._shards[0].metric
         if check_ids:
             check_unique(names, [shard.codes_and_ids()[1] for shard in self._shards])
@@ -144,6 +148,8 @@ class ShardedIndex:
         ------
         ValueError, TypeError
             As ``CodeIndex.search``.
+        ValueError
+            With a ``client``: a worker opens a shard that was replaced since this object was made.
         """
         check_options("search", options)
         k = columns(k, len(self))
@@ -184,6 +190,9 @@ class ShardedIndex:
     ) -> list[Hits]:
         """Return what each shard finds."""
         queries = checked_codes(codes, self.n_units)
+        # An iterator would be at its end when the second shard asks.
+        lists = {name: list(options[name]) for name in SEVERAL if options.get(name) is not None}
+        options = {**options, **lists}
         asked = [
             (*ask_of(shard), queries, some)
             for shard, some in zip(self._shards, self._options_by_shard(len(queries), options), strict=True)
@@ -257,13 +266,30 @@ def _answer_here(folder: str, seal: str, *ask: Any) -> Hits:
 
 @lru_cache(maxsize=256)
 def _open_once(folder: str, seal: str) -> CodeIndex:
-    """Return the shard in ``folder``, mapped, which stays open; ``seal`` stands for its content."""
-    return CodeIndex.load(folder, mmap=True)
+    """Return the shard in ``folder``, mapped, which stays open."""
+    return _opened(folder, seal)
+
+
+def _opened(folder: str, seal: str) -> CodeIndex:
+    """Return the shard in ``folder``, mapped; ValueError if its content is not that of ``seal``."""
+    index = CodeIndex.load(folder, mmap=True)
+    # Read after the files: had these been older, the manifest would have changed before it is read here.
+    if _seal(read_manifest(Path(folder))) != seal:
+        raise ValueError(
+            f"The shard {folder} was replaced after the ShardedIndex was opened, so its rows are others. Open the "
+            "ShardedIndex again."
+        )
+    return index
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """Return what stands for the content of a shard."""
+    return json.dumps([manifest.get(name) for name in ("metric", "n_units", "files")])
 
 
 def _manifest(shard: Shard) -> dict[str, Any]:
     if isinstance(shard, CodeIndex):
-        return {"metric": shard.metric, "n_units": shard.n_units, "files": {}}
+        return {"metric": shard.metric, "n_units": shard.n_units}
     return read_manifest(Path(shard))
 
 

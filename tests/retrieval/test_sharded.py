@@ -8,6 +8,7 @@ import pytest
 from nsae import CodeIndex
 from nsae.retrieval import ShardedIndex
 from nsae.retrieval.search.brute_force import METRICS
+from nsae.retrieval.sharded import _open_once
 
 H = 12
 
@@ -56,6 +57,22 @@ def test_hits_are_those_of_one_index(rng, metric, options, sizes):
         assert_same(sharded.search(Q, k, **options), one.search(Q, k, **options))
     radius = float(np.median(one.search(Q, 60).distances))
     assert_same(sharded.within(Q, radius, **options), one.within(Q, radius, **options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"require": [3]}, {"forbid": [1, 2]}, {"exclude": ["n0", "n13", None, "n59"]}, {"exclude": ["n0"] * 4}],
+    ids=str,
+)
+def test_iterators_are_options_of_every_shard(rng, options):
+    Z, Q = integer_codes(rng, 60), integer_codes(rng, 4)
+    one, shards = single_and_shards(Z, [f"n{i}" for i in range(60)], (7, 13, 40))
+    expected = one.search(Q, 60, **options)
+    assert not np.array_equal(expected.rows, one.search(Q, 60).rows)
+    ((name, values),) = options.items()
+    for index in (one, ShardedIndex(shards)):
+        assert_same(index.search(Q, 60, **{name: iter(values)}), expected)
+        assert_same(index.search(Q, 60, **{name: np.array(values)}), expected)
 
 
 def test_ties_come_shard_by_shard(rng):
@@ -112,9 +129,30 @@ def test_shards_that_do_not_belong_together_are_refused(rng, tmp_path):
     a.save(tmp_path / "a", extra_files={"encoder.npz": b"one"})
     b.save(tmp_path / "b", extra_files={"encoder.npz": b"another"})
     refused(r"encoder\.npz .* different models", lambda: ShardedIndex([tmp_path / "a", tmp_path / "b"]))
+    assert len(ShardedIndex([CodeIndex.load(tmp_path / "a"), tmp_path / "b"])) == 8
+    refused(
+        r"encoder\.npz of .*a is not that of .*b, ",
+        lambda: ShardedIndex([CodeIndex(H), tmp_path / "a", tmp_path / "b"]),
+    )
     refused(r"folders that its workers see", lambda: ShardedIndex([a], client=object()), TypeError)
     refused(r"cannot be read", lambda: ShardedIndex([tmp_path / "none"]))
     assert len(ShardedIndex([a, copy.copy(a)], check_ids=False)) == 8
+
+
+def test_a_shard_that_was_replaced_is_not_opened_under_its_old_seal(rng, tmp_path):
+    one, (a, _) = single_and_shards(integer_codes(rng, 8), list(range(8)), (4, 4))
+    a.save(tmp_path / "a")
+    sharded = ShardedIndex([tmp_path / "a"])
+    (seal,) = sharded._seals
+    a.save(tmp_path / "a", overwrite=True)  # the same content
+    assert len(_open_once(str(tmp_path / "a"), seal)) == 4
+    _open_once.cache_clear()
+    one.save(tmp_path / "a", overwrite=True)
+    refused(
+        r"a was replaced after.*Open the ShardedIndex again", lambda: _open_once(str(tmp_path / "a"), seal)
+    )
+    (other,) = ShardedIndex([tmp_path / "a"])._seals
+    assert len(_open_once(str(tmp_path / "a"), other)) == 8
 
 
 def test_options_that_fit_no_shard_are_refused(rng):

@@ -42,20 +42,30 @@ class _Sizes(NamedTuple):
     text_bytes: int
 
 
-def merge_folders(folders: Iterable[str | os.PathLike[str]], path: str | os.PathLike[str]) -> None:
+def merge_folders(
+    folders: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    path: str | os.PathLike[str],
+    *,
+    check_ids: bool = True,
+) -> None:
     """Write the rows of several index folders as one index, in constant memory.
 
     The new folder has the bytes that ``CodeIndex.save`` writes of an index to which all rows were added, shard
-    after shard.  Memory does not grow with the number of rows: a block of them, and one window of the search
-    structure, are in memory at once.
+    after shard.  There is one exception: where rows were removed from a shard, ``n_added`` in the manifest, from
+    which the next default id is taken, is at least that of this shard.  Memory does not grow with the number of
+    rows: a block of them, and one window of the search structure, are in memory at once.
 
     Parameters
     ----------
-    folders : paths
+    folders : path, or paths
         Written by ``CodeIndex.save``, or ``nsae.distributed.build_index``; at least one.  They stay.  Their rows
         follow each other in this order.
     path : path
         The new folder.  It appears when it is whole.
+    check_ids : bool
+        Look for ids that come twice.  This reads all ids, and needs up to 16 bytes of temporary disk for each
+        meanwhile.  False is for shards that are known to have ids of their own, such as those of
+        ``nsae.distributed.build_index``: an index in which an id comes twice is not usable.
 
     Raises
     ------
@@ -67,11 +77,13 @@ def merge_folders(folders: Iterable[str | os.PathLike[str]], path: str | os.Path
         There is no folder; an id is in two of them; or they differ in metric, width, or extra files, such as
         the encoder.
     """
+    folders = [folders] if isinstance(folders, (str, os.PathLike)) else folders
     shards = [Path(folder) for folder in folders]
     refuse_existing(path, overwrite=False)
     manifests = [read_manifest(shard) for shard in shards]
     extra = check_alike([str(shard) for shard in shards], manifests)
-    check_unique([str(shard) for shard in shards], [_opened(shard).ids for shard in shards])
+    if check_ids:
+        check_unique([str(shard) for shard in shards], [_opened(shard).ids for shard in shards])
     sizes = [_sizes(_opened(shard)) for shard in shards]
     rows, n_units, metric = sum(size.rows for size in sizes), manifests[0]["n_units"], manifests[0]["metric"]
     with new_folder(path) as folder:
@@ -99,7 +111,7 @@ def check_alike(names: Sequence[str], manifests: Sequence[dict[str, Any]]) -> li
     names : sequence of str
         Of the shards, for messages.
     manifests : sequence of dict
-        One for each.
+        One for each.  One without "files" is that of an index in memory, whose extra files are not known.
 
     Raises
     ------
@@ -108,20 +120,23 @@ def check_alike(names: Sequence[str], manifests: Sequence[dict[str, Any]]) -> li
     """
     if not names:
         raise ValueError("No index was given. Give the folders of at least one shard.")
-    first = _extra_files(manifests[0])
+    first: tuple[str, dict[str, str]] | None = None  # the name and extra files of the first folder
     for name, manifest in zip(names, manifests, strict=True):
         for key, way_out in SAME.items():
             ours, theirs = manifests[0].get(key), manifest.get(key)
             if ours != theirs:
                 raise ValueError(f"{names[0]} has {key}={ours!r}, and {name} has {key}={theirs!r}. {way_out}")
+        if "files" not in manifest:
+            continue
         extra = _extra_files(manifest)
-        for file in sorted({*first, *extra}):
-            if first.get(file) != extra.get(file):
+        first = first or (name, extra)
+        for file in sorted({*first[1], *extra}):
+            if first[1].get(file) != extra.get(file):
                 raise ValueError(
-                    f"The file {file} of {names[0]} is not that of {name}, so the codes may come from different "
+                    f"The file {file} of {first[0]} is not that of {name}, so the codes may come from different "
                     "models. Encode all with one model, and save each shard with the same extra_files."
                 )
-    return list(first)
+    return list(first[1]) if first else []
 
 
 def _extra_files(manifest: dict[str, Any]) -> dict[str, str]:

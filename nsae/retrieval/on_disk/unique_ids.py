@@ -1,7 +1,8 @@
 """Whether an id is in two indexes, found in constant memory.
 
-A number stands for each id.  The numbers are in a file, and are sorted in parts; where two are equal, the ids are
-compared.
+A number stands for each id.  The numbers are in a file, from where they are dealt into parts that memory can hold,
+equal ones into the same part, and sorted part by part; where two are equal, the ids are compared.  So each number
+is read and written a few times, however many there are.
 """
 
 from __future__ import annotations
@@ -73,11 +74,9 @@ def _keys(ids: Ids, integers: bool) -> np.ndarray:
 
 
 def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield rows whose keys are equal to that of another row, in as many passes as memory asks for."""
-    passes = -(-len(keys) // MOST_KEYS)
-    for number in range(passes):
-        parts = [block[_pass_of(block, passes) == number] for _, block in _blocks(keys)]
-        some = np.sort(np.concatenate(parts))
+    """Yield rows whose keys are equal to that of another row, in as many parts as memory asks for."""
+    for part in _parts(keys):
+        some = np.sort(part)
         again = np.unique(some[1:][some[1:] == some[:-1]])
         if len(again):
             yield np.concatenate(
@@ -85,8 +84,32 @@ def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:
             )
 
 
-def _pass_of(keys: np.ndarray, passes: int) -> np.ndarray:
-    return (keys * MIXER >> np.uint64(32)) % np.uint64(passes)  # Also consecutive numbers are spread evenly.
+def _parts(keys: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield ``keys (n,)`` in parts of some ``MOST_KEYS``, with equal keys in the same part; in two readings."""
+    n_parts = -(-len(keys) // MOST_KEYS)
+    if n_parts == 1:
+        yield keys
+        return
+    sizes = sum(np.bincount(_part_of(block, n_parts), minlength=n_parts) for _, block in _blocks(keys))
+    ends = np.cumsum(sizes)  # (n_parts,)
+    with tempfile.TemporaryFile() as file:
+        dealt = np.memmap(file, np.uint64, shape=keys.shape)
+        free = ends - sizes  # (n_parts,): where the next key of each part goes
+        for _, block in _blocks(keys):
+            part = _part_of(block, n_parts)
+            order, counts = np.argsort(part, kind="stable"), np.bincount(part, minlength=n_parts)
+            before = np.cumsum(counts) - counts  # (n_parts,): keys of this block in earlier parts
+            dealt[np.arange(len(block)) + np.repeat(free - before, counts)] = block[order]
+            free += counts
+            forget_pages(dealt)
+        for start, end in zip([0, *ends], ends, strict=False):
+            yield dealt[start:end]
+            forget_pages(dealt)
+
+
+def _part_of(keys: np.ndarray, n_parts: int) -> np.ndarray:
+    """Return the part of each key, (n,) int64.  Also consecutive numbers are spread evenly."""
+    return ((keys * MIXER >> np.uint64(32)) % np.uint64(n_parts)).astype(np.int64)
 
 
 def _blocks(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -157,6 +157,41 @@ def test_an_id_that_comes_twice_is_found_in_many_passes(rng, monkeypatch):
         check_unique(["a", "b"], [Ids(np.arange(3)), Ids(["0", 2])])
 
 
+def test_ids_are_read_as_often_however_many_there_are(monkeypatch):
+    monkeypatch.setattr(unique_ids, "MOST_KEYS", 50)
+    monkeypatch.setattr(unique_ids, "KEY_BLOCK", 30)
+    read = 0
+
+    def counted(keys, real=unique_ids._blocks):
+        nonlocal read
+        for start, block in real(keys):
+            read += len(block)
+            yield start, block
+
+    monkeypatch.setattr(unique_ids, "_blocks", counted)
+    for n in (500, 5000):
+        read = 0
+        check_unique(["a"], [Ids(np.arange(n))])
+        assert read <= 2 * n
+
+
+def test_ids_are_not_looked_at_where_they_are_known_to_differ(rng, tmp_path):
+    shards, single = shards_and_single(tmp_path, random_codes(rng, 9), list(range(9)), (4, 5))
+    merge_folders(shards, tmp_path / "merged", check_ids=False)
+    assert_same_bytes(tmp_path / "merged", single)
+    merge_folders([shards[0], shards[0]], tmp_path / "twice", check_ids=False)
+    with pytest.raises(ModelFormatError, match="The id 0 comes twice"):
+        CodeIndex.load(tmp_path / "twice")
+
+
+def test_one_path_is_one_folder(rng, tmp_path, monkeypatch):
+    shard = built(tmp_path / "shard", random_codes(rng, 3), [1, 2, 3])
+    monkeypatch.chdir(tmp_path)
+    for i, path in enumerate(("shard", shard)):
+        merge_folders(path, f"merged {i}")
+        assert_same_bytes(tmp_path / f"merged {i}", shard)
+
+
 def test_equal_keys_of_different_ids_are_no_duplicates(monkeypatch):
     monkeypatch.setattr(unique_ids, "_keys", lambda ids, integers: np.zeros(len(ids), np.uint64))
     check_unique(["a"], [Ids([1, 2, 3])])
