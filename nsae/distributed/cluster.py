@@ -52,6 +52,25 @@ def client_of(client: Any = None) -> Any:
     return client
 
 
+def sent_once(message: Any, client: Any) -> Any:
+    """Return ``message`` as the result of a task: it is sent once, and workers get it from each other.
+
+    What is scattered instead is lost with the worker that holds it.  A task's arguments stay with the scheduler,
+    which runs it again.
+
+    Parameters
+    ----------
+    message : object
+    client : distributed.Client
+    """
+    with dask_part("dask").config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
+        return client.submit(_identity, message, pure=False)
+
+
+def _identity(message: Any) -> Any:
+    return message
+
+
 def whole_rows(array: Any) -> Any:
     """Return a Dask ``array`` that is cut along its first axis alone; if it was not, with a warning.
 

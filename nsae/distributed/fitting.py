@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nsae.distributed.blocks import Blocks
-from nsae.distributed.cluster import client_of, dask_part
+from nsae.distributed.cluster import client_of, dask_part, sent_once
 from nsae.distributed.replicas import (
     NO_REPLICA,
     Replica,
@@ -94,6 +94,9 @@ def fit(
     Sums are added in another order, so that weights agree to rounding (1e-10 in float64, where training does not
     make it larger), and with the same ``parts`` to the bit for any number of equal workers.  With
     ``shuffle=False`` a batch lies in one block, or two, and one worker computes at a time.
+
+    Up to four fits may run on a cluster at once.  Of more, workers drop the replicas of the oldest step, which are
+    then sent whole at nearly each step: the result is the same, and takes far longer.
 
     Every hyperparameter is kept.  Two ask for what is only there with k-sparse units, a linear output and Numba:
     ``aux_weight`` and ``resample``, which need all rows of a batch in one place.
@@ -169,10 +172,6 @@ def _options(estimator: SparseAutoencoder, blocks: Blocks) -> TrainingOptions:
     return dataclasses.replace(options, backend="numba" if compiled else "numpy")
 
 
-def _identity(message: Any) -> Any:
-    return message
-
-
 class _Cluster:
     """Takes steps: parts on the workers, the sum on the client."""
 
@@ -192,7 +191,7 @@ class _Cluster:
         size = min(self.options.batch_size, len(self.blocks))
         self.replica = Replica(Snapshot(0, state, self.options, size, self.options.backend == "numba"))
         state.backend = self.options.backend
-        self.snapshot, self.update = self._send(self._snapshot()), None
+        self.snapshot, self.update = sent_once(self._snapshot(), self.client), None
         self.states_sent += 1
 
     def step(self, numbers: np.ndarray) -> StepReport:
@@ -207,7 +206,7 @@ class _Cluster:
         parts = self._run(task, pieces)
         content = self.replica.step.combine(parts, [positions for _, positions, _ in pieces])
         update = Update(task.version + 1, B, state.optimizer.learning_rate, k, content)
-        self.update, self.snapshot = self._send(update), None
+        self.update, self.snapshot = sent_once(update, self.client), None
         with Threads(1):  # as on the workers: BLAS may add in another order with more
             report = self.replica.apply(update)
         if self.on_step is not None:
@@ -240,7 +239,7 @@ class _Cluster:
                 return results
             self.client.wait_for_workers(1, timeout=WAIT)
             self.snapshot = update = None
-            snapshot = self.snapshot = self._send(self._snapshot())
+            snapshot = self.snapshot = sent_once(self._snapshot(), self.client)
             self.states_sent += 1
         raise RuntimeError(
             f"Workers, or what they held, were lost {ATTEMPTS} times in one step. Look at their logs: they may be "
@@ -260,15 +259,6 @@ class _Cluster:
         state = copy.deepcopy(dataclasses.replace(replica.state, history={}))
         size = min(self.options.batch_size, len(self.blocks))
         return Snapshot(replica.version, state, self.options, size, self.options.backend == "numba")
-
-    def _send(self, message: Any) -> Any:
-        """Return ``message`` as the result of a task: it is sent once, and workers get it from each other.
-
-        What is scattered instead is lost with the worker that holds it.  A task's arguments stay with the
-        scheduler, which runs it again.
-        """
-        with dask_part("dask").config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
-            return self.client.submit(_identity, message, pure=False)
 
 
 def _nbytes(message: Any) -> int:

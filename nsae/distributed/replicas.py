@@ -18,7 +18,7 @@ from nsae.training.state import TrainingOptions, TrainingState
 from nsae.training.step import StepReport
 
 NO_REPLICA = "no replica of this version"
-_KEPT = 2  # fits at once: the replicas of those before are dropped
+_KEPT = 4  # fits at once; of more, the replica that has waited longest is dropped
 _replicas: dict[str, Replica] = {}
 _lock = threading.Lock()
 
@@ -125,6 +125,7 @@ def _replica(task: Task, update: Update | None, snapshot: Snapshot | None) -> Re
         replica.apply(update)
         _replicas[task.fit] = replica
     if (replica is None or replica.version != task.version) and snapshot is not None:
+        _replicas.pop(task.fit, None)
         for fit in list(_replicas)[: max(0, len(_replicas) + 1 - _KEPT)]:
             del _replicas[fit]
         replica = _replicas[task.fit] = Replica(copy.deepcopy(snapshot))

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.distributed.cluster import client_of, dask_part
+from nsae.distributed.cluster import client_of, dask_part, sent_once
 from nsae.errors import ModelFormatError
 from nsae.interchange import from_scipy
 from nsae.retrieval.ids import as_ids
 from nsae.retrieval.index import CodeIndex
 from nsae.retrieval.on_disk.manifest import read_manifest
 from nsae.system.threads import at_most
+from nsae.validation.sparse import is_sparse
 
 
 def build_index(
@@ -43,9 +44,11 @@ def build_index(
 
     Parameters
     ----------
-    chunks : Dask array (n, h), or sequence of chunks
-        The array is cut by rows, such as the codes of ``nsae.distributed.encode``.  Chunks of a sequence are
-        ``Codes``, SciPy CSR, arrays (rows, h), or Delayed or futures of these.
+    chunks : Dask array (n, h), sequence of chunks, or one chunk
+        The array is cut by rows, such as the codes of ``nsae.distributed.encode``.  Chunks are ``Codes``, sparse
+        arrays of SciPy in any format, arrays (rows, h), or Delayed or futures of these.  Where it is not known
+        before how many rows each has, as with Delayed, futures, and codes of files, all codes are computed before
+        the first shard is written, and the workers hold them until then.
     folder : path
         New, or empty.  All workers and this process must see it.
     n_units : int
@@ -55,7 +58,7 @@ def build_index(
     ids : n strings or integers, optional
         By default numbers from 0 on, through all chunks.
     extra_files : mapping of file name to bytes, optional
-        Further files of each shard, as of ``CodeIndex.save``, such as the encoder.
+        Further files of each shard, as of ``CodeIndex.save``, such as the encoder.  They are sent once.
     client : distributed.Client, optional
         By default the one that was made last.
 
@@ -90,7 +93,7 @@ def build_index(
             "One of the ids comes twice. Ids are unique, through all chunks: rename one of them."
         )
     folders = [target / f"shard-{number:05}" for number in range(len(parts))]
-    how = {"n_units": n_units, "metric": metric, "extra_files": dict(extra_files or {})}
+    how = sent_once({"n_units": n_units, "metric": metric, "extra_files": dict(extra_files or {})}, client)
     written = [
         client.submit(
             _write_shard, _sent(part, client), names[end - n : end], os.fspath(path), how, pure=False
@@ -107,7 +110,8 @@ def build_index(
 def _parts(chunks: Any) -> list[Any]:
     """Return the chunks; of a Dask array, those of its rows, as Delayed."""
     if not isinstance(chunks, dask_part("dask.array").Array):
-        return list(chunks)
+        alone = _is_elsewhere(chunks) or is_sparse(chunks) or getattr(chunks, "ndim", None) == 2
+        return [chunks] if alone else list(chunks)
     if chunks.ndim != 2:
         raise ValueError(f"Codes (n, h) were expected, got a Dask array of shape {chunks.shape}.")
     return list((chunks.rechunk({1: -1}) if chunks.numblocks[1] > 1 else chunks).to_delayed().ravel())
@@ -132,7 +136,14 @@ def _sent(part: Any, client: Any) -> Any:
 
 
 def _length(chunk: Any) -> int:
-    return int(chunk.shape[0])
+    shape = getattr(chunk, "shape", None)
+    if shape is None or len(shape) != 2:
+        of_shape = "" if shape is None else f" of shape {tuple(shape)}"
+        raise ValueError(
+            f"Chunks of codes (rows, h) were expected, {type(chunk).__name__}{of_shape} is among them. Give a list "
+            "of Codes, sparse matrices or arrays, or one of these."
+        )
+    return int(shape[0])
 
 
 def _write_shard(chunk: Any, ids: Sequence[Any], path: str, how: Mapping[str, Any]) -> None:
@@ -151,4 +162,4 @@ def _write_shard(chunk: Any, ids: Sequence[Any], path: str, how: Mapping[str, An
 
 def _as_codes(chunk: Any) -> Codes | np.ndarray:
     """Return a chunk as what an index takes."""
-    return from_scipy(chunk) if hasattr(chunk, "indptr") and not isinstance(chunk, Codes) else chunk
+    return from_scipy(chunk) if is_sparse(chunk) and not isinstance(chunk, Codes) else chunk

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 distributed = pytest.importorskip("distributed")
+import cloudpickle
 import dask
 import dask.array as da
 
@@ -67,6 +68,58 @@ def test_shards_are_a_single_index(client, Z, tmp_path, kind):
         options = {"where": lambda id: id % 3 > 0, "exclude": [1, 60, None], "keep": 2}
         assert_same(sharded.search(Z[:3], 100, **options), index.search(Z[:3], 100, **options))
         assert_same(sharded.within(Z[:3], 0.7), index.within(Z[:3], 0.7))
+
+
+@pytest.mark.parametrize("kind", ["csc", "coo", "csr", "codes", "array", "delayed"])
+def test_every_sparse_format_and_one_chunk_alone(client, tmp_path, kind):
+    """A square one: its transpose would have the same shape."""
+    Z = np.array([[0, 1, 0], [0, 0, 0], [2, 0, 3]], np.float32)
+    if kind in ("csc", "coo", "csr"):
+        sparse = pytest.importorskip("scipy.sparse")
+        chunk = getattr(sparse, f"{kind}_array")(Z)
+        if kind == "csr":  # not in order
+            chunk = sparse.csr_array((Z[[0, 2, 2], [1, 2, 0]], [1, 2, 0], [0, 1, 1, 3]), shape=(3, 3))
+    else:
+        chunk = {"codes": Codes.from_dense(Z), "array": Z, "delayed": dask.delayed(Codes.from_dense)(Z)}[kind]
+    for name, chunks in (("alone", chunk), ("a list", [chunk])):
+        (folder,) = build_index(chunks, tmp_path / name, n_units=3)
+        assert CodeIndex.load(folder).codes.to_dense().tolist() == Z.tolist()
+
+
+def test_what_is_no_chunk_is_refused(client, Z, tmp_path):
+    for chunks, match in (
+        (Z[0], r"Chunks of codes \(rows, h\) were expected, float32 of shape \(\) is among them"),
+        ([Z, Z[0]], r"ndarray of shape \(12,\) is among"),
+        ([Z.tolist()], "list is among them. Give a list of"),
+        ([dask.delayed(Z.tolist)()], "list is among them"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            build_index(chunks, tmp_path / "shards", n_units=H)
+
+
+def test_further_files_are_sent_once(client, Z, tmp_path, monkeypatch):
+    sent = []
+
+    def submit(function, *args, real=client.submit, **options):
+        sent.append(len(cloudpickle.dumps([arg for arg in args if not isinstance(arg, distributed.Future)])))
+        return real(function, *args, **options)
+
+    monkeypatch.setattr(client, "submit", submit)
+    extra = {"encoder.npz": bytes(100_000)}
+    folders = build_index(np.split(Z, 6), tmp_path / "shards", n_units=H, extra_files=extra, client=client)
+    assert all((folder / "encoder.npz").read_bytes() == extra["encoder.npz"] for folder in folders)
+    assert 100_000 < sum(sent) < 150_000
+
+
+def test_a_shard_that_is_replaced_is_named(client, Z, tmp_path):
+    folders = build_index(np.split(Z, 2), tmp_path / "shards", n_units=H)
+    sharded = ShardedIndex(folders, client=client)
+    single(Z[::-1], range(100, 190)).save(folders[1], overwrite=True)  # before a worker has opened it
+    with pytest.raises(ValueError, match=r"shard-00001 was replaced.*Open the ShardedIndex again"):
+        sharded.search(Z[:3], 4)
+    one = single(np.concatenate([Z[:45], Z[::-1]]), [*range(45), *range(100, 190)])
+    again = ShardedIndex(folders, client=client)
+    assert_same(again.search(Z[:3], 4), one.search(Z[:3], 4))
 
 
 def test_ids_and_further_files(client, Z, tmp_path):
