@@ -75,6 +75,9 @@ def from_top(values: Any, indices: Any, n_units: int) -> Codes:
         raise ValueError(
             f"Values and indices of the same shape (n, k) were expected, got {values.shape} and {indices.shape}."
         )
+    if indices.dtype.kind not in "iu" and indices.size:  # an array of nothing has NumPy's default, float64
+        raise TypeError(f"Indices in whole numbers were expected, got {indices.dtype}.")
+    indices = indices if indices.size else indices.astype(np.int64)
     used = values != 0  # (n, k)
     indptr = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64)
     return canonical_codes(indptr, indices[used], real_values(values[used]), (len(values), n_units))

@@ -191,6 +191,8 @@ def test_top_units_by_hand():
     assert indices.tolist() == [[1, 3], [0, 0], [0, 0], [1, 0]]
     twice = from_top(np.array([[1.0, 2.0, 0.0]]), np.array([[3, 3, 0]]), 4)
     assert twice.to_dense().tolist() == [[0, 0, 0, 3]]
+    for nothing in (np.zeros((2, 0)), np.zeros((0, 3))):
+        assert from_top(nothing, nothing, 4).to_dense().tolist() == [[0] * 4] * len(nothing)
 
 
 def test_top_units_of_torch():
@@ -206,7 +208,7 @@ def test_top_units_of_torch():
         (np.ones((2, 3)), np.ones((2, 2), int), ValueError, "same shape"),
         (np.ones(3), np.ones(3, int), ValueError, "same shape"),
         (np.ones((1, 1)), np.full((1, 1), 9), ValueError, "Column numbers from 0 to 4 were expected, got 9"),
-        (np.ones((1, 1)), np.ones((1, 1)), TypeError, "indices of a sparse matrix must be whole"),
+        (np.ones((1, 1)), np.ones((1, 1)), TypeError, "Indices in whole numbers were expected, got float64"),
         (np.full((1, 1), np.nan), np.ones((1, 1), int), ValueError, "row 0 has nan"),
     ],
 )
