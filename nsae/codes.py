@@ -171,10 +171,10 @@ class Codes:
                 raise IndexError(f"A mask of {n} rows is expected, got one of shape {chosen.shape}.")
             return np.flatnonzero(chosen)
         chosen = chosen.astype(np.int64, casting="same_kind") if chosen.size else np.zeros(0, np.int64)
-        chosen = np.where(chosen < 0, chosen + n, chosen)
-        if chosen.size and not (0 <= chosen.min() and chosen.max() < n):
-            raise IndexError(f"A row from 0 to {n - 1} is expected, got {rows!r}.")
-        return chosen
+        outside = chosen[(chosen < -n) | (chosen >= n)]
+        if outside.size:
+            raise IndexError(f"A row from 0 to {n - 1} is expected, got {outside[0]}.")
+        return np.where(chosen < 0, chosen + n, chosen)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (units, values) of each row."""

@@ -9,9 +9,27 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+LONGEST = 2000  # Characters of a message; what came may be a path, or a name in a file, of millions.
+KEPT = 600  # of them at each end: what came, and the way out
+
+
+def bounded(text: object) -> str:
+    """Return ``text`` as it is or, where it is longer than a message may be, with its middle left out."""
+    whole = str(text)
+    return whole if len(whole) <= LONGEST else f"{whole[:KEPT]}… ({len(whole):,} characters) …{whole[-KEPT:]}"
+
 
 class ModelFormatError(ValueError):
-    """A model or index file is missing, truncated, of another program, or from another version of nsae."""
+    """A model or index file is missing, truncated, of another program, or from another version of nsae.
+
+    Parameters
+    ----------
+    *texts : object
+        The message, mostly one text.  Of a text of more than 2,000 characters, the middle is left out.
+    """
+
+    def __init__(self, *texts: object):
+        super().__init__(*map(bounded, texts))
 
 
 class ImageReadError(ValueError):
@@ -29,7 +47,7 @@ class ImageReadError(ValueError):
     """
 
     def __init__(self, path: object, reason: str, lasting: bool = True):
-        super().__init__(f"{path}: {reason}")
+        super().__init__(bounded(f"{path}: {reason}"))
         self.path = path
         self.reason = reason
         self.lasting = lasting

@@ -4,8 +4,10 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from nsae import CodeIndex, Encoder, ImageEncoder, ImageLibrary, SparseAutoencoder, interchange, load_encoder
 from nsae.errors import (
     ImageReadError,
     MissingExtraError,
@@ -13,6 +15,8 @@ from nsae.errors import (
     NotFittedError,
     require,
 )
+from nsae.images import find_images, load_images
+from nsae.retrieval import ShardedIndex, merge_folders
 from nsae.validation import one_of
 
 
@@ -33,6 +37,55 @@ def test_each_is_the_builtin_that_a_caller_expects(error, builtin):
 def test_an_image_error_comes_back_from_another_process():
     error = pickle.loads(pickle.dumps(ImageReadError("a.jpg", "cut short")))
     assert (error.path, error.reason, str(error)) == ("a.jpg", "cut short", "a.jpg: cut short")
+
+
+LONG = "a" * 100_000
+MODEL = SparseAutoencoder(4, k=2, epochs=1, random_state=0).fit(np.random.default_rng(0).random((20, 3)))
+INDEX = CodeIndex(4)
+
+
+@pytest.mark.parametrize("path", ["/" + LONG, "x/" * 50_000], ids=["name", "folders"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        load_encoder, SparseAutoencoder.load, Encoder.load, ImageEncoder.load, MODEL.save, MODEL.encoder().save,
+        CodeIndex.load, CodeIndex.verify, INDEX.save, ImageLibrary.open, find_images, ShardedIndex,
+        interchange.read_csr, interchange.read_safetensors, interchange.load_published,
+        lambda path: load_images(path, side=8), lambda path: interchange.write_csr(path, np.eye(2)),
+        lambda path: interchange.write_safetensors(path, {}), lambda path: merge_folders([path], "merged"),
+        lambda path: interchange.save_saelens(MODEL, path), lambda path: interchange.save_sparsify(MODEL, path),
+        lambda path: INDEX.save("index", extra_files={path.replace("/", ""): b""}),
+    ],
+)  # fmt: skip
+def test_a_path_of_any_length_gives_a_message_that_can_be_read(call, path):
+    with pytest.raises((ValueError, TypeError, OSError)) as caught:
+        call(path)
+    assert len(str(caught.value)) < 2500
+    assert str(path)[1:100] in str(caught.value) or "extra_files" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: interchange.write_safetensors("a", {LONG: np.array([None])}),
+        lambda: interchange.write_safetensors("a", {}, metadata={LONG: 1}),
+        lambda: MODEL.encoder().encode(np.eye(3))[list(range(100_000))],
+    ],
+)
+def test_names_and_numbers_of_any_length_are_not_printed_whole(call):
+    with pytest.raises((ValueError, TypeError, IndexError)) as caught:
+        call()
+    assert len(str(caught.value)) < 2500
+
+
+def test_a_long_message_keeps_both_ends_and_is_pickled():
+    error = ModelFormatError(f"a.npz has {LONG}. Save it again.")
+    text = str(pickle.loads(pickle.dumps(error)))
+    assert text == str(error)
+    assert text.startswith("a.npz has aaa")
+    assert text.endswith("aaa. Save it again.")
+    assert "(100,026 characters)" in text
+    assert str(ModelFormatError("short")) == "short"
 
 
 def test_require():

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsae.errors import require
+from nsae.errors import bounded, require
 from nsae.retrieval.on_disk.index_folder import MANIFEST
 from nsae.system.storage import atomic_file
 
@@ -108,8 +108,8 @@ def any_streams() -> None:
 def _checked(path: str | os.PathLike, force: bool) -> Path:
     target = Path(path)
     folder = target.absolute().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"The folder {folder} does not exist. Create it first.")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"The folder {bounded(folder)} does not exist. Create it first.")
     if os.path.lexists(target) and not force:
         raise FileExistsError(f"{target} exists already. Choose another name, or replace it: --force.")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nsae.errors import ImageReadError, require
+from nsae.errors import ImageReadError, bounded, require
 from nsae.images.decoding import check_side, load_image
 from nsae.images.kinds import other_kind, readable_extensions
 from nsae.system.threads import thread_count
@@ -67,8 +67,10 @@ def find_images(
         See ``on_error``.
     """
     root = Path(root)
-    if not root.exists():
-        raise FileNotFoundError(f"{root} does not exist. Give a folder of images, or one image file.")
+    if not os.path.exists(root):  # Path.exists raises an error of its own for a name that is too long.
+        raise FileNotFoundError(
+            f"{bounded(root)} does not exist. Give a folder of images, or one image file."
+        )
     if not root.is_dir():
         return [root]
 
@@ -164,7 +166,7 @@ def iter_images(
     """
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise TypeError(
-            f"paths is the single path {paths!r}. Give a list of files, such as find_images(...)."
+            f"paths is the single path {bounded(repr(paths))}. Give a list of files, such as find_images(...)."
         )
     check_side(side)
     n_threads = thread_count(n_threads)

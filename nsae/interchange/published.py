@@ -47,9 +47,9 @@ def load_published(folder: str | os.PathLike, *, scaling_factor: float | None = 
         A ``scaling_factor`` was given, and the model has no use for it.
     """
     folder = Path(folder)
-    layouts = [layout for layout in (sparsify, saelens) if (folder / layout.WEIGHTS).is_file()]
-    if not layouts and not (folder / CONFIG).is_file():
-        if (folder / OF_AN_INDEX).is_file():
+    layouts = [layout for layout in (sparsify, saelens) if os.path.isfile(folder / layout.WEIGHTS)]
+    if not layouts and not os.path.isfile(folder / CONFIG):
+        if os.path.isfile(folder / OF_AN_INDEX):
             raise ModelFormatError(
                 f"{folder} is an index of nsae, not an encoder. Read it with CodeIndex.load or ImageLibrary.load."
             )

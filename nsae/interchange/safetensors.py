@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.errors import ModelFormatError
+from nsae.errors import ModelFormatError, bounded
 from nsae.system.storage import atomic_file
+from nsae.validation import shown
 
 MOST_HEADER = 100_000_000  # bytes, as the format's own reader allows
 ALIGNMENT = 8  # values begin at a multiple of this where nsae writes them
@@ -125,7 +126,7 @@ def write_safetensors(
     if metadata:
         wrong = [item for item in metadata.items() if not all(isinstance(text, str) for text in item)]
         if wrong:
-            raise TypeError(f"Metadata are text by name, and {wrong[0]!r} came.")
+            raise TypeError(f"Metadata are text by name, and ({', '.join(map(shown, wrong[0]))}) came.")
         header[METADATA] = dict(metadata)
     at = 0
     for name in order:
@@ -148,12 +149,12 @@ def write_safetensors(
 def _to_write(name: object, array: np.ndarray) -> np.ndarray:
     """The array in little-endian and in the order of C."""
     if not isinstance(name, str) or name == METADATA:
-        raise ValueError(f"{name!r} cannot be the name of an array. Give it another.")
+        raise ValueError(f"{shown(name)} cannot be the name of an array. Give it another.")
     array = np.asarray(array, order="C")
     if array.dtype.newbyteorder("=") not in NAMES:
         raise TypeError(
-            f"{name} is of {array.dtype}; floats of 16 to 64 bits, integers or bool were expected. Convert it: "
-            "array.astype(np.float32)."
+            f"{bounded(name)} is of {array.dtype}; floats of 16 to 64 bits, integers or bool were expected. Convert "
+            "it: array.astype(np.float32)."
         )
     return array.astype(array.dtype.newbyteorder("<"), copy=False)
 

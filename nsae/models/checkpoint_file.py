@@ -56,7 +56,7 @@ class CheckpointFile:
         ValueError
             It is of a fit with other hyperparameters or other data.
         """
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return None
         saved: Any = type(self.model).load(self.path)
         header, arrays = read_model(self.path, KIND, LOG_ARRAYS)

@@ -15,11 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from nsae.errors import bounded
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+LONGEST_PATH = 4096  # characters; Linux allows a few less
 # What file systems answer that cannot do what was asked.  EBADF comes from NFS, which locks no folders.
 UNSUPPORTED = {
     getattr(errno, name, None)
@@ -36,8 +39,14 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
         If it exists and ``overwrite`` is False.
     FileNotFoundError
         If the folder that is to hold it does not exist.
+    OSError
+        If it is longer than any file system allows.
     """
     target = Path(path)
+    if len(os.fspath(target)) > LONGEST_PATH:
+        raise OSError(
+            errno.ENAMETOOLONG, f"{bounded(target)} is no path: up to {LONGEST_PATH} characters were expected"
+        )
     if not overwrite and os.path.lexists(target):
         raise FileExistsError(
             f"{target} exists already. Choose another name, or replace it: overwrite=True, or --force."

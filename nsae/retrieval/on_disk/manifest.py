@@ -29,6 +29,7 @@ from nsae.errors import ModelFormatError
 from nsae.system.storage import flush_folder, flush_to_disk, locked, new_folder, refuse_existing
 
 FORMAT, VERSION = "nsae-index", 2
+LONGEST_NAME = 255  # characters of a file; file systems allow so many bytes
 MANIFEST = "manifest.json"
 STAGED = re.compile(r"\.[0-9a-f]{16}\.part$")
 GENERATION = re.compile(r"[0-9a-f]{16}")  # It becomes a part of file names, so it must not lead elsewhere.
@@ -164,7 +165,8 @@ def unusable(path: Path, what: str, expected: str) -> ModelFormatError:
 
 def is_plain(name: str) -> bool:
     """Tell whether ``name`` is a file of the folder itself: a name in a manifest must not lead elsewhere."""
-    return name not in ("", "..") and Path(name).name == name and not STAGED.search(name)
+    short = len(name) <= LONGEST_NAME
+    return short and name not in ("", "..") and Path(name).name == name and not STAGED.search(name)
 
 
 # ---- inside
