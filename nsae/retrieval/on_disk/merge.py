@@ -1,8 +1,8 @@
-"""Many index folders as one, in constant memory: the folder that a single build of all rows would have written.
+"""Many index folders as one, in little memory: the folder that a single build of all rows would have written.
 
 Shards are read one after the other, a block of rows at a time, and each file of the new index is written while
-that goes on.  In memory there are a block, and a few numbers for each unit; see ``search/stream_postings.py`` for
-the search structure.
+that goes on.  In memory there are a block, a few numbers for each unit, and pages of the new files, which the
+system can take back; see ``search/stream_postings.py`` for the search structure.
 """
 
 from __future__ import annotations
@@ -48,12 +48,14 @@ def merge_folders(
     *,
     check_ids: bool = True,
 ) -> None:
-    """Write the rows of several index folders as one index, in constant memory.
+    """Write the rows of several index folders as one index, in little memory.
 
     The new folder has the bytes that ``CodeIndex.save`` writes of an index to which all rows were added, shard
     after shard.  There is one exception: where rows were removed from a shard, ``n_added`` in the manifest, from
-    which the next default id is taken, is at least that of this shard.  Memory does not grow with the number of
-    rows: a block of them, and one window of the search structure, are in memory at once.
+    which the next default id is taken, is at least that of this shard.
+
+    The process holds a block of rows, and one window of the search structure.  What grows with the rows are pages
+    of the new files, which the system can take back: 4 bytes a row, and 8 bytes for each unit and 16,384 rows.
 
     Parameters
     ----------

@@ -2,7 +2,8 @@
 
 The codes are mapped from files, and so are the arrays that are filled.  Four passes: norms and strongest units;
 the order of rows; how many entries each unit has in each window; and each window's lists, by the same loop that
-fills all windows at once.  In memory there are a block of rows, or one window, and a few numbers for each unit.
+fills all windows at once.  In memory there are a block of rows, or one window, a few numbers for each unit, and those
+pages of the files that a pass has touched.
 """
 
 from __future__ import annotations

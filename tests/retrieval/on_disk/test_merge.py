@@ -1,4 +1,4 @@
-"""Index folders merged: the bytes of a single build, in memory that does not grow."""
+"""Index folders merged: the bytes of a single build, in memory that hardly grows."""
 
 import filecmp
 import json
@@ -214,7 +214,7 @@ print(json.dumps(peak() - before))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
-def test_memory_does_not_grow_with_the_rows(rng, tmp_path):
+def test_memory_hardly_grows_with_the_rows(rng, tmp_path):
     pytest.importorskip("numba")  # Plain NumPy takes minutes for so many entries.
     grown = {}
     for n in (40_000, 240_000):
