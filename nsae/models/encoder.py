@@ -27,7 +27,7 @@ from nsae.equations.activations import Activation, FrozenActivation, JumpReLU, K
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
-from nsae.models.few_rows import FEW, few_rows_codes, largest_norm
+from nsae.models.few_rows import FEW, FewRows
 from nsae.models.model_file import JUMPRELU, KIND, Stored, check_weights, kind_of, model_bytes, read_model
 from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
@@ -173,7 +173,7 @@ def _k_sparse_codes(layer: Dense, k: int, X: np.ndarray) -> Codes:
 
 
 class Encoder(Stored):
-    """``z = g(Wx + b)`` and ``x̂ = o(Vz + c)`` with fixed weights.
+    """``z = g(Wx + b)`` and ``x̂ = o(Vz + c)`` with fixed weights: they must not be written to.
 
     Get one from a file, ``Encoder.load("model.npz")``, or from a model, ``model.encoder()``.
 
@@ -218,7 +218,7 @@ class Encoder(Stored):
         self.header = header
         self.preprocessing = header.get("preprocessing")
         self.n_units, self.n_features = encoder_layer.W.shape
-        self._largest_norm: float | None = None  # of the rows of W
+        self._fast: FewRows | None = None  # what encodes few rows, once that is known to pay
         self._asked = False  # whether few rows have been encoded before
         names = header.get("feature_names")
         named = isinstance(names, list) and [type(name) for name in names] == [str] * self.n_features
@@ -383,11 +383,10 @@ class Encoder(Stored):
         """Return the k-sparse codes of a few rows without a whole block, from the second time on."""
         if not isinstance(self.g, KSparse) or isinstance(X, Codes) or len(X) > FEW:
             return None
-        if self._largest_norm is None:  # To find it takes as long as a block: not worth it for one call.
-            self._largest_norm = largest_norm(self.encoder_layer.W) if self._asked else None
-            self._asked = True
-            return None
-        return few_rows_codes(self.encoder_layer, self.g.k, X, self._largest_norm, BLOCK_ROWS)
+        if self._fast is None and self._asked:  # To find out takes a few blocks: not worth it for one call.
+            self._fast = FewRows(self.encoder_layer, self.g.k, BLOCK_ROWS)
+        self._asked = True
+        return None if self._fast is None else self._fast.codes(X)
 
     def dead_units(self, X: Data) -> np.ndarray:
         """Return the numbers (m,) int64, ascending, of the units that no row of X (n, d) activates.

@@ -361,16 +361,16 @@ class SparseAutoencoder(Transformer, Stored):
 
         X may be a data frame; its columns must then be those of ``fit``, in the same order.
         """
-        Z = self.encoder().transform(self._rows(X))
+        Z = self._kept_encoder().transform(self._rows(X))
         return data_frames.in_wanted_container(self, Z, X)
 
     def encode(self, X: Data) -> Codes:
         """Return the codes of X (n, d) as (unit, value) pairs."""
-        return self.encoder().encode(self._rows(X))
+        return self._kept_encoder().encode(self._rows(X))
 
     def inverse_transform(self, Z: np.ndarray | Codes) -> np.ndarray:
         """Return the reconstructions x̂ (n, d) of codes ``Z``, dense (n, h) or ``Codes``: Eq. (3)."""
-        return self.encoder().inverse_transform(Z)
+        return self._kept_encoder().inverse_transform(Z)
 
     def score(self, X: Data, y: object = None) -> float:
         """Return the explained variance of X (n, d), 1 − Σ‖x − x̂‖² / Σ‖x − mean‖²; ``y`` is ignored.
@@ -389,12 +389,19 @@ class SparseAutoencoder(Transformer, Stored):
         ValueError, TypeError, NotFittedError
             As :meth:`transform`.
         """
-        return self.encoder().dead_units(self._rows(X))
+        return self._kept_encoder().dead_units(self._rows(X))
 
     def encoder(self) -> Encoder:
         """Return the model as it stands, for use: it shares the weights."""
         core = self._fitted()
         return Encoder(core.encoder_layer, core.decoder_layer, core.g, core.output, header_of(self))
+
+    def _kept_encoder(self) -> Encoder:
+        """Return the same encoder until there are other weights: it keeps what it finds out about them."""
+        kept = getattr(self, "_kept", None)
+        if kept is None or kept[0] is not self._fitted_state():
+            self._kept = kept = (self._fitted_state(), self.encoder())
+        return kept[1]
 
     def with_k(self, k: int) -> Self:
         """Return this fitted model with ``k`` active units a sample instead; it shares the weights.

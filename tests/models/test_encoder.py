@@ -11,7 +11,8 @@ import pytest
 from nsae import Codes, Encoder, ModelFormatError, SparseAutoencoder
 from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
-from nsae.models.encoder import BLOCK_ROWS
+from nsae.models.encoder import BLOCK_ROWS, layer_codes
+from nsae.models.few_rows import FewRows
 from nsae.models.model_file import write_model
 
 OPTIONS = [
@@ -296,41 +297,63 @@ def test_compiled_selection_gives_the_same_bits(rng, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("h", "k"), [(600, 3), (1024, 32), (3000, 100)])
-def test_few_rows_have_the_codes_of_a_block(h, k, dtype):
-    exact = dtype == "float64" or not blas_sums_by_place()
+def test_few_rows_have_the_codes_of_a_block_however_often_one_asks(h, k, dtype):
     rng = np.random.default_rng(h)
     for d in (2, 33, 300):
         X = rng.normal(size=(70, d)).astype(dtype)
-        X[5], X[6] = 0, X[4]
-        X[7] = 1e-30
+        X[5], X[6], X[7] = 0, X[4], 1e-30
         enc = encoder(d, h, KSparse(k), dtype)
         enc.encoder_layer.W[40:60] = enc.encoder_layer.W[39]  # equal units: ties
-        whole, taken = enc.encode(X), []
-        assert enc.encode(X[:1])[0].units.tolist() == whole[0].units.tolist()
-        assert enc.encode(X[:1])[0].units.tolist() == whole[0].units.tolist()  # now it knows the norm of W
+        taken = []
         for start, n in [(i, 1) for i in range(70)] + [(1, 4), (10, 3)]:
-            part, same = enc.encode(X[start : start + n]), whole[start : start + n]
-            taken.append(enc._few_rows(X[start : start + n]) is not None)
-            if exact:
-                assert part.units.tolist() == same.units.tolist(), (d, start)
-                assert part.values.tobytes() == same.values.tobytes(), (d, start)
-                assert enc.transform(X[start : start + n]).tobytes() == same.to_dense().tobytes()
-            else:
-                np.testing.assert_allclose(part.to_dense(), same.to_dense(), rtol=1e-4, atol=1e-3)
-        assert sum(taken) > 40 or d == 2, "few rows go through the block"
+            some = X[start : start + n]
+            expected = layer_codes(enc.encoder_layer, enc.g, some)
+            for _ in range(2 if start else 4):
+                assert equal(enc.encode(some), expected), (d, start)
+            assert enc.transform(some).tobytes() == expected.to_dense().tobytes()
+            taken.append(enc._few_rows(some) is not None)
+        if enc._fast.usable and d > 2:
+            assert sum(taken) > 40, "few rows go through the block"
+        assert enc._fast.usable or not any(taken)
+
+
+def test_where_bits_differ_few_rows_are_a_block(monkeypatch):
+    enc, X = encoder(30, 600, KSparse(4)), np.random.default_rng(0).normal(size=(2, 30))
+    monkeypatch.setattr(FewRows, "_same_bits", lambda self: False)
+    for _ in range(3):
+        assert equal(enc.encode(X), layer_codes(enc.encoder_layer, enc.g, X))
+    assert enc._few_rows(X) is None
+    if blas_sums_by_place():
+        monkeypatch.undo()
+        assert not FewRows(encoder(300, 1024, KSparse(4), "float32").encoder_layer, 4, BLOCK_ROWS).usable
+
+
+def test_an_estimator_keeps_its_encoder_until_it_learns_more():
+    X = np.random.default_rng(0).random((64, 20), np.float32)
+    model = SparseAutoencoder(700, k=3, epochs=1, random_state=0).fit(X)
+    model.encode(X[:1])
+    model.transform(X[:1])
+    assert model._kept_encoder()._fast is not None
+    before = model._kept_encoder()
+    model.partial_fit(X)
+    assert model._kept_encoder() is not before
+    assert equal(
+        model.encode(X[:1]), layer_codes(model.autoencoder_.encoder_layer, model.autoencoder_.g, X[:1])
+    )
+    assert equal(model.with_k(2).encode(X), model.encode(X).keep(2))
 
 
 def test_where_rounding_could_hide_a_unit_few_rows_are_a_block():
     rng = np.random.default_rng(0)
-    enc = encoder(20, 600, KSparse(4))
-    enc.encoder_layer.W[:], enc.encoder_layer.b[:] = (
-        enc.encoder_layer.W[0],
-        0,
-    )  # all equal: more ties than candidates
-    x = np.abs(rng.normal(size=(1, 20))).astype(np.float32)
+    enc = encoder(20, 600, KSparse(4))  # float64: bits are the same everywhere
+    enc.encoder_layer.W[:] = np.abs(enc.encoder_layer.W[0])
+    enc.encoder_layer.b[:] = 0  # all units are equal: more ties than candidates
+    x = np.abs(rng.normal(size=(1, 20)))
     for _ in range(3):
-        codes = enc.encode(x if (x @ enc.encoder_layer.W[0] > 0).all() else -x)
+        codes = enc.encode(x)
     assert codes.units.tolist() == [0, 1, 2, 3]
+    assert enc._fast.usable
+    assert enc._fast.codes(x) is None
     assert enc.encode(np.zeros((1, 20), np.float32)).counts[0] <= 4
     with pytest.raises(ValueError, match="NaN"):
         enc.encode(np.full((1, 20), np.nan, np.float32))
