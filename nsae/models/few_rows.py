@@ -4,8 +4,9 @@ A block of rows, in which a row has the same bits wherever it stands, costs a si
 together.  But only k units are active, so a rough product of the row with all of W names the few that may be, and
 the product with the block is made for these alone.
 
-That is the same code only where a BLAS adds up all rows and columns of a product alike.  So it is tried out first,
-and where one bit differs, as with OpenBLAS's float32 kernel for AVX2, few rows go through a block as others do.
+A BLAS may add up the rows of W in an order that depends on their place: OpenBLAS's float32 kernel for AVX2 has
+groups of 12, and in a group not all are alike.  So each candidate stands at the place in a group that it has in W.
+Whether bits are the same then is tried out first; where one differs, few rows go through a block as others do.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from nsae.equations.layers import Dense
 from nsae.system.threads import Threads
 
 FEW = 4  # Rows; more of them are faster as a block.
-TILE = 64  # Candidates come in multiples of this, so that a BLAS computes full tiles.
-PROBES = 2  # Rows with which it is tried out whether bits are the same.
+GROUP = 12  # Rows of W; see above.
+SMALLER_BLOCKS = (16, 32)  # Rows of a block that may do as well as a whole one.
 
 
 class FewRows:
     """Encodes up to ``FEW`` rows with a layer whose weights do not change any more.
 
-    To make one takes as long as a few blocks.
+    To make one takes as long as two blocks.
 
     Parameters
     ----------
@@ -38,11 +39,13 @@ class FewRows:
     """
 
     def __init__(self, layer: Dense, k: int, block_rows: int):
-        self.layer, self.k, self.block_rows = layer, k, block_rows
-        self.m = -(-2 * k // TILE) * TILE  # candidates
-        self.usable = 4 * self.m <= len(layer.b) and self._same_bits()
-        W = layer.W
-        self._norm = float(np.sqrt(np.einsum("jl,jl->j", W, W).max())) if self.usable else 0.0  # max ‖w‖
+        self.layer, self.k, W = layer, k, layer.W
+        self.m = 2 * k  # candidates
+        self._tail = np.arange(len(W) - len(W) % GROUP, len(W))  # rows of W that do not fill a group
+        sizes = self._sizes(block_rows) if 8 * self.m <= len(W) else []
+        self.usable = bool(sizes)
+        self.block_rows = sizes[0] if sizes else block_rows
+        self._norm = float(np.sqrt(np.einsum("jl,jl->j", W, W).max())) if sizes else 0.0  # max ‖w‖
 
     def codes(self, X: np.ndarray) -> Codes | None:
         """Return the codes that a block gives X (n, d), checked already, bit by bit.
@@ -53,18 +56,17 @@ class FewRows:
             return None
         W, b = self.layer.W, self.layer.b
         h, d = W.shape
-        block = np.zeros((self.block_rows, d), W.dtype)  # (block_rows, d)
         parts = []
         with Threads(1):
-            for x in X:
-                block[0] = x
-                y = W @ block[0] + b  # (h,), (1) in another order of summation than that of a block
+            for place, row in enumerate(X):
+                x = np.asarray(row, W.dtype)  # (d,)
+                y = W @ x + b  # (h,), (1) in another order of summation than that of a block
                 candidates = np.sort(np.argpartition(y, h - self.m)[h - self.m :])  # (m,)
-                exact = (W[candidates] @ block.T)[:, 0] + b[candidates]  # (m,), (1) as in a block
+                exact = self._products(x, place, candidates, self.block_rows) + b[candidates]  # (m,), (1)
                 y[candidates] = -np.inf
                 # Two sums of d products differ by less than 2 γ_d ‖w‖‖x‖ (Higham 2002, section 3.1).  Twice that
                 # is safe.
-                scale = self._norm * float(np.linalg.norm(block[0])) + float(np.abs(b).max())
+                scale = self._norm * float(np.linalg.norm(x)) + float(np.abs(b).max())
                 error = 4 * float(np.finfo(W.dtype).eps) * (d + 2) * scale
                 kth = float(np.partition(exact, self.m - self.k)[self.m - self.k])
                 if not max(kth, 0.0) > float(y.max()) + error:  # NaN is above nothing
@@ -74,19 +76,35 @@ class FewRows:
                 parts.append(Codes(np.array([0, len(on)]), candidates[on].astype(np.int32), z[on], h))
         return Codes.concatenate(parts)
 
-    def _same_bits(self) -> bool:
-        """Tell whether the product of W with a block has the bits of the products that ``codes`` makes."""
-        W = self.layer.W
-        rng = np.random.default_rng(0)
+    def _products(self, x: np.ndarray, place: int, candidates: np.ndarray, block_rows: int) -> np.ndarray:
+        """Return the products (m,) of x (d,) with some rows of W, as a block has them where x is at this place."""
+        block = np.zeros((block_rows, len(x)), x.dtype)  # (block_rows, d)
+        block[place] = x
+        in_groups = candidates[candidates < len(self.layer.W) - len(self._tail)]
+        which = in_groups % GROUP  # the place in a group
+        order = np.argsort(which, kind="stable")
+        starts = np.searchsorted(which[order], np.arange(GROUP))
+        group = np.empty(len(which), int)
+        group[order] = np.arange(len(which)) - starts[which[order]]  # the first free one
+        rows = np.tile(np.arange(GROUP), (group.max(initial=0) + 1, 1))  # (groups, GROUP)
+        rows[group, which] = in_groups
+        products = (self.layer.W[np.concatenate([rows.ravel(), self._tail])] @ block.T)[:, place]
+        last = candidates[len(in_groups) :] - len(self.layer.W) + len(products)
+        return products[np.concatenate([group * GROUP + which, last])]  # (m,)
+
+    def _sizes(self, block_rows: int) -> list[int]:
+        """Return with how many rows in a block ``_products`` has the bits of a block of ``block_rows``, ascending."""
+        W, rng = self.layer.W, np.random.default_rng(0)
+        block = np.zeros((block_rows, W.shape[1]), W.dtype)  # (block_rows, d)
+        block[:FEW] = rng.standard_normal((FEW, W.shape[1]))
+        some = [np.sort(rng.choice(len(W), self.m, replace=False)) for _ in range(FEW)]  # (m,) each
         with Threads(1):
-            for _ in range(PROBES):
-                x = rng.standard_normal((W.shape[1],)).astype(W.dtype)  # (d,)
-                block = np.zeros((self.block_rows, len(x)), W.dtype)  # (block_rows, d)
-                block[0] = x
-                some = np.sort(rng.choice(len(W), self.m, replace=False))  # (m,)
-                alone = (W[some] @ block.T)[:, 0]  # (m,)
-                block[:] = x
-                everywhere = (W @ block.T)[some]  # (m, block_rows)
-                if not np.array_equal(everywhere, np.repeat(alone[:, None], self.block_rows, axis=1)):
-                    return False
-        return True
+            expected = W @ block.T  # (h, block_rows)
+            return [
+                n
+                for n in (*SMALLER_BLOCKS, block_rows)
+                if all(
+                    np.array_equal(self._products(block[i], i, some[i], n), expected[some[i], i])
+                    for i in range(FEW)
+                )
+            ]
