@@ -45,12 +45,12 @@ import nsae
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.cli import main as run_nsae
 from nsae.datasets import archives, dead_leaves
-from nsae.images.few_photos import FEW
+from nsae.images.few_photos import ENOUGH
 from nsae.images.library.library_folder import read_library_folder
 from nsae.images.pipeline import ImagePipeline
 from nsae.retrieval import rank_dense
 
-SIZES = (1, 5, 20, 100, 1000)
+SIZES = (1, 5, 20, 100, 200, 1000)
 N_MADE = 100
 PRETRAINED_K = (32, 64, 128)
 OWN_K = (8, 32)
@@ -120,7 +120,7 @@ def indexed(images: np.ndarray) -> Callable[[np.ndarray], Codes]:
 
 def learned(images: np.ndarray, seed: int, quick: bool) -> Callable[[np.ndarray], Codes]:
     """Return an encoder that learns from the folder alone, with made pictures beside where photos are few."""
-    if len(images) < FEW:
+    if len(images) < ENOUGH:
         images = np.concatenate([images, dead_leaves(N_MADE, size=images.shape[1])])
     options: dict[str, Any] = {"epochs": 2, "n_patches": 10_000, "patch_units": 64} if quick else {}
     return ImageEncoder(random_state=seed, **options).fit(images).encode_images

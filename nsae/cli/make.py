@@ -25,7 +25,7 @@ from nsae.export.export_encoder import check_python_name, export_encoder
 from nsae.export.playground import export_playground
 from nsae.images import ImageEncoder, ImageLibrary
 from nsae.images.encode_photos import PhotoEncoder
-from nsae.images.few_photos import FEW, encoder_for_few
+from nsae.images.few_photos import ENOUGH, FEW, encoder_for_few
 from nsae.images.library.intake import Photo
 from nsae.images.library.library_folder import read_library_folder, write_library_folder
 from nsae.images.load_encoder import PHOTOS, content_of, load_encoder
@@ -259,10 +259,11 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
     n_different = len(
         {photo.stamp.hash for photo in decoded.values() if photo.pixels is not None and photo.stamp}
     )
-    if n_different >= FEW or args.whole:
+    learns = args.checkpoint is not None or LEARNING & set(vars(args))
+    if args.whole or n_different >= (ENOUGH if learns else FEW):
         return _learn(args, Source(images, [], how))._replace(decoded=decoded)
     few = "1 photo is" if n_different == 1 else f"{n_different} different photos are"
-    if args.checkpoint is None and not LEARNING & set(vars(args)):
+    if not learns:
         print(
             f"nsae: {few} too few to learn from, so the encoder that comes with nsae is used, which has learned "
             "from the photos of Caltech-101; it gets a unit for each of yours.",

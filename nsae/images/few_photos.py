@@ -7,7 +7,8 @@ import numpy as np
 from nsae.images.load_encoder import PHOTOS, load_encoder
 from nsae.images.pipeline import ImagePipeline
 
-FEW = 200  # photos; from so many on, an encoder that learns from them finds more
+FEW = 500  # photos; from so many on, an encoder that learns from them may find more
+ENOUGH = 200  # photos from which an encoder learns alone; with fewer it learns from made pictures, too
 K = 32
 # The norm of the units of these photos: they say more of this folder than the encoder's units, of norm 1.
 OWN = 2.0

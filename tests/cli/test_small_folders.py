@@ -89,6 +89,7 @@ def test_few_photos_are_coded_by_the_encoder_that_comes_with_nsae(n, words, tmp_
 
 def test_enough_photos_are_learned_from_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(make, "FEW", 6)
+    monkeypatch.setattr(make, "ENOUGH", 6)
     monkeypatch.setattr(make, "dead_leaves", lambda *_, **__: pytest.fail("pictures were made"))
     _, said = index_and_ask(write(tmp_path / "six", 6), tmp_path, capsys)
     assert "too few" not in said
@@ -109,6 +110,7 @@ def test_more_photos_than_are_learned_from_are_read_in_blocks(tmp_path, monkeypa
 
     options = {"max_images": 5, "n_patches": 2000, "patch_units": 32}
     monkeypatch.setattr(make, "FEW", 0)
+    monkeypatch.setattr(make, "ENOUGH", 0)
     monkeypatch.setattr(make, "ImageEncoder", lambda **params: ImageEncoder(**options, **params))
     monkeypatch.setattr(ImageEncoder, "fit", fitted)
     monkeypatch.setattr(ImagePipeline, "block_size", 4)
