@@ -272,9 +272,8 @@ def _learn_from_photos(args: Namespace, photos: Photos) -> Learned:
         generator(_options(args)["random_state"])  # It is not needed here, and a wrong one is told.
         encoder = encoder_for_few(images)
         if "k" in args:
-            encoder = encoder.with_k(
-                encoder.n_units if args.k is None else args.k
-            )  # --k 0: as many as there are
+            # --k 0 is as many as there are
+            encoder = encoder.with_k(encoder.n_units if args.k is None else args.k)
         return Learned(encoder, encoder.to_bytes(half=True), {}, decoded)
     print(
         f"nsae: {few} too few to learn from, so the encoder learns from {N_MADE} made pictures, too. Without "
