@@ -40,7 +40,8 @@ class Codes:
     indptr : (n + 1,) int64
         Row i owns the entries ``indptr[i]:indptr[i + 1]``.
     units : (nnz,) int32
-        Unit numbers in [0, n_units), strictly ascending within a row.
+        Unit numbers in [0, n_units), strictly ascending within a row.  This is not checked here.  With a unit
+        twice in a row, results would disagree; ``nsae.interchange.from_scipy`` adds such entries.
     values : (nnz,) float32 or float64
         Their activations; zeros are not stored.
     n_units : int
@@ -129,6 +130,7 @@ class Codes:
     def _strongest(self, i: int) -> str:
         """Return the units of row i with the largest values, as text."""
         units, values = self.row(i)
+        values = values.astype(np.float64)  # Bool has no digits, and −z of an unsigned z is positive.
         order = np.argsort(-np.abs(values), kind="stable")[:SHOWN_UNITS]
         shown = [f"{units[j]} ({values[j]:.3g})" for j in order]
         return ", ".join(shown + ["…"] * (len(units) > SHOWN_UNITS)) or "no unit"
@@ -146,6 +148,11 @@ class Codes:
         """Return the chosen rows as ``Codes``.  ``rows`` is a number, a slice, row numbers or a mask.
 
         A slice without a step shares its entries with these Codes.
+
+        Raises
+        ------
+        IndexError
+            A row is not there, or something other than rows is asked for, such as columns.
         """
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
@@ -165,7 +172,12 @@ class Codes:
 
     def _row_numbers(self, rows: int | np.ndarray | list[int]) -> np.ndarray:
         """Return the chosen rows as numbers from 0; a number of a row that is not there is an IndexError."""
-        chosen, n = np.atleast_1d(np.asarray(rows)), len(self)
+        chosen, n = np.atleast_1d(() if isinstance(rows, tuple) else np.asarray(rows)), len(self)
+        if isinstance(rows, tuple) or chosen.ndim > 1 or (chosen.size and chosen.dtype.kind not in "biu"):
+            raise IndexError(
+                "Of Codes rows alone are picked, by a number, a slice, a 1-D array of numbers or a mask; got "
+                f"{type(rows).__name__}. For columns: codes.to_dense()[rows, columns]."
+            )
         if chosen.dtype.kind == "b":
             if chosen.shape != (n,):
                 raise IndexError(f"A mask of {n} rows is expected, got one of shape {chosen.shape}.")
@@ -209,22 +221,30 @@ class Codes:
         codes = Codes(self.indptr, self.units, values, self.n_units)
         return codes if values.dtype == self.values.dtype else without_zeros(codes)
 
-    def sum(self, axis: int = 0, dtype: npt.DTypeLike = np.float64) -> np.ndarray:
-        """Return the sums of columns (h,), ``axis`` 0, or of rows (n,), 1: added in float64, given in ``dtype``."""
-        groups, n = (self.units, self.n_units) if axis == 0 else (self.row_of_entry(), len(self))
+    def sum(self, axis: int | None = None, dtype: npt.DTypeLike = np.float64, out: None = None) -> Any:
+        """Return the sums of columns (h,), ``axis`` 0 or −2, of rows (n,), 1 or −1, or of all entries, None.
+
+        They are added in float64, and given in ``dtype``.  ``out`` must be None: ``np.sum(codes)`` passes it.
+        """
+        if out is not None or axis not in (None, 0, 1, -1, -2):
+            raise ValueError(f"Codes have the axes 0 and 1, got axis={axis!r}; out must be None.")
+        if axis is None:
+            return self.values.sum(dtype=np.float64).astype(dtype)
+        groups, n = (self.units, self.n_units) if axis in (0, -2) else (self.row_of_entry(), len(self))
         return np.bincount(groups, weights=self.values, minlength=n).astype(dtype)
 
     def square(self) -> Codes:
         """Return the squares of all values, in float64."""
         return Codes(self.indptr, self.units, self.values.astype(np.float64) ** 2, self.n_units)
 
-    def __matmul__(self, A: np.ndarray) -> np.ndarray:
+    def __matmul__(self, A: npt.ArrayLike) -> np.ndarray:
         """Return X A (n, m) for A (h, m): the row of x is the sum of the rows of A at its nonzeros, times these.
 
         Products are added in the order of units, so that no row depends on the rows beside it, and a compiled
         loop finds the same bits.
         """
-        if A.shape[0] != self.n_units:
+        A = _array_beside(A)
+        if A.shape[:1] != (self.n_units,):
             raise ValueError(f"The shapes of a product do not fit: {self.shape} and {A.shape}.")
         used, place = np.unique(self.units, return_inverse=True)
         A_used = A[used]  # (used, m): if A is a transpose, its columns are brought together once
@@ -236,13 +256,15 @@ class Codes:
             Y[i] = products.sum(axis=0)
         return Y
 
-    def __rmatmul__(self, A: np.ndarray) -> np.ndarray:
+    def __rmatmul__(self, A: npt.ArrayLike) -> np.ndarray:
         """Return A X (m, h) for A (m, n): the transpose of Xᵀ Aᵀ."""
-        return np.ascontiguousarray((self.T @ A.T).T)
+        return np.ascontiguousarray((self.T @ _array_beside(A).T).T)
 
     def __rsub__(self, A: npt.ArrayLike) -> np.ndarray:
         """Return A − X (n, h) for an array or number A."""
-        D = np.array(np.broadcast_to(A, self.shape), np.result_type(A, self.values))  # (n, h)
+        array = _array_beside(A)
+        dtype = np.result_type(A if np.isscalar(A) else array, self.values)  # A number of Python has none.
+        D = np.array(np.broadcast_to(array, self.shape), dtype)  # (n, h)
         D[self.row_of_entry(), self.units] -= self.values
         return D
 
@@ -253,7 +275,7 @@ class Codes:
 
     def __mul__(self, A: npt.ArrayLike) -> Codes:
         """Return ``Codes`` of the products with the entries of an array or number A."""
-        factors = np.broadcast_to(A, self.shape)[self.row_of_entry(), self.units]  # (nnz,)
+        factors = np.broadcast_to(_array_beside(A), self.shape)[self.row_of_entry(), self.units]  # (nnz,)
         return Codes(self.indptr, self.units, self.values * factors, self.n_units)
 
     __rmul__ = __mul__
@@ -278,6 +300,17 @@ class Codes:
         """Return the Euclidean norm of each row, (n,) float64.  Squares are added in the order of units."""
         squares = self.values.astype(np.float64) ** 2
         return np.sqrt(np.bincount(self.row_of_entry(), weights=squares, minlength=len(self)))
+
+
+def _array_beside(A: object) -> np.ndarray:
+    """Return what stands beside Codes in an operator as an array; TypeError if it is sparse, or no numbers."""
+    array = None if isinstance(A, Codes) else np.asarray(A)
+    if array is None or array.dtype.kind not in "biufc":
+        raise TypeError(
+            f"Beside Codes an operator takes an array or a number, got {type(A).__name__}. Make one side dense: "
+            "codes.to_dense(), or toarray() of a matrix of SciPy."
+        )
+    return array
 
 
 Data = np.ndarray | Codes | CSR  # what an autoencoder takes: rows (n, d), dense or sparse

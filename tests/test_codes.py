@@ -58,6 +58,19 @@ def test_a_row_that_is_not_there(rows):
         Codes.from_dense(Z)[rows]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (3, 2), (slice(None), 1), (np.array([0, 1]), 1), (), "a", None, ..., 1.5,
+        [[1, 2], [3, 0]], np.zeros((0, 2), int), np.ones((4, 4), bool),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_picks_more_than_rows_is_refused_in_words(rows):
+    with pytest.raises(IndexError, match="rows alone are picked"):
+        Codes.from_dense(Z)[rows]
+
+
 @given(TABLES, st.data())
 def test_random_rows(table, data):
     rows = data.draw(st.lists(st.integers(0, len(table) - 1), max_size=8)) if len(table) else []
@@ -154,8 +167,11 @@ def test_products_and_differences_are_those_of_the_dense_table(dtype, table, see
     np.testing.assert_array_equal((2 * codes).to_dense(), 2 * X)
     np.testing.assert_array_equal(codes.T.to_dense(), X.T)
     np.testing.assert_array_equal(codes.square().to_dense(), X.astype(float) ** 2, strict=True)
-    for axis in (0, 1):
+    for axis in (0, 1, -1, -2, None):
         np.testing.assert_allclose(codes.sum(axis=axis), X.sum(axis=axis, dtype=float), rtol=1e-12)
+        np.testing.assert_allclose(np.sum(codes, axis=axis), X.sum(axis=axis, dtype=float), rtol=1e-12)
+    assert codes.sum() == np.sum(codes) == pytest.approx(X.sum(dtype=float), rel=1e-12)
+    assert codes.sum(dtype=np.float32).dtype == np.float32
     assert (codes.dtype, codes.size) == (dtype, np.count_nonzero(X))
 
 
@@ -178,6 +194,48 @@ def test_products_of_another_width_are_refused(rng):
     ):
         with pytest.raises((ValueError, IndexError)):
             wrong()
+
+
+@pytest.mark.parametrize("axis", [2, -3, "rows", 0.5])
+def test_an_axis_that_is_not_there(axis):
+    with pytest.raises(ValueError, match="axes 0 and 1, got axis="):
+        Codes.from_dense(Z).sum(axis=axis)
+    with pytest.raises(ValueError, match="out must be None"):
+        np.sum(Codes.from_dense(Z), axis=0, out=np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda codes: codes - codes,
+        lambda codes: codes * codes,
+        lambda codes: codes @ codes.T,
+        lambda codes: codes @ "ab",
+        lambda codes: codes - None,
+        lambda codes: [["a"]] * codes,
+    ],
+)
+def test_what_is_no_array_beside_codes_is_refused_in_words(operate):
+    with pytest.raises(TypeError, match=r"takes an array or a number, got \w+\. Make one side dense"):
+        operate(Codes.from_dense(Z))
+
+
+def test_lists_beside_codes_are_arrays_and_a_number_is_no_matrix():
+    codes, A = Codes.from_dense(Z), [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]
+    np.testing.assert_array_equal(codes @ A, Z @ A)
+    np.testing.assert_array_equal([[1.0, 2.0, 3.0, 4.0]] @ codes, [[1.0, 2.0, 3.0, 4.0]] @ Z)
+    np.testing.assert_array_equal([1, 2, 3, 4] - codes, [1, 2, 3, 4] - Z)
+    np.testing.assert_array_equal(1 - codes, 1 - Z, strict=True)
+    with pytest.raises(ValueError, match="do not fit"):
+        codes @ 2
+
+
+def test_codes_of_bool_and_of_unsigned_numbers_are_shown():
+    def shown(values):
+        return repr(Codes(np.array([0, 3]), np.arange(3, dtype=np.int32), np.array(values), 3))
+
+    assert "row 0: 0 (1), 1 (1), 2 (0)" in shown([True, True, False])
+    assert "row 0: 1 (200), 2 (3), 0 (0)" in shown(np.array([0, 200, 3], np.uint8))
 
 
 def test_a_slice_shares_its_entries_and_rows_that_are_not_there_are_refused():
