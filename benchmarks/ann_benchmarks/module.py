@@ -18,6 +18,7 @@ except ImportError:  # Outside of that project, where tests and ann_speed.py use
     BaseANN = object
 
 BLOCK = 256  # queries whose candidates are re-ranked together
+KINDS = "Whole numbers from 0, each once, were expected for a set; or bits, as a 2-D array of 0 and 1, or of bool."
 UNKNOWN = 4096  # So many numbers of a query may be above all that the index has.
 
 
@@ -152,10 +153,20 @@ class Sets(_Nsae):
         self.name = "nsae(exact)"
 
     def fit(self, X: np.ndarray | list[np.ndarray]) -> None:
-        """Index sets, each an array of its numbers, or bits ``(n, d)``."""
-        sets = [_members(row) for row in X]
+        """Index sets, each an array of its numbers, or bits: an array ``(n, d)`` of bool, or of 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            It is not clear which of both ``X`` is, or a number is negative or not whole.
+        """
+        columns = X.shape[1] if isinstance(X, np.ndarray) and X.ndim == 2 else 0
+        self._bits = columns if columns and _zeros_and_ones(X) else 0
+        sets = [_members(row, self._bits) for row in X]
+        if columns and not self._bits and any(len(row) < columns for row in sets):
+            raise ValueError(f"A row of {columns} numbers has one of them twice. {KINDS}")
         width = max((int(row[-1]) + 1 for row in sets if len(row)), default=1)
-        self._width = max(width, X.shape[1] if isinstance(X, np.ndarray) and X.ndim == 2 else 1)
+        self._width = max(width, columns)
         # A number that no set has still makes a union larger.  It gets one of the units above the width.
         self._index = CodeIndex(self._width + UNKNOWN, metric=self._metric)
         self._index.add(self._as_codes(sets))
@@ -163,7 +174,7 @@ class Sets(_Nsae):
 
     def _rows(self, queries: np.ndarray | list[np.ndarray], n: int) -> list[np.ndarray]:
         """Return the ``n`` nearest rows of each of the ``queries``."""
-        codes = self._as_codes([_members(row) for row in queries])
+        codes = self._as_codes([_members(row, self._bits) for row in queries])
         hits = self._index.search(codes, n, n_threads=1, backend="numba")
         return [rows[:count] for rows, count in zip(hits.rows, hits.counts, strict=True)]
 
@@ -183,7 +194,22 @@ class Sets(_Nsae):
         return Codes(indptr, units, np.ones(len(units), np.float32), self._width + UNKNOWN)
 
 
-def _members(row: np.ndarray) -> np.ndarray:
-    """Return the numbers of a set, ascending, each once; of bits the positions of those that are set."""
+def _zeros_and_ones(X: np.ndarray) -> bool:
+    return X.dtype == bool or bool(((X == 0) | (X == 1)).all())
+
+
+def _members(row: np.ndarray, bits: int) -> np.ndarray:
+    """Return the numbers of a set, ascending, each once; of bits the positions of those that are set.
+
+    Bits are of bool, or 0 and 1 in a row as long as those of the index, ``bits``.  ValueError if a row of another
+    length looks like bits, or a number is negative or not whole.
+    """
     row = np.asarray(row)
-    return np.flatnonzero(row) if row.dtype == bool else np.unique(row.astype(np.int64))
+    if row.dtype == bool or (len(row) == bits and _zeros_and_ones(row)):
+        return np.flatnonzero(row)
+    members = np.unique(row)
+    if len(members) and (members[0] < 0 or (members.dtype.kind == "f" and (members % 1).any())):
+        raise ValueError(f"A set has {members[0]} to {members[-1]}. {KINDS}")
+    if len(members) < len(row) and members[-1] <= 1:
+        raise ValueError(f"A row of {len(row)} has 0 and 1 alone, and not each once. {KINDS}")
+    return members.astype(np.int64)

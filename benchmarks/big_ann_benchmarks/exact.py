@@ -47,8 +47,10 @@ class Exact(BaseSparseANN):
         self.index(DATASETS[dataset]().get_dataset_iterator(ROWS))
 
     def index(self, blocks: Any) -> None:
-        """Index vectors that come in ``blocks`` of CSR matrices."""
-        codes = Codes.concatenate(as_codes(block) for block in blocks)
+        """Index vectors that come in ``blocks`` of CSR matrices; the widest says how many units there are."""
+        parts = [as_codes(block) for block in blocks]
+        width = max((part.n_units for part in parts), default=1)
+        codes = Codes.concatenate(as_codes(part, width) for part in parts)
         self._index = CodeIndex(codes.n_units, metric="dot")
         self._index.add(codes)
         self._index.search(codes[:1], 1, backend="numba")  # makes the lists
@@ -88,11 +90,11 @@ class Exact(BaseSparseANN):
 
 
 def as_codes(X: Any, width: int | None = None) -> Codes:
-    """Return a CSR matrix ``X`` as codes over ``width`` units; without it, over as many as it has columns.
+    """Return a CSR matrix, or ``Codes``, ``X`` as codes over ``width`` units; without it, over as many as X has.
 
     Units from ``width`` on are left out: the index has them in no row, so they add to no product.
     """
-    codes = from_scipy(X)
+    codes = X if isinstance(X, Codes) else from_scipy(X)
     if width is None or width == codes.n_units:
         return codes
     known = codes.units < width  # (nnz,)

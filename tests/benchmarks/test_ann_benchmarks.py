@@ -172,13 +172,42 @@ def test_sets_are_searched_exactly_numbers_that_no_set_has_included(ann, rng):
         algo.query(np.arange(5000), 3)
 
 
-def test_bits_are_searched_exactly(ann, rng):
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
+def test_bits_are_searched_exactly(ann, rng, dtype):
     X, Q = rng.random((200, 40)) < 0.5, rng.random((8, 40)) < 0.5
     X[:, 39] = False
     algo = ann.Sets("hamming")
-    algo.fit(X)
+    algo.fit(X.astype(dtype))
     expected = np.argsort(hamming(Q, X), axis=1, kind="stable")[:, :10]
-    np.testing.assert_array_equal([algo.query(q, 10) for q in Q], expected)
+    for queries in (Q.astype(dtype), Q, Q.astype(np.uint8), [np.flatnonzero(q) for q in Q]):
+        np.testing.assert_array_equal([algo.query(q, 10) for q in queries], expected)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [np.array([0, 1, 1], np.uint8), np.array([1, 0, 1], np.uint8)],  # a list of sets, and bits in each
+        np.array([[2, 0, 1, 0], [1, 2, 3, 4]]),  # how often each number is there
+        np.array([[0.5, 1.0, 2.0]]),
+        [np.array([1.5, 3.0])],
+        [np.array([-1, 3])],
+    ],
+    ids=str,
+)
+def test_what_may_be_bits_or_sets_is_refused(ann, X):
+    with pytest.raises(ValueError, match="2-D array of 0 and 1"):
+        ann.Sets("jaccard").fit(X)
+
+
+def test_bits_of_another_width_are_refused_and_rows_of_numbers_are_sets(ann):
+    algo = ann.Sets("jaccard")
+    algo.fit(np.eye(4, dtype=np.uint8))
+    with pytest.raises(ValueError, match="2-D array of 0 and 1"):
+        algo.query(np.array([0, 1, 0], np.uint8), 1)
+    algo.fit(np.array([[3, 1], [0, 2], [1, 2]]))
+    assert algo.query(np.array([2, 1]), 1).tolist() == [2]
+    algo.fit([np.array([0, 1]), np.array([1]), np.array([], int)])
+    assert [algo.query(np.array(q), 1)[0] for q in ([1, 0], [1])] == [0, 1]
 
 
 def test_the_configuration_names_what_there_is(ann, big):
@@ -247,6 +276,18 @@ def test_sparse_vectors_are_searched_exactly(big, monkeypatch, rng):
         np.testing.assert_array_equal(algo.get_results(), np.argsort(-(Q @ Z.T), axis=1)[:, :10])
     assert str(algo) == "nsae(exact)"
     algo.done()
+
+
+def test_blocks_may_differ_in_width(big, rng):
+    Z = rng.normal(size=(60, 20)) * (rng.random((60, 20)) < 0.3)
+    Z[:30, 12:] = 0
+    narrow, wide = (Codes.from_dense(part.astype(np.float32)) for part in (Z[:30, :12], Z[30:]))
+    for blocks in ((narrow, wide), (wide, narrow)):
+        algo = big.Exact("ip", {})
+        algo.index(as_csr(block) for block in blocks)
+        rows = Z if blocks[0] is narrow else np.r_[Z[30:], Z[:30]]
+        algo.query(as_csr(wide[:9]), 5)
+        np.testing.assert_array_equal(algo.get_results(), np.argsort(-(Z[30:39] @ rows.T), axis=1)[:, :5])
 
 
 def test_units_in_any_order_and_twice_are_taken(big):
