@@ -1,11 +1,15 @@
 """A fit that has learned nothing says so, and one that has learned something is quiet."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 
-from nsae import CollapseWarning, SparseAutoencoder
+from nsae import Codes, CollapseWarning, Encoder, SparseAutoencoder
+from nsae.equations.activations import ReLU
+from nsae.equations.layers import Dense
+from nsae.models.explained_variance import explained_variance
 
 
 @pytest.fixture
@@ -96,6 +100,26 @@ def test_rows_of_zeros_may_have_codes_of_zeros(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(X, l1=0.02, unit_norm=True, n_units=32, epochs=30)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_the_explained_variance_of_wide_rows_takes_little_memory(rng, sparse):
+    """128 rows of float64 alone would be 41 MB, and so would each of the arrays that are computed from them."""
+    n, d = 128, 40_000
+    X = np.zeros((n, d), np.float32)
+    X[np.arange(n), rng.integers(0, d, n)] = 1
+    W = rng.normal(size=(2, d)).astype(np.float32)
+    c = np.zeros(d, np.float32)
+    encoder = Encoder(Dense(W, c[:2]), Dense(W.T.copy() / d, c), ReLU(), "linear", {})
+    data = Codes.from_dense(X) if sparse else X
+    tracemalloc.start()
+    explained = explained_variance(encoder, data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+    error = np.square(X - encoder.inverse_transform(encoder.transform(X)), dtype=float).sum()
+    total = np.square(X - X.mean(axis=0, dtype=float), dtype=float).sum()
+    assert explained == pytest.approx(1 - error / total, rel=1e-6)
 
 
 def test_one_large_number_is_no_reason_to_warn(blobs):
