@@ -53,6 +53,10 @@ def as_pairs(blocks: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.n
 
 def check_rows(X: object, d: int) -> np.ndarray:
     """Return X as an array (n, d) of finite numbers, or raise a ValueError that says what was expected."""
+    if hasattr(X, "toarray") or hasattr(X, "indptr"):
+        raise ValueError(
+            f"X is sparse ({type(X).__name__}); an array was expected. Use X.toarray(), or X.to_dense() of Codes."
+        )
     rows = np.asarray(X)
     if rows.ndim != 2 or rows.shape[1] != d or not len(rows) or rows.dtype.kind not in "biuf":
         raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.errors import require
 from nsae.interchange.canonical import canonical_codes
+from nsae.validation.sparse import flat, shape_of
 
 
 def to_scipy(codes: Codes) -> Any:
@@ -58,7 +59,7 @@ def from_scipy(matrix: Any) -> Codes:
             f"A sparse matrix with indptr, indices, data and shape was expected, got {kind}. Of a dense array: "
             "Codes.from_dense(Z)."
         )
-    if len(matrix.shape) != 2:
-        raise ValueError(f"A matrix (n, h) was expected, got shape {tuple(matrix.shape)}.")
-    indptr, indices, data = (np.asarray(getattr(matrix, name)) for name in ("indptr", "indices", "data"))
-    return canonical_codes(indptr, indices, data, matrix.shape)
+    indptr, indices, data = (
+        np.asarray(flat(name, getattr(matrix, name))) for name in ("indptr", "indices", "data")
+    )
+    return canonical_codes(indptr, indices, data, shape_of(matrix))

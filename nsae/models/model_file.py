@@ -59,10 +59,12 @@ class Stored:
 
         Raises
         ------
+        TypeError
+            ``data`` is no bytes-like object.
         ModelFormatError
             As of ``load``.
         """
-        return cls.load(Content(data))
+        return cls.load(Content(memoryview(data)))  # BytesIO would take None for no content.
 
 
 def nsae_version() -> str:

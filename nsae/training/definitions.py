@@ -230,6 +230,14 @@ def decode_and_backprop(
     grads.squares[:] += np.square(error).sum(axis=0)  # (5) (d,)
 
 
+def data_of(batch: UnitBatch, d: int) -> Any:
+    """Return the data (B, d) of ``batch``, an array or, where its array ``X`` has no rows, ``Codes`` of width ``d``.
+
+    A compiled loop needs one type for each field, so that a batch has a field for dense data and one for sparse.
+    """
+    return batch.X if len(batch.X) else Codes(*batch.rows, d)
+
+
 def unit_gradient(j: int, batch: UnitBatch, v: Array, unit_norm: bool) -> tuple[Array, Array, np.floating]:
     """Return the gradients (12), (15) and (20) of unit ``j``: dW_j (d,), dV_j (d,) and db_j.
 
@@ -238,7 +246,7 @@ def unit_gradient(j: int, batch: UnitBatch, v: Array, unit_norm: bool) -> tuple[
     entries = batch.entry[batch.start[j] : batch.start[j + 1]]
     rows, places = np.divmod(entries, batch.values.shape[1])
     z, dy = batch.values[rows, places], batch.dY[rows, places]  # (n,) each
-    X: Any = batch.X if len(batch.X) else Codes(*batch.rows, len(v))  # (B, d)
+    X = data_of(batch, len(v))  # (B, d)
     dw, dv, db = dy @ X[rows], z @ batch.dU[rows], dy.sum()  # (15), (12), (15)
     if batch.aux_row[j] >= 0:  # (21)
         row = batch.aux_row[j]

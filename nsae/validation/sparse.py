@@ -88,11 +88,8 @@ def codes_of_csr(X: Any) -> Codes:
             raise TypeError(
                 f"A sparse matrix by rows (CSR) was expected, {type(X).__name__} came. Use X.tocsr(), or X.toarray()."
             )
-        indptr, indices, data = (_flat(name, getattr(X, name)) for name in ("indptr", "indices", "data"))
-    shape = tuple(X.shape)
-    if len(shape) != 2:
-        raise ValueError(f"A sparse matrix (samples, features) was expected, got one of shape {shape}.")
-    n, d = int(shape[0]), int(shape[1])
+        indptr, indices, data = (flat(name, getattr(X, name)) for name in ("indptr", "indices", "data"))
+    n, d = shape_of(X)
     for name, array in (("indptr", indptr), ("indices", indices)):
         if array.dtype.kind not in "iu":
             raise TypeError(f"{name} of a sparse matrix must be whole numbers, got {array.dtype}.")
@@ -110,7 +107,20 @@ def _has_arrays(X: object) -> bool:
     return all(hasattr(X, name) for name in ("indptr", "indices", "data", "shape"))
 
 
-def _flat(name: str, array: Any) -> np.ndarray:
+def shape_of(X: Any) -> tuple[int, int]:
+    """Return the shape (n, d) of a sparse matrix ``X``; ValueError if it is not two whole numbers from 0."""
+    shape = np.asarray(X.shape)
+    if shape.shape != (2,) or shape.dtype.kind not in "iu" or shape.min() < 0:
+        raise ValueError(f"A sparse matrix (samples, features) was expected, got one of shape {X.shape}.")
+    return int(shape[0]), int(shape[1])
+
+
+def flat(name: str, array: Any) -> np.ndarray:
+    """Return ``array``, the ``name`` of a sparse matrix, as it is; ValueError if it is not 1-D, or is masked."""
+    if np.ma.is_masked(array):
+        raise ValueError(
+            f"{name} of a sparse matrix has masked entries. Give them values first: {name}.filled(0)."
+        )
     array = array if isinstance(array, np.memmap) else np.asarray(array)
     if array.ndim != 1:
         raise ValueError(f"{name} of a sparse matrix must be 1-D, got shape {array.shape}.")

@@ -4,11 +4,12 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nsae import Encoder, ImageEncoder, SparseAutoencoder, export_encoder
+from nsae import Codes, Encoder, ImageEncoder, SparseAutoencoder, export_encoder
 from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.export import exported, exported_images
@@ -178,6 +179,8 @@ def test_another_blas_is_left_as_it_is(monkeypatch):
     (np.zeros((0, 4)), r"shape \(0, 4\)"),
     (np.array([["a"] * 4]), "numbers"),
     (np.full((1, 4), np.nan), "NaN or infinity"),
+    (Codes.from_dense(np.eye(4)), r"sparse \(Codes\).*X.toarray\(\), or X.to_dense\(\) of Codes"),
+    (SimpleNamespace(toarray=None), r"sparse \(SimpleNamespace\)"),
 ])  # fmt: skip
 def test_wrong_rows_are_refused(X, message):
     with pytest.raises(ValueError, match=message):

@@ -92,7 +92,7 @@ REFUSED = [
     (csr([0, 1], [[1]], [1.0], (1, 3)), ValueError, "indices of a sparse matrix must be 1-D"),
     (csr([0, 0], np.zeros(0, int), [], (1, 0)), ValueError, "Columns may be from 1"),
     (csr([0, 0], np.zeros(0, int), [], (1, 1 << 31)), ValueError, "Columns may be from 1"),
-    (csr([0, 1], [1], [1.0], (3,)), ValueError, r"A matrix \(n, h\) was expected"),
+    (csr([0, 1], [1], [1.0], (3,)), ValueError, r"A sparse matrix \(samples, features\) was expected"),
     (np.eye(3), TypeError, "Codes.from_dense"),
 ]
 

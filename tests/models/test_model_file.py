@@ -353,6 +353,12 @@ def test_bytes_and_back():
     for damaged in (b"", b"nothing", model.to_bytes()[:-40]):
         with pytest.raises(ModelFormatError, match=r"^The content is not a whole nsae model file"):
             SparseAutoencoder.from_bytes(damaged)
+    for nothing in (None, "text", 10):
+        with pytest.raises(TypeError, match="bytes-like object is required, not"):
+            SparseAutoencoder.from_bytes(nothing)
+    np.testing.assert_array_equal(
+        Encoder.from_bytes(bytearray(model.to_bytes())).transform(X), model.transform(X)
+    )
 
 
 def test_a_file_says_which_nsae_wrote_it_and_a_newer_one_is_named(tmp_path):

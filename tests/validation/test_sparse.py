@@ -133,7 +133,13 @@ def test_matrices_of_scipy():
         (csr(data=np.array([1, np.inf, 1, 1, 1, 1, 1])), ValueError, ["infinity", "row 0, column 3"]),
         (csr(data=np.array([1, 1, 1, 1, 1, 1, 1e39])), ValueError, ["1e+39", "row 3, column 3"]),
         (csr(data=np.array([1, 1, 1, 1, 1, 300, 1])), ValueError, ["integer 300", "row 3, column 2", "±255"]),
+        (csr(data=np.ma.array(CODES.values, mask=[0, 1] + [0] * 5)), ValueError, ["data", "masked", ".filled(0)"]),
         (csr(shape=(4, 4, 1)), ValueError, ["(4, 4, 1)"]),
+        (csr(shape=4), ValueError, ["(samples, features)", "shape 4"]),
+        (csr(shape=None), ValueError, ["(samples, features)", "shape None"]),
+        (csr(shape=(4, 4.5)), ValueError, ["(4, 4.5)"]),
+        (csr(shape=(4, -4)), ValueError, ["(samples, features)", "(4, -4)"]),
+        (csr(shape=(-4, 4)), ValueError, ["(samples, features)", "(-4, 4)"]),
         (csr(shape=(0, 4), indptr=np.zeros(1, int), data=np.empty(0)), ValueError, ["0 sample(s)"]),
         (csr(shape=(4, 0), indptr=np.zeros(5, int), data=np.empty(0)), ValueError, ["0 feature(s)"]),
         (SimpleNamespace(toarray=None), TypeError, ["sparse matrix by rows", "X.tocsr()"]),
@@ -155,6 +161,10 @@ def test_another_width_and_data_outside_of_the_unit_interval():
     halves = csr(indptr=np.array([0, 2]), indices=np.array([1, 1]), data=np.array([0.75, 0.75]), shape=(1, 2))
     with pytest.raises(ValueError, match=r"1\.5 in row 0, column 1"):  # their sum counts
         check_rows(halves, unit_interval=True)
+
+
+def test_a_masked_array_that_hides_nothing_is_an_array():
+    same(check_rows(csr(data=np.ma.array(CODES.values))), X, np.float32)
 
 
 def test_a_matrix_of_zeros_is_data():
