@@ -46,12 +46,16 @@ class Codes:
         Their activations; zeros are not stored.
     n_units : int
         h, the width of the dense code.
+    made_by : str, optional
+        The ``fingerprint`` of the encoder that made them.  Rows that are chosen, kept or put together have it
+        still, results of arithmetic do not.
     """
 
     indptr: np.ndarray
     units: np.ndarray
     values: np.ndarray
     n_units: int
+    made_by: str | None = None
 
     __array_ufunc__ = None  # NumPy then leaves A @ X, A - X and A * X to the methods below.
 
@@ -77,7 +81,7 @@ class Codes:
     def concatenate(cls, parts: Iterable[Codes]) -> Codes:
         """Return the rows of all ``parts`` below each other.  The ``n_units`` of these Codes must be equal."""
         parts = list(parts)
-        widths = {part.n_units for part in parts}
+        widths, made_by = {part.n_units for part in parts}, {part.made_by for part in parts if len(part)}
         if len(widths) != 1:
             raise ValueError(f"Codes of one width are expected, got n_units in {sorted(widths)}.")
         counts = np.concatenate([part.counts for part in parts])
@@ -86,6 +90,7 @@ class Codes:
             np.concatenate([part.units for part in parts]),
             np.concatenate([part.values for part in parts]),
             widths.pop(),
+            made_by.pop() if len(made_by) == 1 else None,
         )
 
     def to_dense(self) -> np.ndarray:
@@ -159,7 +164,9 @@ class Codes:
             if step == 1:
                 indptr = self.indptr[start : max(start, stop) + 1]
                 run = slice(indptr[0], indptr[-1])
-                return Codes(indptr - indptr[0], self.units[run], self.values[run], self.n_units)
+                return Codes(
+                    indptr - indptr[0], self.units[run], self.values[run], self.n_units, self.made_by
+                )
             rows = np.arange(start, stop, step)
         chosen = self._row_numbers(rows)
         first = self.indptr[chosen]
@@ -168,7 +175,7 @@ class Codes:
         np.cumsum(counts, out=indptr[1:])
         # The entries of a row lie side by side: the first one's position, then one more for each.
         entries = np.repeat(first - indptr[:-1], counts) + np.arange(indptr[-1])
-        return Codes(indptr, self.units[entries], self.values[entries], self.n_units)
+        return Codes(indptr, self.units[entries], self.values[entries], self.n_units, self.made_by)
 
     def _row_numbers(self, rows: int | np.ndarray | list[int]) -> np.ndarray:
         """Return the chosen rows as numbers from 0; a number of a row that is not there is an IndexError."""
@@ -218,7 +225,7 @@ class Codes:
         Values that are too small for ``dtype``, which become 0, are left out.
         """
         values = self.values.astype(dtype, copy=copy)
-        codes = Codes(self.indptr, self.units, values, self.n_units)
+        codes = Codes(self.indptr, self.units, values, self.n_units, self.made_by)
         return codes if values.dtype == self.values.dtype else without_zeros(codes)
 
     def sum(self, axis: int | None = None, dtype: npt.DTypeLike = np.float64, out: None = None) -> Any:
@@ -294,7 +301,7 @@ class Codes:
         rank = np.arange(len(order)) - self.indptr[rows]  # (nnz,), the rank of an entry within its row
         entries = np.sort(order[rank < k])
         indptr = np.concatenate([[0], np.cumsum(np.minimum(self.counts, k))]).astype(np.int64)
-        return Codes(indptr, self.units[entries], self.values[entries], self.n_units)
+        return Codes(indptr, self.units[entries], self.values[entries], self.n_units, self.made_by)
 
     def norms(self) -> np.ndarray:
         """Return the Euclidean norm of each row, (n,) float64.  Squares are added in the order of units."""
@@ -316,6 +323,25 @@ def _array_beside(A: object) -> np.ndarray:
 Data = np.ndarray | Codes | CSR  # what an autoencoder takes: rows (n, d), dense or sparse
 
 
+def one_model(made_by: Iterable[str | None]) -> str | None:
+    """Return the one fingerprint ``made_by`` that all codes have; None where some do not say it.
+
+    Raises
+    ------
+    ValueError
+        Two are known, and differ.
+    """
+    found = set(made_by)
+    known = found - {None}
+    if len(known) > 1:
+        raise ValueError(
+            f"Codes of one model were expected, and two models made them ({' and '.join(sorted(map(str, known)))}). "
+            "Encode with the model that the index was made with; dataclasses.replace(codes, made_by=None) takes its "
+            "name off codes that you know to fit."
+        )
+    return known.pop() if len(found) == 1 and known else None
+
+
 def without_zeros(codes: Codes) -> Codes:
     """Return ``codes`` without the entries whose value is 0; the same ``Codes`` if there are none."""
     if codes.values.all():
@@ -323,7 +349,7 @@ def without_zeros(codes: Codes) -> Codes:
     stored = codes.values != 0  # (nnz,)
     indptr = np.zeros(len(codes) + 1, np.int64)
     np.cumsum(np.bincount(codes.row_of_entry()[stored], minlength=len(codes)), out=indptr[1:])
-    return Codes(indptr, codes.units[stored], codes.values[stored], codes.n_units)
+    return Codes(indptr, codes.units[stored], codes.values[stored], codes.n_units, codes.made_by)
 
 
 def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
@@ -365,7 +391,7 @@ def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
         )
     with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite and is refused below.
         values = codes.values.astype(np.float32)  # (nnz,)
-    codes = Codes(codes.indptr.astype(np.int64), units.astype(np.int32), values, n_units)
+    codes = Codes(codes.indptr.astype(np.int64), units.astype(np.int32), values, n_units, codes.made_by)
     codes = without_zeros(codes)  # Values too small for float32 became 0.
     norms = codes.norms()
     bad = np.flatnonzero(~(norms <= MAX_NORM))  # NaN is not below anything.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from nsae.images.pipeline_file import (
     neighbour_map_from,
 )
 from nsae.images.trace import Stage, trace
-from nsae.models.model_file import Stored, check_weights, model_bytes, read_model, write_model
+from nsae.models.model_file import Stored, check_weights, fingerprint, model_bytes, read_model, write_model
 from nsae.system.threads import Threads
 from nsae.tables import counted
 from nsae.validation import at_least
@@ -172,7 +172,8 @@ class ImagePipeline(Stored):
         ]
         if not codes:
             raise ValueError("None of the files could be read, so there are no codes. See what on_error got.")
-        return Codes.concatenate(codes)
+        layer = self.code_layer
+        return replace(Codes.concatenate(codes), made_by=fingerprint(layer.W, layer.b))
 
     def encode_images(self, images: np.ndarray) -> Codes:
         """Return the codes of ``images`` (n, side, side[, 3]) of the pipeline's size, uint8 or floats in [0, 1]."""

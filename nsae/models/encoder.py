@@ -18,6 +18,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,16 @@ from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
 from nsae.models.few_rows import FEW, FewRows
-from nsae.models.model_file import JUMPRELU, KIND, Stored, check_weights, kind_of, model_bytes, read_model
+from nsae.models.model_file import (
+    JUMPRELU,
+    KIND,
+    Stored,
+    check_weights,
+    fingerprint,
+    kind_of,
+    model_bytes,
+    read_model,
+)
 from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
 from nsae.system.threads import Threads
@@ -219,6 +229,7 @@ class Encoder(Stored):
         self.preprocessing = header.get("preprocessing")
         self.n_units, self.n_features = encoder_layer.W.shape
         self._fast: FewRows | None = None  # what encodes few rows, once that is known to pay
+        self._fingerprint: str | None = None
         self._asked = False  # whether few rows have been encoded before
         names = header.get("feature_names")
         named = isinstance(names, list) and [type(name) for name in names] == [str] * self.n_features
@@ -286,7 +297,19 @@ class Encoder(Stored):
         """
         X = self._rows(X)
         codes = self._few_rows(X)
-        return layer_codes(self.encoder_layer, self.g, X, backend=backend) if codes is None else codes
+        if codes is None:
+            codes = layer_codes(self.encoder_layer, self.g, X, backend=backend)
+        return replace(codes, made_by=self.fingerprint)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits by which a ``CodeIndex`` refuses codes of another model.
+
+        They depend on W and b alone: k and thresholds may change, and units still mean the same.
+        """
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(self.encoder_layer.W, self.encoder_layer.b)
+        return self._fingerprint
 
     @property
     def block_size(self) -> int:

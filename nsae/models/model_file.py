@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import io
 import json
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FORMAT = "nsae-model"
 VERSION = 2
 KIND = "sparse_autoencoder"
+SPREAD = 64  # rows, and columns, that a fingerprint looks at
 JUMPRELU = "jumprelu"  # the activation (48), which an Encoder may have and a SparseAutoencoder may not
 # Hyperparameters of SparseAutoencoder that had other names in files of version 1.
 RENAMED = {
@@ -175,6 +177,17 @@ def read_model(
             f"{path} is not a whole nsae model file: {error}. A file written by save() was expected; "
             "if this was one, it was cut short or changed: copy or save it again."
         ) from None
+
+
+def fingerprint(W: np.ndarray, b: np.ndarray) -> str:
+    """Return 16 hexadecimal digits that tell encoders apart whose units mean different things.
+
+    They are a hash of ``b (h,)`` and of some 4,096 entries spread over ``W (h, d)``, in float32: training changes
+    nearly all of them, and to read all of W would take longer than to encode a row.
+    """
+    some = W[:: -(-len(W) // SPREAD), :: -(-W.shape[1] // SPREAD)]
+    parts = (np.ascontiguousarray(part, "<f4").tobytes() for part in (some, b))
+    return hashlib.sha256(f"{W.shape}".encode() + b"".join(parts)).hexdigest()[:16]
 
 
 def check_weights(arrays: Arrays) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsae.codes import Codes, checked_codes, statistics
+from nsae.codes import Codes, checked_codes, one_model, statistics
 from nsae.errors import ModelFormatError
 from nsae.retrieval.explain.contributions import explain
 from nsae.retrieval.explain.counterfactual import Counterfactual, counterfactual
@@ -60,11 +60,19 @@ class CodeIndex:
     metric : "cosine", "l2", "dot", "jaccard" or "hamming"
         Eq. (23), (24), (25), (32) or (33).
 
+    Attributes
+    ----------
+    made_by : str or None
+        The ``fingerprint`` of the encoder that made the first codes, where they say it, as those of ``encode``
+        do.  Codes of another encoder are then refused, as rows and as queries.
+
     Raises
     ------
     ValueError
         If the metric is unknown, or n_units is below 1 or does not fit int32.
     """
+
+    made_by: str | None = None
 
     def __init__(self, n_units: int, *, metric: str = "cosine"):
         self.n_units = operator.index(n_units)
@@ -131,15 +139,19 @@ class CodeIndex:
         ------
         ValueError
             If an id comes twice or is in the index and ``on_duplicate`` is "raise", if there is not one id
-            for each code, if codes are of another width, not finite, or of a norm above 1e19.
+            for each code, if codes are of another width or made by another model, not finite, or of a norm above
+            1e19.
         TypeError
             If an id is neither string nor integer.
         """
         one_of("on_duplicate", on_duplicate, ON_DUPLICATE)
-        codes = checked_codes(codes, self.n_units)
+        codes = self._own(codes)
         known = None if ids is None else as_ids(ids)
         with self._changing:
+            was_empty = not len(self)
             self._state = self._state.with_added(codes, known, on_duplicate)
+            if was_empty:
+                self.made_by = codes.made_by
 
     def remove(self, ids: Iterable[int | str]) -> None:
         """Take out the rows with these ids; the rows after them move up.
@@ -154,7 +166,7 @@ class CodeIndex:
     def merge(self, *others: CodeIndex) -> None:
         """Append the rows of ``others``; either all of them come in, or an error is raised and none does.
 
-        Raises ValueError if an id is in two of them, or they are of another width or metric.  All rows come
+        Raises ValueError if an id is in two of them, or they are of another width, metric or model.  All rows come
         into memory; ``nsae.retrieval.merge_folders`` merges indexes on disk without that.
         """
         for other in others:
@@ -169,6 +181,7 @@ class CodeIndex:
                     "come from different models."
                 )
         if others:
+            made_by = one_model([index.made_by for index in (self, *others) if len(index)])
             states = [other._state for other in others]
             ids = [id for state in states for id in state.ids]
             codes = Codes.concatenate([state.codes for state in states])
@@ -176,7 +189,7 @@ class CodeIndex:
             with self._changing:
                 merged = self._state.with_added(codes, ids, "raise")
                 merged.n_added = max(merged.n_added, n_added)
-                self._state = merged
+                self._state, self.made_by = merged, made_by
 
     def warm_up(self) -> None:
         """Prepare for searches, so that none of them has to wait: a service calls this before its first query.
@@ -308,7 +321,7 @@ class CodeIndex:
         ValueError
             If the id is not in the index, top < 1, or not one code came.
         """
-        code, state = checked_codes(code, self.n_units), self._state
+        code, state = self._own(code), self._state
         return explain(code, state.codes[state.row_of(as_id(id))], top, metric=self.metric)
 
     def counterfactual(
@@ -327,7 +340,7 @@ class CodeIndex:
             searcher, queries, filters, execution = self._prepared(state, queries, options)
             return Hits.of(*searcher.search(queries, k, filters, **execution), state.ids)
 
-        query, row = checked_codes(code, self.n_units), state.row_of(as_id(id))
+        query, row = self._own(code), state.row_of(as_id(id))
         return counterfactual(search, state.codes, query, row, k, metric=self.metric, **options)
 
     def save(
@@ -359,6 +372,8 @@ class CodeIndex:
         state = self._state
         state.check()
         header = {"metric": self.metric, "n_units": self.n_units, "n_added": state.n_added}
+        if self.made_by is not None:
+            header["made_by"] = self.made_by
         # The search structure of few rows is made again sooner than it is read.
         search = state.postings().arrays() if len(state) > WINDOW else None
         write_folder(
@@ -399,6 +414,9 @@ class CodeIndex:
                 index.add(codes, ids)  # checks them
                 codes, ids = index._state.codes, index._state.ids
             index._state = IndexState(index.metric, Layers(codes), ids, n_added)
+            index.made_by = made_by = stored.manifest.get("made_by")
+            if not (made_by is None or isinstance(made_by, str)):
+                raise TypeError(f"its made_by is {shown(made_by)}, where a text was expected.")
             if stored.search is not None:
                 index._state.take_postings(stored.search)
         except (ValueError, TypeError, KeyError) as error:
@@ -416,6 +434,13 @@ class CodeIndex:
         cls.load(path)
         read_folder(path, mmap=False, search_version=VERSION, need_search=True)
 
+    def _own(self, codes: Codes | np.ndarray) -> Codes:
+        """Check ``codes``, and that they are not of another model than those of this index."""
+        codes = checked_codes(codes, self.n_units)
+        if len(self):
+            one_model([self.made_by, codes.made_by])
+        return codes
+
     def _prepared(
         self, state: IndexState, codes: Codes | np.ndarray, options: Mapping[str, Any]
     ) -> tuple[Searcher | ChangedSearcher, Codes, Filters, Mapping[str, Any]]:
@@ -424,7 +449,7 @@ class CodeIndex:
         execution = {name: value for name, value in options.items() if name in EXECUTION}
         keep, exclude = options.get("keep"), options.get("exclude")
         keep = None if keep is None else min(operator.index(keep), self.n_units)
-        queries = checked_codes(codes, self.n_units)
+        queries = self._own(codes)
         excluded = excluded_rows(exclude, len(queries), lambda id: state.row_of(as_id(id)))
         queries, searcher = queries if keep is None else queries.keep(keep), state.searcher(keep)
         filters = Filters.of(self.n_units, state.ids, searcher.rows_of, excluded, **filtering)

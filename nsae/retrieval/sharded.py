@@ -289,7 +289,7 @@ def _seal(manifest: Mapping[str, Any]) -> str:
 
 def _manifest(shard: Shard) -> dict[str, Any]:
     if isinstance(shard, CodeIndex):
-        return {"metric": shard.metric, "n_units": shard.n_units}
+        return {"metric": shard.metric, "n_units": shard.n_units, "made_by": shard.made_by}
     return read_manifest(Path(shard))
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsae.codes import Codes, checked_codes
+from nsae.codes import Codes, checked_codes, one_model
 from nsae.errors import ModelFormatError
 from nsae.retrieval.ids import Texts
 from nsae.retrieval.on_disk.index_folder import CODES, IDS, SEARCH_PREFIX, Stored, index_file, read_folder
@@ -76,8 +76,8 @@ def merge_folders(
     ModelFormatError, a ValueError
         One of the folders is not an index, or damaged.
     ValueError
-        There is no folder; an id is in two of them; or they differ in metric, width, or extra files, such as
-        the encoder.
+        There is no folder; an id is in two of them; or they differ in metric, width, model, or extra files,
+        such as the encoder.
     """
     folders = [folders] if isinstance(folders, (str, os.PathLike)) else folders
     shards = [Path(folder) for folder in folders]
@@ -102,6 +102,9 @@ def merge_folders(
             (folder / name).write_bytes(index_file(shards[0], name).read_bytes())
         n_added = max(rows, *(size.n_added for size in sizes))
         header = {"metric": metric, "n_units": n_units, "n_added": n_added}
+        made_by = one_model(_makers(manifests))
+        if made_by is not None:
+            header["made_by"] = made_by
         seal_folder(folder, {**header, "rows": rows, "search_version": VERSION}, [*names, *extra])
 
 
@@ -122,6 +125,7 @@ def check_alike(names: Sequence[str], manifests: Sequence[dict[str, Any]]) -> li
     """
     if not names:
         raise ValueError("No index was given. Give the folders of at least one shard.")
+    one_model(_makers(manifests))
     first: tuple[str, dict[str, str]] | None = None  # the name and extra files of the first folder
     for name, manifest in zip(names, manifests, strict=True):
         for key, way_out in SAME.items():
@@ -139,6 +143,11 @@ def check_alike(names: Sequence[str], manifests: Sequence[dict[str, Any]]) -> li
                     "models. Encode all with one model, and save each shard with the same extra_files."
                 )
     return list(first[1]) if first else []
+
+
+def _makers(manifests: Sequence[dict[str, Any]]) -> list[str | None]:
+    """Return the fingerprint of the encoder of each shard that has rows, as far as its manifest says it."""
+    return [manifest.get("made_by") for manifest in manifests if manifest.get("rows", 1)]
 
 
 def _extra_files(manifest: dict[str, Any]) -> dict[str, str]:
