@@ -398,10 +398,10 @@ class SparseAutoencoder(Transformer, Stored):
 
     def _kept_encoder(self) -> Encoder:
         """Return the same encoder until there are other weights: it keeps what it finds out about them."""
-        kept = getattr(self, "_kept", None)
-        if kept is None or kept[0] is not self._fitted_state():
-            self._kept = kept = (self._fitted_state(), self.encoder())
-        return kept[1]
+        state = self._fitted_state()
+        if state.encoder is None:
+            state.encoder = self.encoder()
+        return state.encoder
 
     def with_k(self, k: int) -> Self:
         """Return this fitted model with ``k`` active units a sample instead; it shares the weights.
@@ -512,6 +512,7 @@ class SparseAutoencoder(Transformer, Stored):
     def _adopt(self, state: TrainingState, stopped: str, names: np.ndarray | None = None) -> None:
         """Make these the fitted attributes, when nothing can fail any more."""
         self._state = state
+        state.encoder = None  # it may be a copy of a state that had one
         self.stopped_ = stopped
         if names is not None:
             self.feature_names_in_ = names

@@ -64,6 +64,8 @@ class TrainingState:
         It draws the dead units that start anew, and the samples that they start from.
     backend : str or None
         Who took the last steps, "numpy" or "numba"; None if that is not known.
+    encoder : Encoder or None
+        The frozen model, once somebody has encoded with it.  Training does not use it.
     """
 
     model: Autoencoder
@@ -73,6 +75,7 @@ class TrainingState:
     epoch_rows: int = 0
     resampling_rng: np.random.Generator | None = field(default=None)
     backend: str | None = None
+    encoder: Any = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def start(cls, model: Autoencoder, optimizer: Adam) -> TrainingState:
