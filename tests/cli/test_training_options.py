@@ -34,6 +34,7 @@ def learned(monkeypatch, tmp_path):
     monkeypatch.setattr(SparseAutoencoder, "fit", catch)
     monkeypatch.setattr(ImageEncoder, "fit", catch)
     monkeypatch.setattr("nsae.cli.make.FEW", 0)
+    monkeypatch.setattr("nsae.cli.make.ENOUGH", 0)
     (tmp_path / "photos").mkdir()
     for i in range(2):
         Image.fromarray(np.full((20, 20, 3), 50 * i, np.uint8)).save(tmp_path / f"photos/{i}.png")
