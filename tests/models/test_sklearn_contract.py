@@ -93,14 +93,6 @@ def test_grid_search_finds_the_better_setting():
 # ---- processes
 
 
-class ThreadsOfAFit(SparseAutoencoder):
-    """Scores by how many threads a fit in this process has."""
-
-    def score(self, X, y=None):
-        with Threads(self.n_threads) as threads:
-            return float(threads.n)
-
-
 def searched(model, grid, n_jobs, X):
     return GridSearchCV(model, grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(X)
 
@@ -122,6 +114,15 @@ def test_a_grid_search_in_two_processes_finds_what_one_finds(backend):
 
 def test_two_processes_share_the_processors():
     """joblib gives each of its processes a part of the processors, and a fit takes no more threads than that."""
+
+    # In here, so that it is sent by value: a process has not these tests.
+    class ThreadsOfAFit(SparseAutoencoder):
+        """Scores by how many threads a fit in this process has."""
+
+        def score(self, X, y=None):
+            with Threads(self.n_threads) as threads:
+                return float(threads.n)
+
     search = searched(ThreadsOfAFit(4, epochs=1), {"k": [1, 2]}, 2, DATA)
     assert search.cv_results_["mean_test_score"].tolist() == [max(n_cpus() // 2, 1)] * 2
 
