@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Shard = CodeIndex | str | os.PathLike[str]
 Ask = tuple[str, Any]  # "search" and k, or "within" and a radius
+PATIENCE = 60.0  # seconds for a worker to search a shard
 SEVERAL = ("require", "forbid", "exclude")  # options that may be any iterable
 
 
@@ -215,7 +216,10 @@ class ShardedIndex:
         return found
 
     def _asked_of_workers(self, asked: Sequence[tuple[Any, ...]]) -> list[Hits]:
-        """Return what each shard finds on a worker: the same one each time, as long as the workers stay."""
+        """Return what each shard finds on a worker: the same one each time, as long as the workers stay.
+
+        A shard of which no worker has told anything for ``PATIENCE`` is searched here.
+        """
         workers = sorted(self._client.nthreads())
         futures = [
             self._client.submit(
@@ -229,7 +233,16 @@ class ShardedIndex:
             )
             for i, (folder, seal, ask) in enumerate(zip(self._folders, self._seals, asked, strict=True))
         ]
-        return [future.result() for future in futures]
+        from asyncio import TimeoutError as TooLong  # here: nsae alone does without it
+
+        found = []
+        for future, shard, ask in zip(futures, self._shards, asked, strict=True):
+            try:
+                found.append(future.result(timeout=PATIENCE))
+            except TooLong:  # A worker that died may take its task along.
+                future.cancel()
+                found.append(_answer(shard, *ask))
+        return found
 
     def _options_by_shard(self, q: int, options: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the options of each shard's search: ``where`` and ``exclude`` are about its own rows."""

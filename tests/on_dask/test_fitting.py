@@ -102,7 +102,7 @@ def test_one_worker_and_two_end_with_the_same_bits(client, array):
 @pytest.mark.parametrize(("victims", "backend"), [(1, "numba"), (2, "numba"), (2, "numpy")])
 def test_workers_that_are_killed_change_nothing(client, array, X, victims, backend):
     pytest.importorskip(backend)
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=60)
     options = {**SMALL, "k": 3, "backend": backend}
     steps = []
 

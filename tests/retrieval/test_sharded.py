@@ -167,3 +167,32 @@ def test_options_that_fit_no_shard_are_refused(rng):
     refused(r"radius=nan", lambda: sharded.within(Z, np.nan))
     refused(r"unexpected keyword argument 'near'", lambda: sharded.search(Z, near=1), TypeError)
     refused(r"The id 'x' is not in these", lambda: sharded.explain(Z[0], "x"))
+
+
+def test_a_shard_that_no_worker_answers_for_is_searched_here(tmp_path):
+    from asyncio import TimeoutError as TooLong
+
+    class NoAnswer:
+        def result(self, timeout):
+            raise TooLong
+
+        def cancel(self):
+            pass
+
+    class Client:
+        def nthreads(self):
+            return {"a worker": 1}
+
+        def submit(self, *_args, **_options):
+            return NoAnswer()
+
+    rng = np.random.default_rng(0)
+    Z = (rng.random((40, 6)) * (rng.random((40, 6)) < 0.5)).astype(np.float32)
+    for i, part in enumerate((Z[:25], Z[25:])):
+        shard = CodeIndex(6)
+        shard.add(part, range(25 * i, 25 * i + len(part)))
+        shard.save(tmp_path / f"{i}")
+    whole = CodeIndex(6)
+    whole.add(Z)
+    sharded = ShardedIndex([tmp_path / "0", tmp_path / "1"], client=Client())
+    np.testing.assert_array_equal(sharded.search(Z[:5], 4).ids, whole.search(Z[:5], 4).ids)
