@@ -415,5 +415,5 @@ def statistics(codes: Codes) -> dict[str, int | float]:
         "active_units_a_row": len(codes.units) / n,
         "zero_codes": int(np.count_nonzero(codes.counts == 0)),
         "dead_units": int(np.count_nonzero(frequency == 0)),
-        "most_common_unit_fraction": float(frequency.max() / n),
+        "most_common_unit_fraction": float(np.max(frequency)) / n,
     }

@@ -150,7 +150,7 @@ def _figures(
     active = database.values > active_above  # (nnz,)
     used = np.bincount(database.units[active], minlength=database.n_units) > 0  # (h,)
     return {
-        "l0": np.count_nonzero(active) / len(database),
+        "l0": float(np.count_nonzero(active)) / len(database),
         "dead": 1 - float(used.mean()),
         "bytes": database.nbytes / len(database),
         **_quality(_search(database, queries, len(database)), labels),

@@ -116,7 +116,7 @@ class SummedGradients:
     def combine(self, parts: list[Sums], positions: list[np.ndarray]) -> Sums:
         """Return the sums over the whole batch: ``parts`` added in their order; ``positions`` play no role."""
         d = len(parts[0].dc)
-        on = np.logical_or.reduce([part.on for part in parts])  # (h,)
+        on = np.any([part.on for part in parts], axis=0)  # (h,)
         units = np.unique(np.concatenate([part.units for part in parts]))  # (m,)
         dtype = parts[0].dW.dtype
         dW, dVt = np.zeros((2, len(units), d), dtype)  # (m, d) each

@@ -125,7 +125,7 @@ def _unit_weights(weights: Weights | None, n_units: int) -> np.ndarray | None:
     if made.shape != (n_units,) or not ((made >= 0) & (made < np.inf)).all():  # NaN is not above either
         raise ValueError(
             f"weights: {n_units} finite numbers from 0 up are expected, or some of them by unit, as in "
-            f"{{3: 2.0}}; got {made.shape} with {made.min(initial=0):g} to {made.max(initial=0):g}."
+            f"{{3: 2.0}}; got {made.shape} with {np.min(made, initial=0):g} to {np.max(made, initial=0):g}."
         )
     return made
 

@@ -247,7 +247,7 @@ def unit_gradient(j: int, batch: UnitBatch, v: Array, unit_norm: bool) -> tuple[
     rows, places = np.divmod(entries, batch.values.shape[1])
     z, dy = batch.values[rows, places], batch.dY[rows, places]  # (n,) each
     X = data_of(batch, len(v))  # (B, d)
-    dw, dv, db = dy @ X[rows], z @ batch.dU[rows], dy.sum()  # (15), (12), (15)
+    dw, dv, db = dy @ X[rows], z @ batch.dU[rows], np.sum(dy)  # (15), (12), (15)
     if batch.aux_row[j] >= 0:  # (21)
         row = batch.aux_row[j]
         dw, dv, db = dw + batch.aux_dW[row], dv + batch.aux_dV[row], db + batch.aux_db[row]
