@@ -1,9 +1,10 @@
 """Kill a process (SIGKILL) at random times while it writes, and look at what is left.
 
-Three kinds of work, each in a process that goes on and on until it is killed:
+Four kinds of work, each in a process that goes on and on until it is killed:
 
 new      save an index under a name that is free
 replace  add to an index with on_duplicate="replace", so that every row changes, and save it over the old one
+few      change a few rows, so that they alone are saved beside the others; now and then all are saved anew
 update   change photos, and bring a library in step with them, saved after every second photo
 
 After each kill the index must open, with all its checksums right, and hold what the process had finished last
@@ -36,6 +37,7 @@ from nsae.retrieval.on_disk.index_folder import index_file
 
 N_UNITS, K = 256, 8
 PHOTOS, A_STEP = 12, 3
+ROWS, FEW = 300, 20  # of an index of which few rows change; a step changes up to three
 LONGEST = 0.06  # seconds from the first finished step to the kill: some ten steps
 
 
@@ -49,6 +51,29 @@ def index_in_state(s: int) -> tuple[Codes, list[str]]:
     values = np.full(n * K, s + 1, np.float32)
     indptr = np.arange(n + 1, dtype=np.int64) * K
     return Codes(indptr, np.sort(units, axis=1).ravel(), values, N_UNITS), [f"photo {i}" for i in range(n)]
+
+
+def little_changed_in_state(s: int) -> tuple[Codes, list[str]]:
+    """Return the same for an index of which each step replaces one row, adds one, and removes one that was added."""
+    replaced = [
+        max((t for t in range(max(1, s - FEW + 1), s + 1) if t % FEW == i), default=0) for i in range(FEW)
+    ]
+    values = [*replaced, *[0] * (ROWS - FEW)]  # the step that wrote each row
+    added = list(range(max(1, s - FEW + 1), s + 1))
+    values = np.repeat(np.array(values + added, np.float32) + 1, K)
+    n = ROWS + len(added)
+    units = (np.arange(n)[:, None] + 16 * np.arange(K)).astype(np.int32) % N_UNITS  # (n, K)
+    units[ROWS:] = units[:1]
+    ids = [f"photo {i}" for i in range(ROWS)] + [f"added {t}" for t in added]
+    return Codes(np.arange(n + 1, dtype=np.int64) * K, np.sort(units, axis=1).ravel(), values, N_UNITS), ids
+
+
+def change_a_little(index: CodeIndex, s: int) -> None:
+    """Bring an index from the state before s to state s."""
+    codes, ids = little_changed_in_state(s)
+    index.add(codes[[s % FEW, len(ids) - 1]], [ids[s % FEW], ids[-1]], on_duplicate="replace")
+    if s > FEW:
+        index.remove([f"added {s - FEW}"])
 
 
 def photo(number: int) -> bytes:
@@ -78,6 +103,13 @@ def work(kind: str, folder: Path) -> None:
             index.add(*index_in_state(s))
             index.save(folder / f"{s}.nsae")
             finished(s)
+    elif kind == "few":
+        save_few_rows_as_many()
+        index = CodeIndex.load(folder / "i.nsae")
+        for s in range(little_changed_state_of(index) + 1, 10**9):
+            change_a_little(index, s)
+            index.save(folder / "i.nsae", overwrite=True)
+            finished(s)
     elif kind == "replace":
         index = CodeIndex.load(folder / "i.nsae")
         for s in range(state_of(index) + 1, 10**9):
@@ -98,13 +130,30 @@ def work(kind: str, folder: Path) -> None:
             finished(s)
 
 
+def save_few_rows_as_many() -> None:
+    """Save the search structure of small indexes, too, so that few changes of them are saved alone."""
+    from nsae.retrieval import index as module
+
+    module.WINDOW = 0
+
+
 # ---- what is left of it
 
 
 def state_of(index: CodeIndex) -> int:
     """Return which state the index is in; ValueError if in none."""
     s = int(index.codes.values[0]) - 1
-    codes, ids = index_in_state(s)
+    return checked_state(index, s, *index_in_state(s))
+
+
+def little_changed_state_of(index: CodeIndex) -> int:
+    """Return the same for an index of which few rows change."""
+    s = int(index.codes.values.max()) - 1
+    return checked_state(index, s, *little_changed_in_state(s))
+
+
+def checked_state(index: CodeIndex, s: int, codes: Codes, ids: list[str]) -> int:
+    """Return ``s`` if the index holds these ``codes`` and ``ids`` of it; raise ValueError if not."""
     same = all(
         np.array_equal(getattr(codes, part), getattr(index.codes, part))
         for part in ("indptr", "units", "values")
@@ -123,9 +172,10 @@ def check(kind: str, folder: Path, before: int, last: int) -> str:
             if not (folder / f"{last + 1}.nsae").exists():
                 return "old"
             return "new" if state_of(CodeIndex.load(folder / f"{last + 1}.nsae")) == last + 1 else "wrong"
-        if kind == "replace":
-            CodeIndex.load(folder / "i.nsae", mmap=True)
-            s = state_of(CodeIndex.load(folder / "i.nsae"))
+        if kind in ("replace", "few"):
+            CodeIndex.verify(folder / "i.nsae")
+            index = CodeIndex.load(folder / "i.nsae", mmap=True)
+            s = (state_of if kind == "replace" else little_changed_state_of)(index)
             return {last: "old", last + 1: "new"}.get(s, f"state {s} after {last}")
         return check_library(folder, last)
     except (ModelFormatError, ValueError, OSError) as error:
@@ -177,9 +227,9 @@ def _hash(content: bytes) -> str:
 
 def prepare(kind: str, folder: Path) -> None:
     """Make what the first process of its kind begins with."""
-    if kind == "replace":
+    if kind in ("replace", "few"):
         index = CodeIndex(N_UNITS)
-        index.add(*index_in_state(0))
+        index.add(*(index_in_state(0) if kind == "replace" else little_changed_in_state(0)))
         index.save(folder / "i.nsae")
     elif kind == "update":
         from nsae import SparseAutoencoder
@@ -223,7 +273,7 @@ def run(kind: str, kills: int, rng: random.Random) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(kind, folder)
-        last = {"new": -1, "replace": 0, "update": PHOTOS // A_STEP - 1}[kind]
+        last = {"new": -1, "replace": 0, "few": 0, "update": PHOTOS // A_STEP - 1}[kind]
         for _ in range(kills):
             before = -1 if kind == "new" else last
             if kind == "new":
@@ -236,7 +286,7 @@ def run(kind: str, kills: int, rng: random.Random) -> dict[str, object]:
             else:
                 figures["broken"] += 1
                 figures["what"].append(found)
-            last += found == "new" and kind == "replace"
+            last += found == "new" and kind in ("replace", "few")
     return figures
 
 
@@ -254,7 +304,7 @@ def main(argv: list[str] | None = None) -> int:
         work(args.work, args.folder)
     kills = 5 if args.quick else args.kills
     rng = random.Random(args.seed)
-    figures = {kind: run(kind, kills, rng) for kind in ("new", "replace", "update")}
+    figures = {kind: run(kind, kills, rng) for kind in ("new", "replace", "few", "update")}
     results.finish(args, "kill_test", figures, peers=["pillow"], seeds=[args.seed])
     if not args.json:
         print(f"{'':8} {'kills':>6} {'old':>6} {'new':>6} {'broken':>6} {'cut':>6}")

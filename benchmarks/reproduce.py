@@ -87,7 +87,7 @@ SCRIPTS = (
         "models_of_others", 2, ("sparsify_topk", "saelens_relu", "saelens_jumprelu", "float64/sparsify_topk")
     ),
     Script("sparse_input", 4, ("step_sparse_over_dense", "max_rel_diff", "peak_mb/sparse", "peak_mb/dense")),
-    Script("kill_test", 10, ("new/broken", "replace/broken", "update/broken")),
+    Script("kill_test", 10, ("new/broken", "replace/broken", "few/broken", "update/broken")),
     Script("thread_test", 5, ("threads/calls", "threads/equal", "forked/children_wrong")),
     Script("kill_training", 5, ("dense/same", "dense/ended", "k-sparse/same", "k-sparse/ended")),
     Script(

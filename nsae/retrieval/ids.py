@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import overload
@@ -190,3 +191,17 @@ def as_id(id: object) -> Id:
     if isinstance(id, Integral) and not isinstance(id, bool):
         return int(id)
     raise TypeError(f"An id is expected to be a string or an integer, got {shown(id)} ({type(id).__name__}).")
+
+
+def unique_ids(ids: Iterable[Id]) -> Ids:
+    """Return ``ids`` as ``Ids``.
+
+    Raises TypeError if one of them is neither a string nor an integer, ValueError if one comes twice.
+    """
+    known = as_ids(ids)
+    if len(set(known)) < len(known):
+        twice = next(id for id, times in Counter(known).items() if times > 1)
+        raise ValueError(
+            f"The id {shown(twice)} comes twice. Ids are unique: remove that id first, or rename it."
+        )
+    return Ids(known)

@@ -20,9 +20,9 @@ from nsae.retrieval.explain.contributions import explain
 from nsae.retrieval.explain.counterfactual import Counterfactual, counterfactual
 from nsae.retrieval.filters import Filters, excluded_rows
 from nsae.retrieval.hits import Hits, columns
-from nsae.retrieval.ids import Ids, as_id, as_ids
+from nsae.retrieval.ids import Ids, as_id, as_ids, unique_ids
 from nsae.retrieval.index_state import IndexState, Layers
-from nsae.retrieval.on_disk.index_folder import read_folder, write_folder
+from nsae.retrieval.on_disk.index_folder import read_folder, write_changes, write_folder
 from nsae.retrieval.options import EXECUTION, FILTERING, check_options
 from nsae.retrieval.search.brute_force import METRICS
 from nsae.retrieval.search.changed import ChangedSearcher
@@ -352,6 +352,10 @@ class CodeIndex:
     ) -> None:
         """Write the index as a folder, beside its place first and then renamed into it.
 
+        If it was saved there or loaded from there, and few of many rows (above 16,384) have changed since, only
+        these and the ids are written; the other files stay.  More than a 64th of new rows, or a quarter of
+        removed ones, and everything is written anew, as it is under another name.
+
         Parameters
         ----------
         path : str or PathLike
@@ -370,22 +374,24 @@ class CodeIndex:
             the index's codes, so that they could not be loaded again.
         """
         state = self._state
-        state.check()
         header = {"metric": self.metric, "n_units": self.n_units, "n_added": state.n_added}
         if self.made_by is not None:
             header["made_by"] = self.made_by
+        files: dict[str, Any] = {"overwrite": overwrite, "extra_files": extra_files or {}}
+        changed = state.saved_changes()
+        if changed is not None:
+            changes, kept = changed
+            state.check(changes)
+            changed_header = {**header, "search_version": VERSION}
+            if write_changes(path, changes, state.ids, changed_header, kept=kept, **files):
+                return
+        state.check()
         # The search structure of few rows is made again sooner than it is read.
         search = state.postings().arrays() if len(state) > WINDOW else None
-        write_folder(
-            path,
-            state.codes,
-            state.ids,
-            header,
-            overwrite=overwrite,
-            extra_files=extra_files or {},
-            search=search,
-            search_version=VERSION,
+        saved = write_folder(
+            path, state.codes, state.ids, header, search=search, search_version=VERSION, **files
         )
+        state.take_saved(saved)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = False) -> CodeIndex:
@@ -409,11 +415,11 @@ class CodeIndex:
         try:
             index = cls(stored.manifest["n_units"], metric=stored.manifest["metric"])
             n_added = operator.index(stored.manifest["n_added"])
-            codes, ids = stored.codes, stored.ids
-            if not mmap or codes.nbytes <= CHECKED_BYTES:
-                index.add(codes, ids)  # checks them
-                codes, ids = index._state.codes, index._state.ids
-            index._state = IndexState(index.metric, Layers(codes), ids, n_added)
+            layers, ids = Layers.stored(stored.before, stored.changes, stored.kept), stored.ids
+            if not mmap or layers.before.nbytes <= CHECKED_BYTES:
+                layers = layers._replace(before=checked_codes(layers.before, index.n_units))
+                ids = unique_ids(ids)
+            index._state = IndexState(index.metric, layers, ids, n_added)
             index.made_by = made_by = stored.manifest.get("made_by")
             if not (made_by is None or isinstance(made_by, str)):
                 raise TypeError(f"its made_by is {shown(made_by)}, where a text was expected.")

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsae.codes import Codes
+from nsae.codes import Codes, checked_codes
 from nsae.retrieval.ids import Id, Ids
+from nsae.retrieval.on_disk.changes import Changes
+from nsae.retrieval.on_disk.manifest import Kept
 from nsae.retrieval.search.changed import ChangedSearcher
 from nsae.retrieval.search.postings import Postings
 from nsae.retrieval.search.searcher import Searcher
@@ -32,12 +34,23 @@ class Layers(NamedTuple):
         Row i is row ``source[i]`` of ``before`` and, below it, ``added``; None where that is i.
     searchers : dict of Searcher
         Those of ``before`` that were made, by ``keep``.
+    saved : dict of Kept
+        The files in which ``before`` was saved, or from which it was loaded; empty where it was not.
     """
 
     before: Codes
     added: tuple[Codes, ...] = ()
     source: np.ndarray | None = None
     searchers: Mapping[int | None, Searcher] = {}
+    saved: Mapping[str, Kept] = {}
+
+    @classmethod
+    def stored(cls, before: Codes, changes: Changes | None, saved: Mapping[str, Kept]) -> Layers:
+        """Return layers that were ``saved`` as codes of ``before`` and ``changes``; ValueError if they are none."""
+        if changes is None:
+            return cls(before, saved=saved)
+        added = checked_codes(changes.added, before.n_units)
+        return cls(before, (added,), changes.source(len(before)), saved=saved)
 
     def joined(self) -> Codes:
         """Return the rows as codes."""
@@ -63,15 +76,27 @@ class Layers(NamedTuple):
         left = n if self.source is None else len(self.source)
         return Layers(self.joined()) if n - left > max(FEW_ADDED, left // 4) else self
 
+    def is_changed(self) -> bool:
+        """Tell whether the rows are not just those of ``before``."""
+        return bool(self.added) or self.source is not None
+
+    def is_little_changed(self) -> bool:
+        """Tell whether few rows came since ``before``, and not many of it went."""
+        n, n_before = sum(map(len, self.added)), len(self.before)
+        stay = n_before if self.source is None else np.count_nonzero(self.source < n_before)
+        return n <= max(FEW_ADDED, n_before // 64) and n_before - stay <= n_before // 4
+
+    def changes(self) -> Changes:
+        """Return what has changed since ``before``."""
+        added = Codes.concatenate([self.before[:0], *self.added])
+        return Changes.of(len(self.before), added, self.rows())
+
     def changed_searcher(self, keep: int | None, metric: str) -> ChangedSearcher | None:
         """Return what searches the rows by means of a searcher of ``before`` for the same ``keep`` and ``metric``.
 
         None if there are none, or too much has changed for that.
         """
-        n, n_before = sum(map(len, self.added)), len(self.before)
-        stay = n_before if self.source is None else np.count_nonzero(self.source < n_before)
-        few = n <= max(FEW_ADDED, n_before // 64) and n_before - stay <= n_before // 4
-        if not self.searchers or not few:
+        if not self.searchers or not self.is_little_changed():
             return None
         added = Codes.concatenate([self.before[:0], *self.added])
         searcher = self.searchers.get(keep)
@@ -115,7 +140,7 @@ class IndexState:
             with self._making:
                 if self._codes is None:
                     self._codes = self._layers.joined()
-                    if not self._layers.searchers:
+                    if not self._layers.searchers and self._layers.is_changed():
                         self._layers = Layers(self._codes)  # the parts are not needed any more
                 codes = self._codes
         return codes
@@ -157,7 +182,8 @@ class IndexState:
             self._layers = self._layers._replace(searchers=searchers)
             return changed
         codes = self.codes
-        self._layers = Layers(codes)  # those of before are of no use any more
+        if self._layers.is_changed():
+            self._layers = Layers(codes)  # those of before are of no use any more
         return Searcher(codes if keep is None else codes.keep(keep), self.metric)
 
     def postings(self) -> Postings:
@@ -170,8 +196,31 @@ class IndexState:
         return searcher.prepare()
 
     def take_postings(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Use stored postings of these codes: see ``Searcher.stored``, which explains ``arrays``."""
-        self._searchers = {None: Searcher.stored(self.codes, self.metric, arrays)}
+        """Use stored postings of these codes as they were before they changed.
+
+        ``arrays`` are those that ``Searcher.stored`` explains.
+        """
+        searcher = Searcher.stored(self._layers.before, self.metric, arrays)
+        if not searcher.has_postings():
+            self._layers = self._layers._replace(
+                saved={}
+            )  # They are not those of these codes: save all anew.
+        elif self._layers.is_changed():
+            self._layers = self._layers._replace(searchers={None: searcher})
+        else:
+            self._searchers = {None: searcher}
+
+    def saved_changes(self) -> tuple[Changes, Mapping[str, Kept]] | None:
+        """Return what has changed since codes were saved, and their files; None if they were not, or it is much."""
+        with self._making:
+            layers = self._layers
+        return (layers.changes(), layers.saved) if layers.saved and layers.is_little_changed() else None
+
+    def take_saved(self, saved: Mapping[str, Kept]) -> None:
+        """Remember the files in which these rows were ``saved`` whole."""
+        with self._making:
+            if not self._layers.is_changed():
+                self._layers = self._layers._replace(saved=saved)
 
     def _layers_now(self) -> Layers:
         """Return the layers that a change begins with: on top of the last codes that were prepared for search."""
@@ -181,7 +230,8 @@ class IndexState:
             if isinstance(one, Searcher) and one.is_prepared()
         }
         if None in made:
-            return Layers(self.codes, searchers=made)
+            layers = self._layers
+            return Layers(self.codes, searchers=made, saved={} if layers.is_changed() else layers.saved)
         return self._layers
 
     def with_added(self, codes: Codes, ids: Sequence[Id] | None, on_duplicate: str) -> IndexState:
@@ -222,11 +272,15 @@ class IndexState:
         layers = layers._replace(source=np.delete(layers.rows(), rows)).without_waste()
         return IndexState(self.metric, layers, self.ids.without(rows), self.n_added, self._making)
 
-    def check(self) -> None:
-        """Raise ValueError if this state is damaged: codes that are no codes, or not one id for each."""
-        codes, n = self.codes, len(self)
-        if len(codes) != n or len(set(self.ids)) != n:
-            wrong = f"{n} ids, {len(set(self.ids))} of them different, came with {len(codes)} codes"
+    def check(self, changes: Changes | None = None) -> None:
+        """Raise ValueError if this state is damaged: codes that are no codes, or not one id for each.
+
+        With ``changes``, which alone are to be saved, the rows that did not change are not looked at.
+        """
+        codes, n = self.codes if changes is None else changes.added, len(self)
+        rows = len(codes) if changes is None else len(self._layers.rows())
+        if rows != n or len(set(self.ids)) != n:
+            wrong = f"{n} ids, {len(set(self.ids))} of them different, came with {rows} codes"
         elif (codes.counts < 0).any():
             wrong = "indptr decreases"
         elif len(codes.units) and not 0 <= codes.units.min() <= codes.units.max() < codes.n_units:

@@ -23,7 +23,7 @@ def test_killed_writers_leave_the_old_or_the_new():
         check=False,
     )
     figures = json.loads(done.stdout)
-    assert set(figures) == {"new", "replace", "update"}
+    assert set(figures) == {"new", "replace", "few", "update"}
     for row in figures.values():
         assert row["what"] == []
         assert (row["kills"], row["old"] + row["new"], row["broken"]) == (5, 5, 0)

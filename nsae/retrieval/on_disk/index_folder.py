@@ -6,10 +6,14 @@
 ``ids_utf8.npy ids_ends.npy``          ids that are strings
 ``ids.json``                           ids of both kinds, or beyond int64
 ``search_….npy``                       the search structure, which can be made again from the codes
+``changes_….npy``                      rows that came to the codes since, or went
 ``manifest.json``                      sizes and checksums of all these, and what is said of the index
 =====================================  =============================================================
 
-``manifest.py`` tells how a folder is replaced, and what a reader may rely on.
+Where few of many rows have changed since a folder was written, the codes and the search structure stay, and
+``changes_indptr.npy changes_units.npy changes_values.npy`` hold the rows that came, ``changes_rows.npy`` which rows
+they are now, and ``changes_removed.npy`` which rows of the codes are gone.  The ids are always those of all rows as
+they are now.  ``manifest.py`` tells how a folder is replaced, and what a reader may rely on.
 """
 
 from __future__ import annotations
@@ -27,11 +31,16 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.errors import ModelFormatError
 from nsae.retrieval.ids import Ids, Texts
+from nsae.retrieval.on_disk.changes import Changes
 from nsae.retrieval.on_disk.manifest import (
+    CHANGED_VERSION,
     MANIFEST,
     Contents,
+    Kept,
+    NotKeptError,
     index_file,
     is_plain,
+    kept_files,
     read_whole,
     unusable,
     write_files,
@@ -44,18 +53,47 @@ CODES: dict[str, tuple[type, ...]] = {
     "units.npy": (np.int32, np.uint16),
     "values.npy": (np.float32,),
 }
+CHANGES = {
+    **{f"changes_{name}": dtypes for name, dtypes in CODES.items()},
+    "changes_rows.npy": (np.int64,),
+    "changes_removed.npy": (np.int64,),
+}
 IDS = ("ids.npy", "ids_utf8.npy", "ids_ends.npy", "ids.json")
 SEARCH_PREFIX = "search_"
 READ_BYTES = 1 << 16  # A file of up to so many bytes is read and checked also where it could be mapped.
 
 
 class Stored(NamedTuple):
-    """What an index folder holds."""
+    """What an index folder holds.
+
+    Attributes
+    ----------
+    manifest : dict
+    before : Codes
+        The codes, without changes that were saved since.
+    changes : Changes or None
+        By which they are the rows of the index.
+    ids : Ids
+        Of the rows of the index.
+    search : dict of array or None
+        The search structure of ``before``.  None where it is missing, damaged, or of another version.
+    kept : dict of Kept
+        The files of ``before`` and of ``search``; empty where there is no ``search``.
+    """
 
     manifest: dict[str, Any]
-    codes: Codes
+    before: Codes
+    changes: Changes | None
     ids: Ids
-    search: dict[str, np.ndarray] | None  # None where it is missing, damaged, or of another version
+    search: dict[str, np.ndarray] | None
+    kept: Mapping[str, Kept]
+
+    @property
+    def codes(self) -> Codes:
+        """The rows of the index; they are put together in memory where there are changes."""
+        if self.changes is None:
+            return self.before
+        return Codes.concatenate([self.before, self.changes.added])[self.changes.source(len(self.before))]
 
 
 def write_folder(
@@ -68,7 +106,7 @@ def write_folder(
     extra_files: Mapping[str, bytes],
     search: Mapping[str, np.ndarray] | None = None,
     search_version: int | None = None,
-) -> None:
+) -> dict[str, Kept]:
     """Write the folder of an index; see ``CodeIndex.save`` for errors.
 
     Parameters
@@ -83,22 +121,83 @@ def write_folder(
     search : mapping of name to array, optional
         The search structure, of the version ``search_version``.
     search_version : int, optional
+
+    Returns
+    -------
+    dict of file name to Kept
+        For ``write_changes``.  Empty without ``search``: few rows are written as fast as changes of them.
     """
+    derived = {f"{SEARCH_PREFIX}{name}.npy": array for name, array in (search or {}).items()}
+    contents = {**_codes_files(codes), **_ids_files(ids), **derived}
+    header = {**header, "rows": len(codes), "search_version": search_version}
+    files = write_files(
+        path, header, {**contents, **_checked_extra(extra_files, contents)}, overwrite=overwrite
+    )
+    return _base(files) if search else {}
+
+
+def write_changes(
+    path: str | os.PathLike,
+    changes: Changes,
+    ids: Ids,
+    header: Mapping[str, object],
+    *,
+    kept: Mapping[str, Kept],
+    overwrite: bool,
+    extra_files: Mapping[str, bytes],
+) -> bool:
+    """Write the changes beside the codes of an index folder that is there, and return whether that was possible.
+
+    It is not where the files of these codes are not in the folder, or may be others.  Then nothing is written.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    changes : Changes
+        Of the codes that ``kept`` holds, whatever changes of them the folder has now.
+    ids : Ids
+        Of all rows.
+    header : mapping
+        Entries of the manifest, among them "search_version".
+    kept : mapping of file name to Kept
+        From ``write_folder`` or ``read_folder``.
+    overwrite : bool
+    extra_files : mapping of file name to bytes
+    """
+    header, contents = {**header, "rows": len(ids)}, _ids_files(ids)
+    if len(changes.rows) or len(changes.removed):
+        header["version"] = CHANGED_VERSION
+        added = {f"changes_{name}": array for name, array in _codes_files(changes.added).items()}
+        rows = {"changes_rows.npy": changes.rows, "changes_removed.npy": changes.removed}
+        contents = {**added, **rows, **contents}
+    contents = {**contents, **_checked_extra(extra_files, {**kept, **contents})}
+    try:
+        write_files(path, header, contents, kept=kept, overwrite=overwrite)
+    except NotKeptError:
+        return False
+    return True
+
+
+def _codes_files(codes: Codes) -> dict[str, np.ndarray | bytes]:
     units = codes.units.astype(np.uint16, copy=False) if codes.n_units <= 1 << 16 else codes.units
-    contents: dict[str, np.ndarray | bytes] = {
-        **dict(zip(CODES, [codes.indptr, units, codes.values], strict=True)),
-        **_ids_files(ids),
-        **{f"{SEARCH_PREFIX}{name}.npy": array for name, array in (search or {}).items()},
-    }
-    for name, data in extra_files.items():
-        ours = name in (*contents, *IDS, MANIFEST) or name.startswith(SEARCH_PREFIX)
+    return dict(zip(CODES, [codes.indptr, units, codes.values], strict=True))
+
+
+def _checked_extra(extra_files: Mapping[str, bytes], contents: Mapping[str, object]) -> dict[str, bytes]:
+    """Return ``extra_files``; ValueError if a name of them is not free beside ``contents``."""
+    for name in extra_files:
+        ours = name in (*contents, *CODES, *CHANGES, *IDS, MANIFEST) or name.startswith(SEARCH_PREFIX)
         if not is_plain(name) or ours:
             raise ValueError(
                 f"extra_files: {shown(name)} is not a file name that is free here. Choose another."
             )
-        contents[name] = bytes(data)
-    header = {**header, "rows": len(codes), "search_version": search_version}
-    write_files(path, header, contents, overwrite=overwrite)
+    return {name: bytes(data) for name, data in extra_files.items()}
+
+
+def _base(files: Mapping[str, Kept]) -> dict[str, Kept]:
+    """Return those ``files`` that stay while changes are written beside them; none if one of them is not there."""
+    base = {name: one for name, one in files.items() if name in CODES or name.startswith(SEARCH_PREFIX)}
+    return base if base.keys() > CODES.keys() else {}
 
 
 def read_folder(
@@ -127,21 +226,23 @@ def read_folder(
     """
     folder = Path(path)
 
-    def read(manifest: dict[str, Any]) -> tuple[Codes, Ids, dict[str, np.ndarray] | None]:
+    def read(
+        manifest: dict[str, Any],
+    ) -> tuple[Codes, Changes | None, Ids, dict[str, np.ndarray] | None, Mapping[str, Kept]]:
         derived = {name for name in manifest["files"] if name.startswith(SEARCH_PREFIX)}
         files = {
             name: _opened(index_file(folder, name, manifest), name, entry, mmap)
             for name, entry in manifest["files"].items()
             if name not in derived
         }
-        codes, ids = _understood(folder, manifest, files)
+        rows = _understood(folder, manifest, files)
         try:
             search = _read_search(folder, manifest, mmap, search_version)
         except ModelFormatError:
             if need_search:
                 raise
             search = None
-        return codes, ids, search
+        return *rows, search, _base(kept_files(folder, manifest)) if search else {}
 
     manifest, content = read_whole(folder, read)
     return Stored(manifest, *content)
@@ -149,22 +250,33 @@ def read_folder(
 
 def _understood(
     folder: Path, manifest: dict[str, Any], files: dict[str, Callable[[], Any]]
-) -> tuple[Codes, Ids]:
-    """Return the codes and ids that the checked ``files`` hold."""
+) -> tuple[Codes, Changes | None, Ids]:
+    """Return the codes, their changes and the ids that the checked ``files`` hold."""
     # Sizes or checksums match, so what is wrong from here on was written so.  A forged header can make NumPy
     # raise nearly anything; all of it means that the file is not an index of ours.
     try:
-        arrays = {name: files[name]() for name in CODES}
-        for name, dtypes in CODES.items():
-            if arrays[name].dtype not in dtypes:
-                raise ValueError(f"{name} is of {arrays[name].dtype}")
-        indptr, units, values = arrays.values()
-        codes, ids = Codes(indptr, units, values, manifest["n_units"]), _read_ids(files)
-        if not len(codes) == len(ids) == manifest["rows"]:
-            raise ValueError(f"{len(codes)} codes, {len(ids)} ids and rows={manifest['rows']} differ")
+        indptr, units, values = _typed(files, CODES)
+        before = Codes(indptr, units, values, manifest["n_units"])
+        changes = None
+        if manifest["version"] == CHANGED_VERSION:
+            indptr, units, values, rows, removed = _typed(files, CHANGES)
+            changes = Changes(Codes(indptr, units, values, before.n_units), rows, removed)
+        n = len(before) if changes is None else len(changes.source(len(before)))
+        ids = _read_ids(files)
+        if not n == len(ids) == manifest["rows"]:
+            raise ValueError(f"{n} codes, {len(ids)} ids and rows={manifest['rows']} differ")
     except Exception as error:
         raise unusable(folder, f"is not usable ({error})", "an index of codes with ids") from error
-    return codes, ids
+    return before, changes, ids
+
+
+def _typed(files: dict[str, Callable[[], Any]], names: Mapping[str, tuple[type, ...]]) -> list[np.ndarray]:
+    """Return the arrays of these ``names``; ValueError where one is of another dtype than it may be."""
+    arrays = {name: files[name]() for name in names}
+    for name, dtypes in names.items():
+        if arrays[name].dtype not in dtypes:
+            raise ValueError(f"{name} is of {arrays[name].dtype}")
+    return list(arrays.values())
 
 
 def _read_search(
@@ -239,4 +351,4 @@ def _ids_files(ids: Ids) -> Contents:
     return {"ids.json": json.dumps(values).encode()}  # mixed, or numbers beyond int64
 
 
-__all__ = ["MANIFEST", "Stored", "index_file", "read_folder", "write_folder"]
+__all__ = ["MANIFEST", "Stored", "index_file", "read_folder", "write_changes", "write_folder"]

@@ -9,6 +9,7 @@ own, so a flipped digit in ``n_units`` is found as well.  It is also the one swi
 
 Whoever reads looks for a file under the generation's name first, then under the plain one.  So whenever a
 writer is killed, there is either the old manifest with all its files, or the new one with all of its.
+Files that did not change stay where they are, and the new manifest names them as the old one did.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from nsae.errors import ModelFormatError
 from nsae.system.storage import flush_folder, flush_to_disk, locked, new_folder, refuse_existing
 
 FORMAT, VERSION = "nsae-index", 2
+CHANGED_VERSION = (
+    3  # Of a folder with changes beside its rows: an older nsae refuses it, and does not pass over them.
+)
 LONGEST_NAME = 255  # characters of a file; file systems allow so many bytes
 MANIFEST = "manifest.json"
 STAGED = re.compile(r"\.[0-9a-f]{16}\.part$")
@@ -36,13 +40,39 @@ GENERATION = re.compile(r"[0-9a-f]{16}")  # It becomes a part of file names, so 
 TRIES = 20  # So often a folder is read anew if a writer replaces it meanwhile.
 
 T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """A file of an index folder as it was when it was written or read, which need not be written again.
+
+    Attributes
+    ----------
+    entry : dict
+        Of the manifest: size and checksum.
+    modified : int
+        Its time of modification, in nanoseconds.
+    """
+
+    entry: dict[str, Any]
+    modified: int
+
+
+class NotKeptError(Exception):
+    """A file that was to stay is not the one that was meant."""
+
+
 Contents = Mapping[str, "np.ndarray | bytes"]
 
 
 def write_files(
-    path: str | os.PathLike, header: Mapping[str, object], contents: Contents, *, overwrite: bool
-) -> None:
-    """Write the folder of an index, or replace the content of one.
+    path: str | os.PathLike,
+    header: Mapping[str, object],
+    contents: Contents,
+    *,
+    kept: Mapping[str, Kept] | None = None,
+    overwrite: bool,
+) -> dict[str, Kept]:
+    """Write the folder of an index, or replace the content of one, and return its files.
 
     Parameters
     ----------
@@ -52,27 +82,46 @@ def write_files(
         Entries of the manifest.
     contents : mapping of file name to array or bytes
         The files.  Others that are in the folder, and that the old index did not list, stay.
+    kept : mapping of file name to Kept, optional
+        Further files of the index, which are there already.
     overwrite : bool
         Replace an index that is there.
+
+    Returns
+    -------
+    dict of file name to Kept
 
     Raises
     ------
     FileExistsError
         If ``path`` is taken and ``overwrite`` is not set, or what is there is not an index.
+    NotKeptError
+        If a file that is to stay is not there, or is another one.  Nothing is written then.
     """
     target = refuse_existing(path, overwrite)
     if not os.path.lexists(target):
+        if kept:
+            raise NotKeptError
         with new_folder(target) as folder:
             files = {name: _write(folder / name, content) for name, content in contents.items()}
             _write(folder / MANIFEST, _sealed(header, files, None))
-        return
+            return kept_files(folder, {"files": files})
     if not (target / MANIFEST).is_file():
         raise FileExistsError(
             f"{target} exists and is not an index (it has no {MANIFEST}), so it is not replaced. "
             "Choose another name."
         )
     with locked(target):
-        _replace(target, header, contents)
+        return kept_files(target, _replace(target, header, contents, kept or {}))
+
+
+def kept_files(folder: Path, manifest: dict[str, Any]) -> dict[str, Kept]:
+    """Return the files that ``manifest`` names, so that the next index of this ``folder`` can keep them."""
+    kept = {}
+    for name, entry in manifest["files"].items():
+        with suppress(OSError):  # What is not there is not kept.
+            kept[name] = Kept(entry, os.stat(index_file(folder, name, manifest)).st_mtime_ns)
+    return kept
 
 
 def seal_folder(folder: Path, header: Mapping[str, object], names: Iterable[str]) -> None:
@@ -136,16 +185,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise unusable(path, "belongs to something else", f'a manifest with "format": "{FORMAT}"')
     version = manifest.get("version")
-    if isinstance(version, int) and version > VERSION:
+    if isinstance(version, int) and version > CHANGED_VERSION:
         raise ModelFormatError(
-            f"{folder} has index version {version}; this nsae reads up to version {VERSION}. "
+            f"{folder} has index version {version}; this nsae reads up to version {CHANGED_VERSION}. "
             "Upgrade nsae, or index again with this one."
         )
     if manifest.pop("checksum", None) != _seal(manifest):
         raise unusable(path, "is truncated or altered", "a manifest that matches its checksum")
     files = manifest.get("files")
-    if version not in (1, VERSION) or not isinstance(files, dict) or not all(map(is_plain, files)):
-        raise unusable(path, "is not complete", f"version 1 to {VERSION} and a list of files")
+    if (
+        version not in (1, VERSION, CHANGED_VERSION)
+        or not isinstance(files, dict)
+        or not all(map(is_plain, files))
+    ):
+        raise unusable(path, "is not complete", f"version 1 to {CHANGED_VERSION} and a list of files")
     if version == 1:  # checksums without sizes
         manifest["files"] = files = {name: {"sha256": sha} for name, sha in files.items()}
     if not all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in files.values()):
@@ -172,15 +225,19 @@ def is_plain(name: str) -> bool:
 # ---- inside
 
 
-def _replace(folder: Path, header: Mapping[str, object], contents: Contents) -> None:
-    """Replace the content of an index folder, in the steps that are described above."""
+def _replace(
+    folder: Path, header: Mapping[str, object], contents: Contents, kept: Mapping[str, Kept]
+) -> dict[str, Any]:
+    """Replace the content of an index folder, in the steps that are described above, and return its manifest."""
     old: dict[str, Any] = {"files": {}}
     with suppress(ModelFormatError):  # a damaged index can be replaced
         old = read_manifest(folder)
         _finish_renames(folder, old)  # those that a killed writer did not come to
+    if not all(_is_there(folder / name, one, old["files"].get(name)) for name, one in kept.items()):
+        raise NotKeptError
     generation = secrets.token_hex(8)
     try:
-        files = {}
+        files = {name: one.entry for name, one in kept.items()}
         for name, content in contents.items():
             same = _unchanged(folder / name, content, old["files"].get(name))
             files[name] = same or _write(_staged(folder / name, generation), content)
@@ -194,8 +251,10 @@ def _replace(folder: Path, header: Mapping[str, object], contents: Contents) -> 
             _remove(folder.glob(f"*.{generation}.part"))
         raise
     flush_folder(folder)
-    _finish_renames(folder, {"files": files, "generation": generation})
+    current = {"files": files, "generation": generation}
+    _finish_renames(folder, current)
     _remove(folder / name for name in old["files"] if name not in files)
+    return current
 
 
 def _is_current(folder: Path, generation: str) -> bool:
@@ -215,6 +274,16 @@ def _finish_renames(folder: Path, manifest: dict[str, Any]) -> None:
     current = f".{manifest.get('generation')}.part"
     strays = (file for file in folder.iterdir() if STAGED.search(file.name))
     _remove(file for file in strays if not file.name.endswith(current))
+
+
+def _is_there(path: Path, kept: Kept, entry: dict[str, Any] | None) -> bool:
+    """Tell whether a file is the one that was kept, which is not read for that, and the manifest says so, too."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return False
+    same_size = stat.st_size == kept.entry.get("bytes")
+    return entry == kept.entry and same_size and stat.st_mtime_ns == kept.modified
 
 
 def _unchanged(

@@ -18,7 +18,15 @@ import numpy as np
 from nsae.codes import Codes, checked_codes, one_model
 from nsae.errors import ModelFormatError
 from nsae.retrieval.ids import Texts
-from nsae.retrieval.on_disk.index_folder import CODES, IDS, SEARCH_PREFIX, Stored, index_file, read_folder
+from nsae.retrieval.on_disk.index_folder import (
+    CHANGES,
+    CODES,
+    IDS,
+    SEARCH_PREFIX,
+    Stored,
+    index_file,
+    read_folder,
+)
 from nsae.retrieval.on_disk.manifest import read_manifest, seal_folder
 from nsae.retrieval.on_disk.unique_ids import check_unique, id_blocks
 from nsae.retrieval.search.postings import FILES, VERSION, WINDOW
@@ -153,7 +161,7 @@ def _makers(manifests: Sequence[dict[str, Any]]) -> list[str | None]:
 def _extra_files(manifest: dict[str, Any]) -> dict[str, str]:
     """Return the checksum of each file that is neither codes, nor ids, nor search structure."""
     files = manifest["files"].items()
-    ours = (*CODES, *IDS)
+    ours = (*CODES, *CHANGES, *IDS)
     return {
         name: entry["sha256"]
         for name, entry in files

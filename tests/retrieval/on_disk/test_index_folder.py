@@ -188,7 +188,7 @@ def test_forging_alone_is_harmless(saved, tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"version": 3}, "has index version 3; this nsae reads up to version 2. Upgrade"),
+        ({"version": 4}, "has index version 4; this nsae reads up to version 3. Upgrade"),
         ({"version": 0}, "not complete"),
         ({"version": "2"}, "not complete"),
         ({"files": ["indptr.npy"]}, "not complete"),
