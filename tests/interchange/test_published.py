@@ -354,13 +354,16 @@ def fitted(**options):
 
 
 @pytest.mark.parametrize("options", [{"k": 4}, {"l1": 0.1}])
-def test_saelens_is_written_to_the_bit(tmp_path, options):
+def test_saelens_is_written_exactly(tmp_path, options):
     model = fitted(**options)
     save_saelens(model, tmp_path / "sae")
     encoder = load_encoder(tmp_path / "sae")
     np.testing.assert_array_equal(encoder.transform(X), model.transform(X))
-    np.testing.assert_array_equal(
-        encoder.inverse_transform(model.encode(X)), model.inverse_transform(model.encode(X))
+    np.testing.assert_allclose(  # V lies in memory another way, and a BLAS may sum in another order
+        encoder.inverse_transform(model.encode(X)),
+        model.inverse_transform(model.encode(X)),
+        rtol=1e-10,
+        atol=1e-13,
     )
     config = json.loads((tmp_path / "sae" / "cfg.json").read_text(encoding="utf-8"))
     assert config["architecture"] == ("topk" if "k" in options else "standard")

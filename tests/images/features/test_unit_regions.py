@@ -68,4 +68,6 @@ def test_a_grey_encoder(rng):
     patches, pixels = parts(model, images[0], [1])
     f = model.pooled(images[:1])[0]
     expected = model.model_.autoencoder_.encoder_layer.W[1] @ (model.pca_.A @ f)
-    assert patches.sum() + pixels.sum() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    # Whitening in float32 magnifies rounding, differently from processor to processor.
+    tolerance = 3e-4 * np.abs(patches).sum()
+    assert patches.sum() + pixels.sum() == pytest.approx(expected, rel=0, abs=tolerance)
