@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from nsae.models.encoder import BLOCK_ROWS
+from nsae.models.layer_codes import BLOCK_ROWS
 from nsae.system.numpy_blas import blas_thread_functions
 
 _lock = threading.Lock()

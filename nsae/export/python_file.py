@@ -11,7 +11,7 @@ import numpy as np
 
 from nsae.equations.activations import FrozenActivation, JumpReLU
 from nsae.export import exported
-from nsae.models.encoder import BLOCK_ROWS
+from nsae.models.layer_codes import BLOCK_ROWS
 from nsae.system.numpy_blas import blas_thread_functions
 
 COLUMNS = 110  # of a line of base64

@@ -41,6 +41,7 @@ from nsae.kernels.patches import cut_patches
 from nsae.kernels.pooling import select_and_pool
 from nsae.kernels.search_postings import distances_to, search_postings
 from nsae.kernels.search_products import fill_rows, search_products
+from nsae.kernels.select_columns import TILE, top_k_columns
 from nsae.kernels.sparse_rows import (
     LANES,
     sparse_decode_and_backprop,
@@ -54,6 +55,7 @@ from nsae.kernels.upper_bounds import BOUNDS_BLOCK
 __all__ = [
     "BOUNDS_BLOCK",
     "LANES",
+    "TILE",
     "adam",
     "adam_units",
     "bias_exponent",
@@ -85,6 +87,7 @@ __all__ = [
     "strongest_units",
     "tangent_rows",
     "top_k",
+    "top_k_columns",
     "unit_lists",
     "unit_squares",
     "update_units",

@@ -5,6 +5,7 @@ import numpy as np
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 from nsae.kernels.patches import dot
+from nsae.kernels.select_columns import count_above
 
 ROUNDS = 10  # of halving: to 1/1000 of the largest value; another round costs more than it saves
 
@@ -16,15 +17,6 @@ def _largest(values):
     for l in range(1, len(values)):
         largest = values[l] if values[l] > largest else largest
     return largest
-
-
-@njit(**KERNEL)
-def _count_above(values, threshold):
-    """Return how many of the ``values`` are above ``threshold``."""
-    count = 0
-    for l in range(len(values)):
-        count += values[l] > threshold
-    return count
 
 
 @njit(**KERNEL)
@@ -67,10 +59,10 @@ def _lane_maxima(y, least, maxima):
 def _low(maxima, k, low):
     """Return a threshold, at least ``low``, with k lanes above it and hardly more; ``low`` if there are no k."""
     high, half = _largest(maxima), maxima.dtype.type(0.5)
-    if _count_above(maxima, low) >= k:
+    if count_above(maxima, low) >= k:
         for _ in range(ROUNDS):
             middle = (low + high) * half
-            count = _count_above(maxima, middle)
+            count = count_above(maxima, middle)
             if count >= k:
                 low = middle
                 if count <= k + 1:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+GROUPS = 3  # Groups of units for each of the k: more cost more, and bound the k-th largest better.
+
 
 class AdamRates(NamedTuple):
     """The scalars of one step of Adam, Eqs. (16)–(19) and (34), each in the dtype of the parameters."""
@@ -61,6 +63,30 @@ class ActiveUnits(NamedTuple):
 
     units: np.ndarray  # (B, k) int32, ascending in each row
     values: np.ndarray  # (B, k)
+
+
+class ColumnScratch(NamedTuple):
+    """Workspace of ``top_k_columns``: for each of ``TILE`` columns, its candidates and what bounds them."""
+
+    units: np.ndarray  # (TILE, h + 1 or more) int32
+    values: np.ndarray  # (TILE, h + 1 or more)
+    counts: np.ndarray  # (TILE,) int64
+    maxima: np.ndarray  # (TILE, groups)
+    best: np.ndarray  # (TILE,)
+    above: np.ndarray  # (TILE,) uint8
+    low: np.ndarray  # (TILE,)
+    high: np.ndarray  # (TILE,)
+
+
+def column_scratch(h: int, k: int, dtype: np.dtype, tile: int) -> ColumnScratch:
+    """Return the workspace to select k of h units, for Y of this dtype and ``tile`` columns at a time."""
+    room = h + 32  # Rows a power of two apart would share their places in the cache.
+    units, values = np.empty((tile, room), np.int32), np.empty((tile, room), dtype)
+    maxima = np.empty((tile, min(h, GROUPS * k)), dtype)
+    best, low, high = np.empty((3, tile), dtype)
+    return ColumnScratch(
+        units, values, np.empty(tile, np.int64), maxima, best, np.empty(tile, np.uint8), low, high
+    )
 
 
 class BatchFactors(NamedTuple):

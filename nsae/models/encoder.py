@@ -1,23 +1,13 @@
 """Encoder: a frozen model for use, with NumPy alone.  It is what gets shipped.
 
-The code of a row does not depend on the rows beside it: ``encode(X)[i]`` and ``encode(X[i:i + 1])`` are the
-same bits.  A BLAS alone does not promise that.  It chooses its order of summation by the shape of a product
-and by the place of a row in it, and two pre-activations that are nearly equal may then change places.
-
-So rows go through in blocks of one fixed shape, the last block padded with zeros, and as the columns of
-W Xᵀ, where a BLAS computes full tiles that are all summed alike.  Tests hold this for OpenBLAS's kernels for
-AVX-512, and for float64 on AVX2.  The float32 kernel for AVX2 sums in an order that depends on the place
-even so; there, codes agree to rounding.
-
-Sparse rows are no matter of BLAS: their products are added one by one.  Their codes agree with those of the same
-rows as a dense array to rounding.
+How rows go through its layer is in layer_codes.py.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +19,7 @@ from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
 from nsae.models.few_rows import FEW, FewRows
+from nsae.models.layer_codes import BLOCK_ROWS, for_each_block, layer_codes
 from nsae.models.model_file import (
     JUMPRELU,
     KIND,
@@ -39,16 +30,10 @@ from nsae.models.model_file import (
     model_bytes,
     read_model,
 )
-from nsae.system.backends import resolve_backend
 from nsae.system.storage import atomic_file
-from nsae.system.threads import Threads
 from nsae.tables import counted, size_text
 from nsae.validation import one_of
 from nsae.validation.sparse import check_rows
-
-# Rows that are encoded at once, always: with fewer the product is slower, with more a single row is.
-BLOCK_ROWS = 128
-SPARSE_ROWS, SPARSE_BLOCK = 2048, 1 << 23  # Sparse rows at once, and entries of their pre-activation.
 
 
 def activation_for(activation: str, k: int | None) -> Activation:
@@ -67,119 +52,6 @@ def _frozen_activation(
     if theta is None or theta.shape != b.shape or theta.dtype != b.dtype or k is not None:
         raise ValueError("its thresholds do not fit its units")
     return JumpReLU(theta)
-
-
-def layer_codes(layer: Dense, g: FrozenActivation, X: np.ndarray, *, backend: str = "auto") -> Codes:
-    """Return the codes g(X Wᵀ + b) of one layer, as (unit, value) pairs.
-
-    Parameters
-    ----------
-    layer : Dense
-        W (h, d) and b (h,).
-    g : Activation or JumpReLU
-        Eq. (4) or (48).
-    X : (n, d) array, or Codes
-        Checked already.  Memory is bounded by one block of rows and the result.
-    backend : "auto", "numpy" or "numba"
-        What selects the k largest units, and multiplies sparse rows.  Codes are the same bits with each.
-    """
-    h = len(layer.b)
-    backend = resolve_backend(backend, h * X.size)
-    if isinstance(g, KSparse) and backend == "numba":
-        return _k_sparse_codes(layer, g.k, X)
-    blocks: dict[int, Codes] = {}
-
-    def take(rows: slice, Y: np.ndarray) -> None:
-        blocks[rows.start] = Codes.from_dense(g(Y))  # (2)
-
-    _for_each_block(layer, X, take, backend)
-    return Codes.concatenate([blocks[start] for start in sorted(blocks)])
-
-
-def _for_each_block(
-    layer: Dense, X: np.ndarray, take: Callable[[slice, np.ndarray], None], backend: str = "auto"
-) -> None:
-    """Call ``take(rows, Y)`` with the pre-activation Y (rows, h) of every block of rows, on all threads.
-
-    ``backend`` multiplies sparse rows; dense ones are a matter of BLAS.
-    """
-    if isinstance(X, Codes):
-        _for_each_sparse_block(layer, X, take, backend)
-        return
-    W, b = layer.W, layer.b
-    h, d = W.shape
-
-    def blocks(_part: int, lo: int, hi: int) -> None:
-        block = np.zeros((BLOCK_ROWS, d), W.dtype)  # (BLOCK_ROWS, d)
-        Yt = np.empty((h, BLOCK_ROWS), W.dtype)  # (h, BLOCK_ROWS)
-        Y = np.empty((BLOCK_ROWS, h), W.dtype)  # (BLOCK_ROWS, h)
-        for start in range(lo * BLOCK_ROWS, min(hi * BLOCK_ROWS, len(X)), BLOCK_ROWS):
-            rows = slice(start, min(start + BLOCK_ROWS, len(X)))
-            n = rows.stop - start
-            block[:n] = X[rows]
-            block[n:] = 0
-            np.matmul(W, block.T, out=Yt)
-            take(rows, np.add(Yt.T, b, out=Y)[:n])  # (1)
-
-    with Threads() as threads:
-        threads.parallel_for(-(-len(X) // BLOCK_ROWS), blocks, work=len(X) * h)
-
-
-def _for_each_sparse_block(
-    layer: Dense, X: Codes, take: Callable[[slice, np.ndarray], None], backend: str
-) -> None:
-    """Do what ``_for_each_block`` does, for sparse rows: each costs h multiplications for each of its nonzeros.
-
-    Products are added in the order of features, by both backends, so that blocks may have any number of rows.
-    """
-    W, b = layer.W, layer.b
-    h, d = W.shape
-    compiled = resolve_backend(backend, h * X.size) == "numba"
-    with Threads() as threads:
-        share = -(-len(X) // threads.n)  # W is read once for a block
-        size = max(1, min(share, SPARSE_ROWS, SPARSE_BLOCK // h))
-
-        def blocks(_part: int, lo: int, hi: int) -> None:
-            if compiled:
-                from nsae import kernels
-                from nsae.kernels.records import SparseRows
-
-                features = np.zeros((d, kernels.LANES), W.dtype)  # (d, LANES)
-                buffer = np.empty((size, h), W.dtype)  # (size, h)
-            for start in range(lo * size, min(hi * size, len(X)), size):
-                rows = slice(start, min(start + size, len(X)))
-                some = X[rows].astype(W.dtype)  # (rows, d)
-                if compiled:
-                    Y = buffer[: len(some)]  # (rows, h)
-                    arrays = (np.array(some.indptr), np.array(some.units), some.values)
-                    kernels.sparse_product(SparseRows(*arrays), W, features, Y, 0, h)
-                else:
-                    Y = some @ W.T  # (rows, h)
-                Y += b
-                take(rows, Y)
-
-        threads.parallel_for(-(-len(X) // size), blocks, work=X.size * h)
-
-
-def _k_sparse_codes(layer: Dense, k: int, X: np.ndarray) -> Codes:
-    """Do what ``layer_codes`` does, with the compiled selection: no dense code is made."""
-    from nsae import kernels
-
-    n, h = len(X), len(layer.b)
-    k = min(k, h)
-    units = np.empty((n, k), np.int32)
-    values = np.empty((n, k), layer.W.dtype)
-    found = np.zeros(n, np.int64)
-    no_bias = np.zeros(h, values.dtype)  # Y has it already
-
-    def take(rows: slice, Y: np.ndarray) -> None:
-        kernels.top_k(Y, no_bias, 0, units[rows], values[rows], found[rows], 0, len(Y))  # (2)
-        kernels.by_unit(units, values, found, rows.start, rows.stop)
-
-    _for_each_block(layer, X, take, "numba")
-    on = values > 0  # (n, k)
-    indptr = np.concatenate([[0], np.cumsum(on.sum(axis=1))])
-    return Codes(indptr, units[on], values[on], h)
 
 
 class Encoder(Stored):
@@ -399,7 +271,7 @@ class Encoder(Stored):
         def take(rows: slice, Y: np.ndarray) -> None:
             Z[rows] = self.g(Y)  # (2)
 
-        _for_each_block(self.encoder_layer, X, take)
+        for_each_block(self.encoder_layer, X, take)
         return Z
 
     def _few_rows(self, X: Any) -> Codes | None:
@@ -427,7 +299,7 @@ class Encoder(Stored):
         def take(_rows: slice, Y: np.ndarray) -> None:
             alive[(self.g(Y) > self.g.active_above).any(axis=0)] = True  # threads only ever set it
 
-        _for_each_block(self.encoder_layer, X, take)
+        for_each_block(self.encoder_layer, X, take)
         return np.flatnonzero(~alive)  # (m,)
 
     def _rows(self, X: object) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsae.models.encoder import BLOCK_ROWS, Encoder
+from nsae.models.encoder import Encoder
+from nsae.models.layer_codes import BLOCK_ROWS
 from nsae.training.history import RunningVariance
 
 ENTRIES = 1 << 20  # of x̂ at once, 8 MiB of float64: of wide rows that are sparse, x̂ alone is dense

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ActiveUnits,
         AdamRates,
         BatchFactors,
+        ColumnScratch,
         FlatArrays,
         OutputSums,
         SampleGradients,
@@ -190,6 +191,19 @@ def by_unit(units: Array, values: Array, found: Array, lo: int, hi: int) -> None
         order = np.argsort(units[i, :n])
         units[i, :n], values[i, :n] = units[i, :n][order], values[i, :n][order]
         units[i, n:], values[i, n:] = 0, 0
+
+
+def top_k_columns(
+    Yt: Array, b: Array, units: Array, values: Array, scratch: ColumnScratch, lo: int, hi: int
+) -> None:
+    """Put the k largest positive entries of each column of Yt + b, (1) (4), into ``units`` and ``values`` (n, k).
+
+    ``Yt`` (h, n) is W Xᵀ, ``b`` (h,).  The pairs are sorted by unit; ties go to the lowest unit, and places that are
+    not needed are set to unit 0 with value 0.  ``scratch`` is not needed here.  For the columns lo:hi.
+    """
+    found = np.zeros(len(units), np.int64)
+    top_k(Yt.T, b, 0, units, values, found, lo, hi)
+    by_unit(units, values, found, lo, hi)
 
 
 def unit_lists(code: ActiveUnits, start: Array, entry: Array) -> None:

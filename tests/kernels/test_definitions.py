@@ -18,6 +18,7 @@ from nsae.kernels.records import (
     SparseRows,
     UnitArrays,
     UnitBatch,
+    column_scratch,
 )
 from nsae.training import definitions
 
@@ -100,6 +101,12 @@ def arguments(name, rng, dtype):
             *np.zeros((1, B, K), dtype),
             np.zeros(B, np.int64),
         ], B
+    if name == "top_k_columns":
+        Yt, b, values = a((H, 2 * kernels.TILE), H, (B, K))
+        Yt[:, 1], Yt[:, 2], Yt[3:, 3], Yt[:, 4] = -9, np.round(Yt[:, 2]), -9, 1e-30
+        Yt[[3, 4, 70], 5], Yt[::2, 6], Yt[9, 7] = np.inf, np.inf, np.nan
+        b *= rng.integers(2)
+        return [Yt, b, np.ones((B, K), np.int32), values, column_scratch(H, K, dtype, kernels.TILE)], B
     if name == "by_unit":
         units, values = np.array([rng.choice(H, K, replace=False) for _ in range(B)], np.int32), a((B, K))[0]
         return [units, values, rng.integers(0, K + 1, B)], B
@@ -138,7 +145,7 @@ def run(function, args, n):
     answers = [function(*args, *some) for some in ranges]
     if function.__name__ == "top_k":  # it leaves the order of places open
         kernels.by_unit(*args[3:], 0, n)
-    if function.__name__ in ("update_units", "unit_squares"):
+    if function.__name__ in ("update_units", "unit_squares", "top_k_columns"):
         args[-1] = None  # scratch
     return answers, list(arrays_in(args))
 
@@ -162,7 +169,8 @@ def test_every_kernel_of_training_has_a_definition_with_its_arguments():
         name
         for name in kernels.__all__
         if callable(getattr(kernels, name))
-        and getattr(kernels, name).__module__.rpartition(".")[2] in ("adam", "dense_step", "ksparse_step")
+        and getattr(kernels, name).__module__.rpartition(".")[2]
+        in ("adam", "dense_step", "ksparse_step", "select_columns")
     ]
     assert sorted(NAMES) == sorted(of_training)
     for name in NAMES:

@@ -25,6 +25,7 @@ from nsae.kernels.records import (
     SparseRows,
     UnitArrays,
     UnitBatch,
+    column_scratch,
 )
 
 BESIDE = Path(__file__).with_name("test_definitions.py")
@@ -181,6 +182,22 @@ def test_top_k_over_many_blocks_and_samples_of_any_size(rng, dtype, scale, run):
     Z = KSparse(32)(Y)
     units, values = top_k(Y, b, 32, run)
     np.testing.assert_array_equal(dense(units, values, 1000), Z)
+
+
+@pytest.mark.parametrize(("h", "k"), [(1, 1), (3, 2), (40, 40), (97, 7), (1000, 32), (5000, 1)])
+def test_top_k_of_columns_of_any_size(rng, dtype, h, k):
+    n = kernels.TILE + 60
+    Yt = rng.normal(size=(h, 2 * kernels.TILE)).astype(dtype)
+    Yt[:, 3], Yt[:, 4], Yt[:, 5] = 0, 7, np.abs(Yt[:, 5]) * 1e-38  # nothing; ties alone; hardly above 0
+    Yt[:, 6:40] = np.round(Yt[:, 6:40] * 2)  # many ties
+    b = (np.round(rng.normal(size=h)) / 2).astype(dtype)
+    units, values = np.full((n, k), -1, np.int32), np.full((n, k), -1, dtype)
+    scratch = column_scratch(h, k, dtype, kernels.TILE)
+    halves(kernels.top_k_columns, n, Yt, b, units, values, scratch)
+    np.testing.assert_array_equal(dense(units, values, h), KSparse(k)(Yt.T[:n] + b))
+    by_rows = top_k(np.ascontiguousarray(Yt.T[:n]), b, k)
+    np.testing.assert_array_equal(units, by_rows[0])
+    np.testing.assert_array_equal(values, by_rows[1])
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ import pytest
 from nsae import Codes, Encoder, ModelFormatError, SparseAutoencoder
 from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
-from nsae.models.encoder import BLOCK_ROWS, layer_codes
+from nsae.models import layer_codes as module
 from nsae.models.few_rows import FewRows
+from nsae.models.layer_codes import BLOCK_ROWS, LARGE_ROWS, MANY, layer_codes
 from nsae.models.model_file import write_model
+from nsae.system.threads import at_most
 
 OPTIONS = [
     {},
@@ -290,6 +292,41 @@ def test_compiled_selection_gives_the_same_bits(rng, dtype):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(compiled.to_dense(), encoder.transform(X))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_blocks_have_the_same_bits(monkeypatch, dtype):
+    pytest.importorskip("numba")
+    enc = encoder(100, 200, KSparse(5), dtype)
+    X = np.random.default_rng(0).normal(size=(MANY * LARGE_ROWS + 300, 100)).astype(dtype)
+    asked = []
+    alike = module._sums_alike
+    monkeypatch.setattr(module, "_sums_alike", lambda *args: asked.append(args) or alike(*args))
+    with at_most(1):
+        large = layer_codes(enc.encoder_layer, enc.g, X, backend="numba")
+        assert asked == [(dtype, 200, 100)]
+        monkeypatch.setattr(module, "_sums_alike", lambda *args: False)
+        assert equal(layer_codes(enc.encoder_layer, enc.g, X, backend="numba"), large)
+        assert equal(layer_codes(enc.encoder_layer, enc.g, X, backend="numpy"), large)
+
+
+def test_where_a_blas_sums_large_blocks_otherwise_they_are_not_used(monkeypatch):
+    matmul, shapes = np.matmul, []
+
+    def other_sums(W, Xt, **options):
+        shapes.append(Xt.shape[1])
+        return matmul(W * (1 + 1e-15 * (Xt.shape[1] > BLOCK_ROWS)), Xt, **options)
+
+    pytest.importorskip("numba")
+    enc = encoder(101, 200, KSparse(5))
+    X = np.random.default_rng(0).normal(size=(MANY * LARGE_ROWS, 101))
+    expected = layer_codes(enc.encoder_layer, enc.g, X, backend="numpy")
+    monkeypatch.setattr(np, "matmul", other_sums)
+    with at_most(1):
+        assert equal(layer_codes(enc.encoder_layer, enc.g, X, backend="numba"), expected)
+    assert shapes[0] == LARGE_ROWS
+    assert set(shapes[1:]) == {BLOCK_ROWS}
+    module._sums_alike.cache_clear()
 
 
 # ---- few rows, without a whole block

@@ -100,7 +100,7 @@ def test_an_encoder_from_a_file_takes_codes(fitted, tmp_path):
 def test_rows_do_not_depend_on_the_rows_beside_them_nor_codes_on_the_backend(monkeypatch, dtype):
     encoder = model(dtype=dtype, k=5).fit(table()).encoder()
     X = Codes.from_dense(table(2, n=300))
-    monkeypatch.setattr("nsae.models.encoder.SPARSE_ROWS", 37)
+    monkeypatch.setattr("nsae.models.layer_codes.SPARSE_ROWS", 37)
     codes = encoder.encode(X, backend="numpy")
     dense = encoder.transform(X)
     np.testing.assert_array_equal(codes.to_dense(), dense)

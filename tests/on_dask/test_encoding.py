@@ -27,7 +27,7 @@ def X():
 
 @pytest.fixture(scope="module")
 def model(X):
-    # float64, in which codes are the same bits on every machine, wherever a row stands: see models/encoder.py
+    # float64, in which codes are the same bits on every machine, wherever a row stands: see models/layer_codes.py
     return SparseAutoencoder(32, k=4, epochs=1, random_state=0, backend="numpy", dtype="float64").fit(X)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.equations.activations import KSparse
 from nsae.equations.layers import Dense
-from nsae.models.encoder import layer_codes
+from nsae.models.layer_codes import layer_codes
 
 
 def thresholded_codes(

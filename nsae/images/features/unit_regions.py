@@ -20,7 +20,7 @@ from nsae.images.features.neighbours import NeighbourMap, unit_rows
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import PCA
 from nsae.images.features.pooling import root_and_norm
-from nsae.models.encoder import layer_codes
+from nsae.models.layer_codes import layer_codes
 
 REGION = 0.4  # side of a region, as a fraction of the image's
 
