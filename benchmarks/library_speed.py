@@ -3,8 +3,9 @@
     python benchmarks/library_speed.py [--photos FOLDER] [--rounds N] [--quick] [--json] [--save]
 
 Photos are Corel-1K's, unpacked into a temporary folder, or copies of those in a folder of yours.  Also: how long do
-small images take, the digits of MNIST (with --quick, noise)?  And do the contributions of explain() add
-up to the similarity?
+small images take, the digits of MNIST (with --quick, noise)?  How long do photos take without Numba, in turns with
+it?  What does it cost to save an index of 100,000 made codes, whole, and again after one code came and one went?  And
+do the contributions of explain() add up to the similarity?
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ from helpers.ranking import say
 from nsae import CodeIndex, Codes, ImageEncoder
 from nsae.datasets import data_folder, mnist
 from nsae.images import ImageLibrary, find_images, load_images
+from nsae.images.pipeline import ImagePipeline
 from nsae.retrieval.search.brute_force import METRICS
 
 PAIRS = 10_000
 SMALL = 5_000  # small images that are learned from
+WITHOUT_NUMBA = 100  # photos that are encoded with each backend
+SAVED, UNITS, ACTIVE = 100_000, 4_096, 16  # codes of the index that is saved
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -98,6 +102,43 @@ def small_images_per_s(quick: bool, rounds: int) -> float:
     return float(np.median([len(images) / timed(lambda: encoder.encode(images))[0] for _ in range(rounds)]))
 
 
+def seconds_by_backend(encoder: ImagePipeline, images: np.ndarray, rounds: int) -> dict[str, float]:
+    """Return the least seconds that ``images`` take with each backend, of rounds in turns."""
+    seconds: dict[str, list[float]] = {"numba": [], "numpy": []}
+    for _ in range(rounds):
+        for backend, times in seconds.items():
+            times.append(timed(lambda backend=backend: encoder.encode(images, backend=backend))[0])
+    return {backend: min(times) for backend, times in seconds.items()}
+
+
+def saving(n: int, folder: Path, rounds: int) -> dict[str, float]:
+    """Return seconds and MB of saving an index of ``n`` codes, whole, and again after one code came and one went."""
+    rng = np.random.default_rng(0)
+    units = np.arange(ACTIVE) * (UNITS // ACTIVE) + rng.integers(
+        UNITS // ACTIVE, size=(n, ACTIVE)
+    )  # (n, ACTIVE)
+    values = rng.random(n * ACTIVE).astype(np.float32) + 0.1
+    index = CodeIndex(UNITS)
+    index.add(Codes(np.arange(n + 1) * ACTIVE, units.ravel().astype(np.int32), values, UNITS))
+    index.warm_up()
+    whole = [timed(lambda i=i: index.save(folder / f"{i}.nsae"))[0] for i in range(rounds)]
+    place, again = folder / "0.nsae", []
+    index = CodeIndex.load(place)
+    size = sum(file.stat().st_size for file in place.iterdir())
+    for i in range(rounds):
+        index.add(index.codes[i])
+        index.remove([i])
+        before = {file.name: file.stat().st_mtime_ns for file in place.iterdir()}
+        again.append(timed(lambda: index.save(place, overwrite=True))[0])
+    written = [file for file in place.iterdir() if before.get(file.name) != file.stat().st_mtime_ns]
+    return {
+        "whole_s": float(np.median(whole)),
+        "whole_mb": size / 1e6,
+        "again_s": float(np.median(again)),
+        "again_mb": sum(file.stat().st_size for file in written) / 1e6,
+    }
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Return all figures."""
     with tempfile.TemporaryDirectory() as place:
@@ -117,6 +158,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             processor.append((time.process_time() - busy) / len(paths))
             encoded.append(len(paths) / timed(lambda: encoder.encode(images))[0])
         codes = encoder.encode(images)
+        say("without Numba")
+        by_backend = seconds_by_backend(encoder.encoder(), images[:WITHOUT_NUMBA], options.rounds)
 
         library = ImageLibrary(encoder, root)
         library.save(Path(place, "library"))
@@ -142,10 +185,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "processor_ms": 1000
             * float(np.median(processor)),  # of all processors; others do not change it much
             "arrays_per_s": float(np.median(encoded)),
+            "numpy_ms": 1000 * by_backend["numpy"] / min(len(paths), WITHOUT_NUMBA),
+            "numpy_over_numba": by_backend["numpy"] / by_backend["numba"],
             "small_per_s": small_images_per_s(options.quick, options.rounds),
             "first_update_s": first_s,
             "unchanged_s": float(np.median(unchanged)),
             "one_new_s": float(np.median(one_new)),
+            "save": saving(2_000 if options.quick else SAVED, Path(place), options.rounds),
             "explain_error": explained(codes, 200 if options.quick else PAIRS),
         }
 
@@ -164,10 +210,15 @@ def main(argv: list[str] | None = None) -> int:
     print(f"  decoding and encoding                      {result['photos_per_s']:8.0f} photos/s")
     print(f"    processor time                           {result['processor_ms']:8.2f} ms a photo")
     print(f"  encoding alone                             {result['arrays_per_s']:8.0f} photos/s")
+    print(f"    without Numba                            {result['numpy_ms']:8.2f} ms a photo")
+    print(f"      times as long                          {result['numpy_over_numba']:8.1f}")
     print(f"  encoding small images                      {result['small_per_s']:8.0f} images/s")
     print(f"  a library's first update                   {result['first_update_s']:8.2f} s")
     print(f"  opening it, and an update with no news     {result['unchanged_s']:8.3f} s")
     print(f"  an update with one new photo               {result['one_new_s']:8.3f} s")
+    for what, name in (("saving an index", "whole"), ("  again, one code came, one went", "again")):
+        seconds, mb = result["save"][f"{name}_s"], result["save"][f"{name}_mb"]
+        print(f"  {what:40}   {seconds:8.3f} s, {mb:.1f} MB")
     print("Contributions of explain(), added up, less the similarity; largest of random pairs")
     for metric, error in result["explain_error"].items():
         print(f"  {metric:10} {error:.1e}")

@@ -123,7 +123,7 @@ SCRIPTS = (
     Script(
         "library_speed",
         4,
-        ("photos_per_s", "small_per_s", "unchanged_s", "one_new_s"),
+        ("photos_per_s", "numpy_over_numba", "small_per_s", "unchanged_s", "one_new_s", "save/again_mb"),
         ("corel1k.tar", "mnist"),
     ),
     Script(

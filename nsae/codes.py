@@ -28,6 +28,15 @@ class CSR(Protocol):
     shape: Any
 
 
+def nonzero_entries(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and columns of the entries of Z (n, h) that are not 0, (nnz,) each, row by row.
+
+    This is ``np.nonzero``, which takes several times as long with floats in two dimensions.
+    """
+    rows, columns = np.divmod(np.flatnonzero(Z != 0), max(Z.shape[1], 1))
+    return rows, columns
+
+
 @dataclass(frozen=True, eq=False)
 class Codes:
     """n sparse codes over h units.
@@ -72,7 +81,7 @@ class Codes:
     def from_dense(cls, Z: np.ndarray) -> Codes:
         """Return the nonzero entries of dense codes Z (n, h), or of one code (h,)."""
         Z = np.atleast_2d(Z)
-        rows, units = np.nonzero(Z)  # (nnz,) each, row by row, units ascending
+        rows, units = nonzero_entries(Z)  # (nnz,) each
         indptr = np.zeros(len(Z) + 1, np.int64)
         np.cumsum(np.bincount(rows, minlength=len(Z)), out=indptr[1:])
         return cls(indptr, units.astype(np.int32), Z[rows, units], Z.shape[1])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nsae.codes import Codes
+from nsae.codes import Codes, nonzero_entries
 
 VALUES = st.sampled_from([0.0, 0.0, 1.0, 1.0, 0.5, -2.0])
 TABLES = hnp.arrays(np.float32, st.tuples(st.integers(0, 6), st.integers(1, 5)), elements=VALUES)
@@ -269,3 +269,14 @@ def test_values_that_another_dtype_cannot_hold_are_left_out():
     assert codes.indptr.dtype == np.int64
     same = codes.astype(np.float32, copy=False)
     assert same.values is codes.values
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
+@pytest.mark.parametrize("shape", [(5, 7), (1, 7), (5, 1), (0, 7), (5, 0), (0, 0)])
+def test_entries_that_are_not_zero_are_those_of_numpy(rng, shape, dtype):
+    Z = (rng.integers(-2, 3, shape) * (rng.random(shape) < 0.5)).astype(dtype)
+    if dtype is np.float64 and Z.size:
+        Z.flat[0] = np.nan
+    for array in (Z, np.asfortranarray(Z), Z[::-1, ::2]):
+        for found, expected in zip(nonzero_entries(array), np.nonzero(array), strict=True):
+            np.testing.assert_array_equal(found, expected)

@@ -504,15 +504,19 @@ def large_index(figures: Figures) -> str:
 
 def library_speed(figures: Figures) -> str:
     """Return what a folder of photos costs."""
+    save = figures["save"]
     rows = [
         ["learning an encoder", f"{figures['fit_s']:.1f} s"],
         ["decoding and encoding", f"{figures['photos_per_s']:.0f} photos/s"],
         ["decoding and encoding, time on all processors", f"{figures['processor_ms']:.1f} ms a photo"],
         ["encoding alone", f"{figures['arrays_per_s']:.0f} photos/s"],
+        ["the same without Numba", f"{figures['numpy_over_numba']:.1f} times as long"],
         ["encoding digits of MNIST", f"{count(figures['small_per_s'])} images/s"],
         ["a library's first update", f"{figures['first_update_s']:.1f} s"],
         ["opening it, and an update with nothing new", f"{figures['unchanged_s']:.3f} s"],
         ["an update with one new photo", f"{figures['one_new_s']:.3f} s"],
+        ["saving an index of 100,000 codes", f"{save['whole_s']:.2f} s, {save['whole_mb']:.1f} MB"],
+        ["again, after one code came and one went", f"{save['again_s']:.2f} s, {save['again_mb']:.1f} MB"],
     ]
     return markdown([f"{figures['photos']:,} photos", ""], rows)
 

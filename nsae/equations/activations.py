@@ -60,10 +60,12 @@ class KSparse:
         if self.k >= h:
             return Z
         kth = np.partition(Y, h - self.k, axis=1)[:, h - self.k, None]  # (B, 1), the k-th largest of each row
-        above, equal = kth < Y, kth == Y  # (B, h) each
-        # All entries above the k-th stay.  Of those equal to it, the leftmost fill the k places.
-        free = self.k - above.sum(1, keepdims=True)  # (B, 1)
-        keep = above | (equal & (np.cumsum(equal, axis=1) <= free))  # (B, h)
+        keep = kth <= Y  # (B, h)
+        if np.count_nonzero(keep) > self.k * len(Y):
+            # All entries above the k-th stay.  Of those equal to it, the leftmost fill the k places.
+            above, equal = kth < Y, kth == Y  # (B, h) each
+            free = self.k - above.sum(1, keepdims=True)  # (B, 1)
+            keep = above | (equal & (np.cumsum(equal, axis=1) <= free))  # (B, h)
         return np.where(keep, Z, 0)  # (4) (B, h)
 
     def grad(self, Z: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nsae.codes import nonzero_entries
 from nsae.equations.activations import KSparse
 from nsae.images.features.exact_sums import exact_product
 
@@ -99,7 +100,7 @@ def select_and_pool(
 
 def add_codes(Z: np.ndarray, cells: np.ndarray, sums: np.ndarray) -> None:
     """Add the codes ``Z`` (P, h) of patches to the ``sums`` (cells, h) of their ``cells`` (P, grids): Eq. (31)."""
-    patches, units = np.nonzero(Z)  # in the order of patches
+    patches, units = nonzero_entries(Z)  # in the order of patches
     h, z = Z.shape[1], Z[patches, units]
     for cells_of_grid in cells.T:  # (P,)
         np.add.at(sums.reshape(-1), cells_of_grid[patches] * h + units, z)  # (31)
