@@ -3,9 +3,10 @@
     python benchmarks/training_speed.py [--rounds N] [--threads N] [--only NAME ...] [--plot PNG] [--quick] [--save]
 
 A dense step (ReLU, linear output, squared error, L1) has five matrix products.  A k-sparse step (k = 32) needs
-one, the encoder's.  The products alone are the floor: no implementation can be faster.  All contestants start
-from the same weights and see the same batches, and their losses over the first steps must agree to 1e-3 before
-anything is timed.  helpers/training_steps.py has the contestants.
+one, the encoder's.  The products alone are the floor of a step that makes them.  Where the processor multiplies
+bytes, nsae's k-sparse step makes a product of bytes instead, and may be faster (nsae/kernels/byte_bounds.py).
+All contestants start from the same weights and see the same batches, and their losses over the first steps must
+agree to 1e-3 before anything is timed.  helpers/training_steps.py has the contestants.
 
 A table has medians over the rounds of ratios of times in the same round, and their quartiles:
 

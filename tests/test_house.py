@@ -53,7 +53,7 @@ def test_the_plan_sees_imports_wherever_they_stand(tmp_path, monkeypatch):
 
 
 def test_retrieval_knows_no_model_and_the_equations_only_numpy():
-    outside = {"equations": {"numpy"}, "errors": set(), "kernels": {"numpy", "numba"}}
+    outside = {"equations": {"numpy"}, "errors": set(), "kernels": {"numpy", "numba", "llvmlite"}}
     for source in SOURCES:
         allowed = outside.get(house.room_of(house.module_name(source)))
         if allowed is not None:

@@ -46,6 +46,7 @@ class KSparseFactors(KSparseStep):
     def __init__(self, state: TrainingState, options: TrainingOptions, batch_size: int):
         # One thread: a worker has others for other tasks, and all replicas must add in the same order.
         super().__init__(state, dataclasses.replace(options, n_threads=1), batch_size)
+        self.bounded = None  # A part may be small, and its units are selected by the product.
 
     def part(self, X: np.ndarray, B: int, rho_hat: np.ndarray | None) -> Factors:
         """Return the factors of the rows ``X`` (b, d), part of a batch of ``B``; ``rho_hat`` is not needed."""

@@ -11,12 +11,22 @@ The NumPy code in the topic files is the definition; each kernel names the lines
   a row may be reordered (``REORDER``), but NaN is kept: never plain ``fastmath``.
 - An array is copied into another one by a loop: ``a[:] = b`` makes Numba compile the text of an error, too,
   which takes a second.  ``a[:] = 0`` does not.
-- Matrix products are BLAS's business.
+- Matrix products are BLAS's business.  The one exception is of bytes, which BLAS does not have: byte_bounds.py.
 - ``njit`` is that of ``compile.py``: a cached loop depends on every file that it is made from.
 """
 
 from nsae.kernels.adam import adam, adam_units, squares
 from nsae.kernels.build_postings import fill_postings, squared_norms, strongest_units
+from nsae.kernels.byte_bounds import (
+    BYTE_PRODUCTS,
+    MAXIMA,
+    PANEL,
+    TILE_ROWS,
+    byte_product,
+    byte_rows,
+    byte_units,
+    select_bounded,
+)
 from nsae.kernels.dense_step import (
     bias_exponent,
     bias_relu,
@@ -54,13 +64,20 @@ from nsae.kernels.upper_bounds import BOUNDS_BLOCK
 
 __all__ = [
     "BOUNDS_BLOCK",
+    "BYTE_PRODUCTS",
     "LANES",
+    "MAXIMA",
+    "PANEL",
     "TILE",
+    "TILE_ROWS",
     "adam",
     "adam_units",
     "bias_exponent",
     "bias_relu",
     "by_unit",
+    "byte_product",
+    "byte_rows",
+    "byte_units",
     "cut_patches",
     "decode_and_backprop",
     "distances_to",
@@ -73,6 +90,7 @@ __all__ = [
     "search_postings",
     "search_products",
     "select_and_pool",
+    "select_bounded",
     "sigmoid_output",
     "sigmoid_units",
     "sort_hits",

@@ -89,6 +89,29 @@ def column_scratch(h: int, k: int, dtype: np.dtype, tile: int) -> ColumnScratch:
     )
 
 
+class UnitBounds(NamedTuple):
+    """What is known of units from their weights in bytes, ŵ = scale · bytes; see byte_bounds.py.
+
+    Units after the last, which fill up a panel, have −∞ in ``high`` and ``low``, and 0 elsewhere.
+    """
+
+    scale: np.ndarray  # (h,) float32, as all but total
+    total: np.ndarray  # (h,) int32: the sum of the bytes
+    norm: np.ndarray  # (h,) at least ‖w‖
+    rest: np.ndarray  # (h,) at least ‖w − ŵ‖
+    high: np.ndarray  # (h,) at least b
+    low: np.ndarray  # (h,) at most b
+
+
+class RowBounds(NamedTuple):
+    """What is known of samples from their features in bytes, x̂ = scale · (bytes − zero)."""
+
+    scale: np.ndarray  # (n,) float32, as all but zero
+    zero: np.ndarray  # (n,) int32: the byte that stands for 0
+    norm: np.ndarray  # (n,) at least ‖x̂‖
+    rest: np.ndarray  # (n,) at least ‖x − x̂‖
+
+
 class BatchFactors(NamedTuple):
     """Scalars of a batch of B samples, in the dtype of the parameters."""
 

@@ -1,7 +1,8 @@
 """A k-sparse training step on (unit, value) pairs: the cost of one matrix product, and little more.
 
 Only the encoder looks at every unit.  Its pre-activation is computed in blocks that stay in cache, and of
-each sample only the k largest units are kept; all loops after that run over those.  Each thread takes its
+each sample only the k largest units are kept; all loops after that run over those.  Where the processor
+multiplies bytes, even this product is not made: bounded_selection.py.  Each thread takes its
 part of the batch from the product to dU and dY, and then its part of the units from their gradients to
 Adam.  The step computes what ``PlainStep`` in loop.py does, in the order of equations/autoencoder.py.
 """
@@ -21,6 +22,7 @@ from nsae.kernels.records import (
     SparseRows,
     UnitBatch,
 )
+from nsae.training.bounded_selection import BoundedSelection
 from nsae.training.compiled_step import CompiledStep
 from nsae.training.dead_units import AuxiliaryGradients
 from nsae.training.state import TrainingOptions, TrainingState
@@ -48,6 +50,9 @@ class KSparseStep(CompiledStep):
         self.g = self.model.g
         k = self.g.k  # the largest: it may come down on the way
 
+        self.bounded: BoundedSelection | None = None  # what selects units from bounds, where that pays
+        if BoundedSelection.pays(self.W, k, batch_size):
+            self.bounded = BoundedSelection(self.threads, self.W, self.b)
         self.Y = np.empty((n, min(batch_size, ROWS) * min(h, UNITS)), dtype)  # a block for each thread
         self.sparse_Y = np.empty((0, h), dtype)  # (B, h) for sparse batches, made for the first of them
         self.units = np.empty(batch_size * k, np.int32)  # (B, k) when used
@@ -71,6 +76,8 @@ class KSparseStep(CompiledStep):
         self.sums[:] = 0
         rows = self._rows(X)
         if rows is None:
+            if self.bounded is not None:
+                self.bounded.read_weights()
             self.threads.parallel_for(B, self._samples, X, code, dU, dY, work=B * h)  # (1) to (14)
         else:
             self._multiply(rows)
@@ -98,8 +105,20 @@ class KSparseStep(CompiledStep):
     def _samples(
         self, part: int, lo: int, hi: int, X: np.ndarray, code: ActiveUnits, dU: np.ndarray, dY: np.ndarray
     ) -> None:
+        found, (units, values) = self.found, code
+        self._select(part, lo, hi, X, code)
+        kernels.by_unit(units, values, found, lo, hi)
+        grads = SampleGradients(dU, dY, *self.sums[:, part])
+        factors = self._factors(len(X))
+        kernels.decode_and_backprop(code, self.Vt, self.c, X, factors, grads, lo, hi)  # (3) (11) (13) (14)
+
+    def _select(self, part: int, lo: int, hi: int, X: np.ndarray, code: ActiveUnits) -> None:
+        """Find the k largest units of the rows lo:hi, Eqs. (1), (2) and (4)."""
         found, h = self.found, len(self.b)
         units, values = code
+        if self.bounded is not None:
+            self.bounded.select(part, X[lo:hi], ActiveUnits(units[lo:hi], values[lo:hi]), found[lo:hi])
+            return
         found[lo:hi] = 0
         for start in range(lo, hi, ROWS):
             rows = slice(start, min(start + ROWS, hi))
@@ -108,10 +127,6 @@ class KSparseStep(CompiledStep):
                 Y = self.Y[part, : (rows.stop - start) * (run.stop - first)].reshape(rows.stop - start, -1)
                 np.matmul(X[rows], self.W[run].T, out=Y)  # (1) (rows, UNITS)
                 kernels.top_k(Y, self.b[run], first, units[rows], values[rows], found[rows], 0, len(Y))  # (2)
-        kernels.by_unit(units, values, found, lo, hi)
-        grads = SampleGradients(dU, dY, *self.sums[:, part])
-        factors = self._factors(len(X))
-        kernels.decode_and_backprop(code, self.Vt, self.c, X, factors, grads, lo, hi)  # (3) (11) (13) (14)
 
     def _factors(self, B: int) -> BatchFactors:
         real = self.flat.dtype.type
