@@ -15,6 +15,7 @@ torch_…_over_ours                PyTorch's step / nsae's, at PyTorch's fastest
 torch_…_over_its_floor           PyTorch's step / the products alone, by PyTorch's own BLAS
 numpy_over_ours                  the definition (backend="numpy") / the compiled loops
 encode_over_product              rate of ``Encoder.encode`` / rate of the product, 8192 rows of 784 to 4096 units
+encode_one_…_over_product        time of ``encode`` of one row alone / time of W x, by kind of units
 
 Gradients are dense in PyTorch: its sparse Adam is another algorithm, which leaves units alone that are not
 active.  Its decoder is stored as Vᵀ, like ours.  ``torch.compile`` needs a C++ compiler.
@@ -58,6 +59,8 @@ def prepare(name: str, task: str, folder: Path, shape: Shape, threads: int) -> l
     Worker.runs = MAKERS[task][name](folder, shape, threads)
     batches, _ = load(folder, shape)
     Worker.batches = [np.concatenate(batches)] if task == "encode" else batches
+    if task == "encode one":
+        Worker.batches = [X[:1] for X in batches]
     return list(Worker.runs)
 
 
@@ -150,7 +153,7 @@ def ratios(seconds: dict[str, list[float]], shape: Shape) -> dict[str, Ratio]:
 Table = dict[str, dict[str, dict[str, Ratio]]]  # by kind of step and shape, its ratios
 
 
-def figures(table: Table, ms: dict[str, float], encode: Ratio | None) -> dict[str, Any]:
+def figures(table: Table, ms: dict[str, float], encode: dict[str, Ratio]) -> dict[str, Any]:
     """Return what is printed as JSON: medians of the ratios, and apart their quartiles and PyTorch's settings."""
     rows = {shape: ratios for shapes in table.values() for shape, ratios in shapes.items()}
     found: dict[str, Any] = {
@@ -168,9 +171,7 @@ def figures(table: Table, ms: dict[str, float], encode: Ratio | None) -> dict[st
         shape: {key: ratio.setting for key, ratio in by_key.items() if ratio.setting}
         for shape, by_key in rows.items()
     }
-    if encode:
-        found["encode_over_product"] = encode.median
-    return found
+    return found | {key: ratio.median for key, ratio in encode.items()}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -200,8 +201,10 @@ def main(argv: list[str] | None = None) -> int:
             for key, ratio in rows.items():
                 print(row(key, ratio))
     if encode:
-        print(f"\nencode, {QUICK_ROWS if args.quick else ENCODE_ROWS} rows, 784 to {ENCODE.h}, k = 32")
-        print(row("encode_over_product", encode))
+        rows = QUICK_ROWS if args.quick else ENCODE_ROWS
+        print(f"\nencode, {rows} rows and one row alone, 784 to {ENCODE.h}, k = {ENCODE.k}")
+        for key, ratio in encode.items():
+            print(row(key, ratio))
     if args.plot:
         plot(table, args.plot)
     blas = {name: worker.call(results.blas_info) for name, worker in workers.items()}
@@ -212,8 +215,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(
     workers: dict[str, Worker], args: argparse.Namespace
-) -> tuple[Table, dict[str, float], Ratio | None]:
-    """Return ratios by kind and shape, nsae's milliseconds by shape, and the ratio of encoding."""
+) -> tuple[Table, dict[str, float], dict[str, Ratio]]:
+    """Return ratios by kind and shape, nsae's milliseconds by shape, and the ratios of encoding."""
     shapes = (
         {"dense": DENSE[:1], "k_sparse": K_SPARSE[:1]}
         if args.quick
@@ -221,7 +224,7 @@ def measure(
     )
     table: Table = {kind: {} for kind in shapes}
     ms: dict[str, float] = {}
-    encode = None
+    encode: dict[str, Ratio] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         save_data(folder, QUICK_ROWS if args.quick else ENCODE_ROWS)
@@ -233,14 +236,17 @@ def measure(
                     ms[str(shape)] = statistics.median(seconds["nsae"]) * 1e3
         if any(part in "encode" for part in args.only):
             seconds = race(workers, "encode", folder, ENCODE, args)
-            encode = Ratio.of(seconds["product"], seconds["nsae"])
+            encode["encode_over_product"] = Ratio.of(seconds["product"], seconds["nsae"])
+            seconds = race(workers, "encode one", folder, ENCODE, args)
+            for units in ("k_sparse", "relu"):
+                encode[f"encode_one_{units}_over_product"] = Ratio.of(seconds[units], seconds["product"])
     return table, ms, encode
 
 
 def row(key: str, ratio: Ratio) -> str:
     """Return a line of the printed table."""
     spread = f"({ratio.low:.2f} to {ratio.high:.2f})"
-    return f"  {key:30} {ratio.median:6.2f} ×  {spread:18} {ratio.setting}".rstrip()
+    return f"  {key:34} {ratio.median:6.2f} ×  {spread:18} {ratio.setting}".rstrip()
 
 
 def plot(table: Table, path: str) -> None:

@@ -19,6 +19,7 @@ from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import Dense
 from nsae.equations.optimizers import Adam
 from nsae.models.encoder import Encoder
+from nsae.system.threads import Threads
 from nsae.training.initialisation import random_layers, tied_layers
 from nsae.training.loop import make_step
 from nsae.training.state import TrainingOptions, TrainingState
@@ -220,7 +221,22 @@ def nsae_encode(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
     return {"nsae": encode}
 
 
+def numpy_encode_one(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
+    """Return the product W x alone, of one row, on one thread: more would wait for each other."""
+    _, (W, *_) = load(folder, shape)
+    Threads(1).__enter__()  # BLAS is limited as long as the worker lives: this is its last task
+    return {"product": lambda X: W @ X[0]}  # (h,)
+
+
+def nsae_encode_one(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
+    """Return nsae's encoding of one row, to k-sparse codes and to those of ReLU units."""
+    _, (W, b, V, c) = load(folder, shape)
+    units = {"k_sparse": KSparse(shape.k), "relu": ReLU()}
+    return {name: Encoder(Dense(W, b), Dense(V, c), g, "linear", {}).encode for name, g in units.items()}
+
+
 MAKERS = {
     "steps": {"numpy": numpy_steps, "nsae": nsae_steps, "torch": torch_steps},
     "encode": {"numpy": numpy_encode, "nsae": nsae_encode},
+    "encode one": {"numpy": numpy_encode_one, "nsae": nsae_encode_one},
 }

@@ -18,7 +18,7 @@ from nsae.equations.activations import Activation, FrozenActivation, JumpReLU, K
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
 from nsae.models.data_frames import check_feature_names, feature_names
-from nsae.models.few_rows import FEW, FewRows
+from nsae.models.few_rows import FEW, FewRows, SmallBlock
 from nsae.models.layer_codes import BLOCK_ROWS, for_each_block, layer_codes
 from nsae.models.model_file import (
     JUMPRELU,
@@ -101,6 +101,7 @@ class Encoder(Stored):
         self.preprocessing = header.get("preprocessing")
         self.n_units, self.n_features = encoder_layer.W.shape
         self._fast: FewRows | None = None  # what encodes few rows, once that is known to pay
+        self._small: SmallBlock | None = None
         self._fingerprint: str | None = None
         self._asked = False  # whether few rows have been encoded before
         names = header.get("feature_names")
@@ -168,9 +169,11 @@ class Encoder(Stored):
         is installed and X is large enough.  Codes are the same bits with each.
         """
         X = self._rows(X)
-        codes = self._few_rows(X)
-        if codes is None:
+        few = self._few_rows(X)
+        if few is None:
             codes = layer_codes(self.encoder_layer, self.g, X, backend=backend)
+        else:
+            codes = few if isinstance(few, Codes) else Codes.from_dense(few)
         return replace(codes, made_by=self.fingerprint)
 
     @property
@@ -263,9 +266,9 @@ class Encoder(Stored):
     def transform(self, X: Data) -> np.ndarray:
         """Return the codes of X (n, d) as a dense array Z (n, h), in the model's dtype."""
         X = self._rows(X)
-        codes = self._few_rows(X)
-        if codes is not None:
-            return codes.to_dense()
+        few = self._few_rows(X)
+        if few is not None:
+            return few.to_dense() if isinstance(few, Codes) else few
         Z = np.empty((len(X), self.n_units), self.encoder_layer.W.dtype)  # (n, h)
 
         def take(rows: slice, Y: np.ndarray) -> None:
@@ -274,14 +277,21 @@ class Encoder(Stored):
         for_each_block(self.encoder_layer, X, take)
         return Z
 
-    def _few_rows(self, X: Any) -> Codes | None:
-        """Return the k-sparse codes of a few rows without a whole block, from the second time on."""
-        if not isinstance(self.g, KSparse) or isinstance(X, Codes) or len(X) > FEW:
+    def _few_rows(self, X: Any) -> Codes | np.ndarray | None:
+        """Return the codes of a few rows, as pairs or dense, without a whole block, from the second time on."""
+        if isinstance(X, Codes) or not 0 < len(X) <= FEW:
             return None
-        if self._fast is None and self._asked:  # To find out takes a few blocks: not worth it for one call.
-            self._fast = FewRows(self.encoder_layer, self.g.k, BLOCK_ROWS)
-        self._asked = True
-        return None if self._fast is None else self._fast.codes(X)
+        if not self._asked:  # To find out takes a few blocks: not worth it for one call.
+            self._asked = True
+            return None
+        if isinstance(self.g, KSparse):
+            self._fast = self._fast or FewRows(self.encoder_layer, self.g.k, BLOCK_ROWS)
+            codes = self._fast.codes(X)
+            if codes is not None:
+                return codes
+        self._small = self._small or SmallBlock(self.encoder_layer, BLOCK_ROWS)
+        Y = self._small.pre_activations(X)  # (1) (n, h)
+        return None if Y is None else self.g(Y)  # (2) (n, h)
 
     def dead_units(self, X: Data) -> np.ndarray:
         """Return the numbers (m,) int64, ascending, of the units that no row of X (n, d) activates.

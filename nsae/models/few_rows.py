@@ -1,8 +1,10 @@
-"""The k-sparse codes of a few rows, at the cost of one look at W for each.
+"""A few rows, without the cost of a block of them.
 
 A block of rows, in which a row has the same bits wherever it stands, costs a single row as much as all of them
-together.  But only k units are active, so a rough product of the row with all of W names the few that may be, and
-the product with the block is made for these alone.
+together.  A smaller block may have the same bits: ``SmallBlock``.
+
+A k-sparse code costs less still, one look at W.  Only k units are active, so a rough product of the row with all of
+W names the few that may be, and the product with the block is made for these alone: ``FewRows``.
 
 A BLAS may add up the rows of W in an order that depends on their place: OpenBLAS's float32 kernel for AVX2 has
 groups of 12, and in a group not all are alike.  So each candidate stands at the place in a group that it has in W.
@@ -20,7 +22,45 @@ from nsae.system.threads import Threads
 
 FEW = 4  # Rows; more of them are faster as a block.
 GROUP = 12  # Rows of W; see above.
+SMALLEST_BLOCKS = (4, 8)  # These may do, too, for all of W; FewRows gains nothing by them.
 SMALLER_BLOCKS = (16, 32)  # Rows of a block that may do as well as a whole one.
+
+
+class SmallBlock:
+    """Multiplies up to ``FEW`` rows with all of W in the smallest block that has the bits of a whole one.
+
+    To make one takes as long as two blocks.
+
+    Parameters
+    ----------
+    layer : Dense
+        W (h, d) and b (h,): they do not change any more.
+    block_rows : int
+        Rows of a whole block.
+    """
+
+    def __init__(self, layer: Dense, block_rows: int):
+        self.layer = layer
+        rng, d = np.random.default_rng(0), layer.W.shape[1]
+        X = rng.standard_normal((FEW, d)).astype(layer.W.dtype)  # (FEW, d)
+        expected = self._products(X, block_rows)  # (h, FEW)
+        sizes = (*SMALLEST_BLOCKS, *SMALLER_BLOCKS)
+        alike = (n for n in sizes if np.array_equal(self._products(X, n), expected))
+        self.block_rows = next(alike, None)
+
+    def pre_activations(self, X: np.ndarray) -> np.ndarray | None:
+        """Return Y (n, h) of X (n, d), checked already, as a block has it bit by bit; None if no smaller one does."""
+        if self.block_rows is None or len(X) > FEW:
+            return None
+        return self._products(X, self.block_rows).T + self.layer.b  # (1) (n, h)
+
+    def _products(self, X: np.ndarray, block_rows: int) -> np.ndarray:
+        """Return W Xᵀ (h, n) by way of a block with the rows X (n, d) first, and zeros."""
+        W = self.layer.W
+        block = np.zeros((block_rows, W.shape[1]), W.dtype)  # (block_rows, d)
+        block[: len(X)] = X
+        with Threads(1):
+            return np.matmul(W, block.T)[:, : len(X)]
 
 
 class FewRows:

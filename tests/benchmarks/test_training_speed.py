@@ -31,14 +31,19 @@ def result_of(script, tmp_path):
 
 def test_training_speed(tmp_path):
     result, said = result_of("training_speed.py", tmp_path)
-    assert set(result) == {"dense", "k_sparse", "ms", "quartiles", "torch_settings", "encode_over_product"}
+    encode = {
+        "encode_over_product",
+        "encode_one_k_sparse_over_product",
+        "encode_one_relu_over_product",
+    }
+    assert set(result) == {"dense", "k_sparse", "ms", "quartiles", "torch_settings"} | encode
     assert set(result["ms"]) == set(result["quartiles"]) == {"784x256xB256", "h1024"}
     low, high = result["quartiles"]["h1024"]["over_product"]
     assert low <= result["k_sparse"]["h1024"]["over_product"] <= high
     assert set(result["dense"]["784x256xB256"]) == {"over_floor", "numpy_over_ours"}
     assert set(result["k_sparse"]["h1024"]) == {"over_product"}
     ratios = [*result["dense"]["784x256xB256"].values(), *result["k_sparse"]["h1024"].values()]
-    assert all(math.isfinite(x) and x > 0 for x in [*ratios, result["encode_over_product"]])
+    assert all(math.isfinite(x) and x > 0 for x in [*ratios, *(result[key] for key in encode)])
     assert "PyTorch is not installed" in said
 
 

@@ -12,7 +12,7 @@ from nsae import Codes, Encoder, ModelFormatError, SparseAutoencoder
 from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.models import layer_codes as module
-from nsae.models.few_rows import FewRows
+from nsae.models.few_rows import FewRows, SmallBlock
 from nsae.models.layer_codes import BLOCK_ROWS, LARGE_ROWS, MANY, layer_codes
 from nsae.models.model_file import write_model
 from nsae.system.threads import at_most
@@ -348,10 +348,38 @@ def test_few_rows_have_the_codes_of_a_block_however_often_one_asks(h, k, dtype):
             for _ in range(2 if start else 4):
                 assert equal(enc.encode(some), expected), (d, start)
             assert enc.transform(some).tobytes() == expected.to_dense().tobytes()
-            taken.append(enc._few_rows(some) is not None)
+            taken.append(enc._fast.codes(some) is not None)
         if enc._fast.usable and d > 2:
             assert sum(taken) > 40, "few rows go through the block"
         assert enc._fast.usable or not any(taken)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("g", [ReLU(), Sigmoid(), KSparse(30)], ids=lambda g: type(g).__name__)
+def test_few_rows_of_all_units_have_the_bits_of_a_block(g, dtype):
+    rng = np.random.default_rng(0)
+    for h, d in ((1, 3), (13, 8), (200, 33), (257, 300), (1000, 40)):
+        X = rng.normal(size=(20, d)).astype(dtype)
+        X[5] = 0
+        enc = encoder(d, h, KSparse(min(h, 30)) if isinstance(g, KSparse) else g, dtype)
+        for start, n in [(0, 1), *((i, 1) for i in range(12)), (12, 2), (14, 4)]:
+            some = X[start : start + n]
+            expected = layer_codes(enc.encoder_layer, enc.g, some)
+            assert equal(enc.encode(some), expected), (h, d, start)
+            Z = enc.transform(some)
+            assert (Z.shape, Z.dtype) == ((n, h), dtype)
+            np.testing.assert_array_equal(Z, expected.to_dense())
+        if (h, d) == (257, 300):  # A whole block would take many times as long.
+            assert enc._small.block_rows <= 32
+
+
+def test_where_no_smaller_block_has_the_bits_few_rows_are_a_block(monkeypatch):
+    enc, X = encoder(30, 60, ReLU()), np.random.default_rng(0).normal(size=(2, 30))
+    products = SmallBlock._products
+    monkeypatch.setattr(SmallBlock, "_products", lambda self, X, n: products(self, X, n) * (1 + 1e-15 * n))
+    for _ in range(3):
+        assert equal(enc.encode(X), layer_codes(enc.encoder_layer, enc.g, X))
+    assert enc._few_rows(X) is None
 
 
 def test_where_bits_differ_few_rows_are_a_block(monkeypatch):
@@ -360,11 +388,11 @@ def test_where_bits_differ_few_rows_are_a_block(monkeypatch):
     monkeypatch.setattr(FewRows, "_products", lambda *args: products(*args) * (1 + 1e-15))
     for _ in range(3):
         assert equal(enc.encode(X), layer_codes(enc.encoder_layer, enc.g, X))
-    assert enc._few_rows(X) is None
+    assert enc._fast.codes(X) is None
     monkeypatch.undo()
     enc._fast = None
     enc.encode(X)
-    assert enc._few_rows(X) is not None or not enc._fast.usable
+    assert enc._fast.codes(X) is not None or not enc._fast.usable
 
 
 def test_an_estimator_keeps_its_encoder_until_it_learns_more():
