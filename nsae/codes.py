@@ -333,22 +333,21 @@ Data = np.ndarray | Codes | CSR  # what an autoencoder takes: rows (n, d), dense
 
 
 def one_model(made_by: Iterable[str | None]) -> str | None:
-    """Return the one fingerprint ``made_by`` that all codes have; None where some do not say it.
+    """Return the one fingerprint ``made_by`` of all codes that say it; None where none does.
 
     Raises
     ------
     ValueError
         Two are known, and differ.
     """
-    found = set(made_by)
-    known = found - {None}
+    known = set(made_by) - {None}
     if len(known) > 1:
         raise ValueError(
             f"Codes of one model were expected, and two models made them ({' and '.join(sorted(map(str, known)))}). "
             "Encode with the model that the index was made with; dataclasses.replace(codes, made_by=None) takes its "
             "name off codes that you know to fit."
         )
-    return known.pop() if len(found) == 1 and known else None
+    return known.pop() if known else None
 
 
 def without_zeros(codes: Codes) -> Codes:

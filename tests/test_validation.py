@@ -27,7 +27,7 @@ def spoilt(value, shape=(7, 3), at=(5, 2), dtype=float):
         (spoilt(np.inf), ValueError, ["X has infinity", "row 5", "column 2"]),
         (spoilt(-np.inf), ValueError, ["-infinity", "row 5", "column 2"]),
         (spoilt(np.nan, dtype=np.float16), ValueError, ["NaN", "row 5", "column 2"]),
-        (np.ma.masked_invalid(spoilt(np.nan)), ValueError, ["NaN", "row 5", "column 2"]),
+        (np.ma.masked_invalid(spoilt(np.nan)), ValueError, ["1 entries are masked", "X.filled(0)"]),
         (spoilt(-1e39), ValueError, ["-1e+39", "row 5", "column 2", "float32", "Scale"]),
         (spoilt(np.longdouble("1e400"), dtype=np.longdouble), ValueError, ["row 5", "column 2", "float32"]),
         (spoilt(256, dtype=int), ValueError, ["256", "row 5", "column 2", "±255", "X / 65535"]),
@@ -116,3 +116,17 @@ def test_what_only_looks_like_an_array(X):
 def test_a_memory_mapped_array_is_not_copied(tmp_path):
     X = np.memmap(tmp_path / "x", np.float32, "w+", shape=(5, 3))
     assert np.shares_memory(check_data(X), X)
+
+
+def test_masked_entries_are_refused_and_a_mask_of_nothing_is_none():
+    from nsae import SparseAutoencoder
+    from nsae.images.image_blocks import check_images
+
+    X = np.ma.masked_array(np.full((7, 3), 0.5), mask=spoilt(True, dtype=bool))
+    model = SparseAutoencoder(2, epochs=1).fit(X.filled(0))
+    for read in (check_data, model.fit, model.encode, model.transform):
+        with pytest.raises(ValueError, match=r"1 entries are masked.*filled"):
+            read(X)
+    with pytest.raises(ValueError, match="are masked"):
+        check_images(np.ma.masked_array(np.zeros((2, 8, 8), np.uint8), mask=True))
+    np.testing.assert_array_equal(check_data(np.ma.masked_array(np.ones((7, 3)))), np.ones((7, 3)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from nsae.errors import ImageReadError, require
 from nsae.images.files import OnError, load_images
-from nsae.validation import shown
+from nsae.validation import check_not_masked, shown
 
 Images = np.ndarray | Sequence[str | os.PathLike]
 
@@ -75,6 +75,7 @@ def _as_array_or_paths(images: Any) -> np.ndarray | list[Path]:
             f"Sparse data ({type(images).__name__}) came; an array (n, H, W[, 3]) of pixels, or a list of paths, "
             "was expected."
         )
+    check_not_masked(images)
     if not isinstance(images, np.ndarray):
         images = np.asarray(images) if hasattr(images, "__array__") else list(images)
     if not isinstance(images, np.ndarray) or (images.ndim == 1 and images.dtype.kind in "OU"):

@@ -27,7 +27,7 @@ from nsae.retrieval.options import EXECUTION, FILTERING, check_options
 from nsae.retrieval.search.brute_force import METRICS
 from nsae.retrieval.search.changed import ChangedSearcher
 from nsae.retrieval.search.postings import VERSION, WINDOW
-from nsae.retrieval.search.searcher import Searcher
+from nsae.retrieval.search.searcher import Searcher, whole_arrays
 from nsae.system.locks import Lock
 from nsae.validation import one_of, shown
 
@@ -63,8 +63,8 @@ class CodeIndex:
     Attributes
     ----------
     made_by : str or None
-        The ``fingerprint`` of the encoder that made the first codes, where they say it, as those of ``encode``
-        do.  Codes of another encoder are then refused, as rows and as queries.
+        The ``fingerprint`` of the encoder that made the first codes that say it, as those of ``encode`` do.  Codes
+        of another encoder are then refused, as rows and as queries.
 
     Raises
     ------
@@ -150,7 +150,7 @@ class CodeIndex:
         with self._changing:
             was_empty = not len(self)
             self._state = self._state.with_added(codes, known, on_duplicate)
-            if was_empty:
+            if was_empty or self.made_by is None:
                 self.made_by = codes.made_by
 
     def remove(self, ids: Iterable[int | str]) -> None:
@@ -320,9 +320,14 @@ class CodeIndex:
         ------
         ValueError
             If the id is not in the index, top < 1, or not one code came.
+        ModelFormatError, a ValueError
+            If the index is mapped, and its file is damaged.
         """
         code, state = self._own(code), self._state
-        return explain(code, state.codes[state.row_of(as_id(id))], top, metric=self.metric)
+        row = state.row_of(as_id(id))
+        with whole_arrays():
+            row_code = checked_codes(state.codes[row], self.n_units)
+        return explain(code, row_code, top, metric=self.metric)
 
     def counterfactual(
         self, code: Codes | np.ndarray, id: int | str, k: int = 10, **options: Any

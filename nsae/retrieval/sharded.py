@@ -168,7 +168,11 @@ class ShardedIndex:
         return _joined(found, self._starts(), longest)
 
     def explain(self, code: Codes | np.ndarray, id: int | str, top: int = 10) -> list[tuple[int, float]]:
-        """Tell why ``code`` matches the row ``id`` by ``top`` units at most: see ``CodeIndex.explain``."""
+        """Tell why ``code`` matches the row ``id`` by ``top`` units at most: see ``CodeIndex.explain``.
+
+        There is no ``counterfactual`` here: it looks at all codes together.  ``merge_folders`` makes one index of the
+        shards, which has it.
+        """
         return self._shards[self._shard_of(as_id(id))].explain(code, id, top)
 
     # ---- inside

@@ -90,6 +90,7 @@ def _as_array(X: object) -> np.ndarray:
         raise TypeError(
             f"A sparse matrix ({type(X).__name__}) came, a dense array was expected. Use {convert}."
         )
+    check_not_masked(X)
     try:
         X = X if isinstance(X, np.memmap) else np.asarray(X)  # a memory-mapped array stays one
         if X.dtype.kind == "O":
@@ -103,6 +104,15 @@ def _as_array(X: object) -> np.ndarray:
     if X.dtype.kind not in "biuf":
         raise ValueError(f"Numbers were expected, got an array of dtype {X.dtype}. Convert it to float32.")
     return X
+
+
+def check_not_masked(X: object) -> None:
+    """Raise ValueError if ``X`` is of numpy.ma and has a masked entry: what is below the mask would be read."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"{np.count_nonzero(X.mask)} entries are masked, and all entries are read. Give them values first, such as "
+            "X.filled(0), or leave their rows out: np.ma.compress_rows(X)."
+        )
 
 
 def check_entries(

@@ -96,10 +96,21 @@ def test_photos_of_one_encoder_are_refused_by_the_index_of_another():
         index.search(other[:1], k=1)
 
 
-def test_an_index_of_unknown_codes_takes_all_and_an_empty_one_begins_anew():
+def test_an_index_of_unknown_codes_learns_who_made_the_next_and_an_empty_one_begins_anew(tmp_path):
     unknown = filled(ONE.to_dense())
-    unknown.add(OTHER)
+    unknown.add(ONE.to_dense())
     assert unknown.made_by is None
+    unknown.add(OTHER)
+    assert unknown.made_by == OTHER.made_by
+    with pytest.raises(ValueError, match="two models made them"):
+        unknown.add(ONE)
+    merged = filled(ONE.to_dense(), [f"unknown {i}" for i in range(len(ONE))])
+    merged.save(tmp_path / "unknown")
+    filled(ONE).save(tmp_path / "known")
+    merged.merge(filled(ONE))
+    merge_folders([tmp_path / "unknown", tmp_path / "known"], tmp_path / "merged")
+    for index in (merged, CodeIndex.load(tmp_path / "merged")):
+        assert index.made_by == ONE.made_by
     index = filled(ONE)
     index.remove(index.ids)
     index.add(OTHER)

@@ -505,3 +505,20 @@ def test_forged_codes_of_a_small_index_are_refused_also_where_they_could_be_mapp
     (tmp_path / "a/manifest.json").write_text(json.dumps({**manifest, "checksum": module._seal(manifest)}))
     with pytest.raises(ModelFormatError, match="must not decrease"):
         CodeIndex.load(tmp_path / "a", mmap=mmap)
+
+
+def test_a_damaged_row_of_a_mapped_index_is_not_explained(tmp_path):
+    index = large(6000)
+    index.save(tmp_path / "index")
+    query, id = index.codes[3], index.ids[3]
+    for name, dtype, value in (("units", np.uint16, 65535), ("values", np.float32, np.nan)):
+        path = tmp_path / "index" / f"{name}.npy"
+        kept = path.read_bytes()
+        path.write_bytes(
+            kept[:128] + np.full((len(kept) - 128) // np.dtype(dtype).itemsize, value, dtype).tobytes()
+        )
+        mapped = CodeIndex.load(tmp_path / "index", mmap=True)
+        with pytest.raises(ModelFormatError, match="damaged"):
+            mapped.explain(query, id)
+        path.write_bytes(kept)
+    assert CodeIndex.load(tmp_path / "index", mmap=True).explain(query, id)
