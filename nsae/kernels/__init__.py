@@ -47,11 +47,13 @@ from nsae.kernels.ksparse_step import (
     update_units,
 )
 from nsae.kernels.nearest_heap import enter, sort_hits
+from nsae.kernels.options import COMPILED
 from nsae.kernels.patches import cut_patches
 from nsae.kernels.pooling import select_and_pool
 from nsae.kernels.search_postings import distances_to, search_postings
 from nsae.kernels.search_products import fill_rows, search_products
 from nsae.kernels.select_columns import TILE, top_k_columns
+from nsae.kernels.small_net import small_steps
 from nsae.kernels.sparse_rows import (
     LANES,
     sparse_decode_and_backprop,
@@ -65,6 +67,7 @@ from nsae.kernels.upper_bounds import BOUNDS_BLOCK
 __all__ = [
     "BOUNDS_BLOCK",
     "BYTE_PRODUCTS",
+    "COMPILED",
     "LANES",
     "MAXIMA",
     "PANEL",
@@ -93,6 +96,7 @@ __all__ = [
     "select_bounded",
     "sigmoid_output",
     "sigmoid_units",
+    "small_steps",
     "sort_hits",
     "sparse_decode_and_backprop",
     "sparse_outer",

@@ -157,3 +157,52 @@ class UnitBatch(NamedTuple):
     aux_dW: np.ndarray  # (m, d)
     aux_db: np.ndarray  # (m,)
     aux_dV: np.ndarray  # (m, d)
+
+
+class SmallNet(NamedTuple):
+    """What the steps of a small dense net work on: parameters, gradients, and buffers for a batch."""
+
+    gemm: int  # the address of BLAS's product in the dtype of the arrays
+    flat: FlatArrays
+    grad: np.ndarray  # (2hd + h + d,), laid out as the parameters are
+    Z: np.ndarray  # (B, h)
+    dZ: np.ndarray  # (B, h)
+    U: np.ndarray  # (B, d)
+    unit_sums: np.ndarray  # (2, h), Σz and how often a unit is active
+    squared: np.ndarray  # (d,), Σ(x̂ − x)²
+    terms: np.ndarray  # (2, d), in double precision: sums and products over the terms of Eq. (6)
+    penalty: np.ndarray  # (h,), the penalties' part of Eq. (13)
+
+
+class ModelTerms(NamedTuple):
+    """What the steps of a small dense net need to know of the model, numbers in double precision."""
+
+    cross_entropy: bool  # else squared error, Eqs. (5) and (6)
+    keep_slope: bool  # whether the sigmoid's slope stays in Eq. (11)
+    active_above: float
+    l1: float  # λ
+    kl: float  # β
+    rho: float  # ρ
+    weight_decay: float  # γ
+    max_grad_norm: float  # G of Eq. (34), or infinity
+    rounding: float  # the rounding error of the parameters' dtype
+
+
+class StepRates(NamedTuple):
+    """The scalars of Adam for n steps, Eqs. (16)–(19), in the dtype of the parameters."""
+
+    learning_rate: np.floating  # α
+    one_minus_beta1: np.floating
+    one_minus_beta2: np.floating
+    eps: np.floating  # ε
+    correction1: np.ndarray  # (n,), 1/(1 − β₁ᵗ)
+    correction2: np.ndarray  # (n,), 1/(1 − β₂ᵗ)
+
+
+class RunSums(NamedTuple):
+    """What a run of steps adds up, in double precision."""
+
+    losses: np.ndarray  # (4,), the parts of J, each times the samples of its batch
+    error: np.ndarray  # (1,), Σ‖x̂ − x‖²
+    total: np.ndarray  # (h,), Σz
+    active: np.ndarray  # (h,), how often a unit was active

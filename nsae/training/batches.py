@@ -57,6 +57,15 @@ def minibatches(
             yield buffer[: len(batch)]
 
 
+def batches_at_once(most: int, X: np.ndarray, done: int) -> int:
+    """Return how many batches of X (n, d) may come as one in an epoch, one below the other: 1 or ``most``.
+
+    They come alone from a large file, which has an order of its own, and after ``done`` batches of the epoch,
+    where these are no whole number of such heaps.
+    """
+    return 1 if done % most or (isinstance(X, np.memmap) and X.nbytes > POOL_BYTES) else most
+
+
 def batch_buffer(X: np.ndarray, batch_size: int, dtype: np.dtype) -> np.ndarray | None:
     """Return a buffer (B, d) in ``dtype`` for the minibatches of X (n, d), B at most ``batch_size``.
 

@@ -29,6 +29,8 @@ class CompiledStep(ABC):
         The largest batch that will come.
     """
 
+    at_once = 1
+
     def __init__(self, state: TrainingState, options: TrainingOptions, batch_size: int):
         self.model, self.unit_norm = state.model, options.unit_norm
         self.clips = state.optimizer.max_grad_norm is not None

@@ -76,7 +76,7 @@ class EpochMetrics:
         self.n_total = 0  # … over so many samples
 
     def add(self, report: StepReport, B: int) -> None:
-        """Add the ``report`` of a batch of ``B`` samples."""
+        """Add the ``report`` of ``B`` samples."""
         self.parts += B * np.array(report.loss)
         self.active += report.active
         self.ever_on |= report.on > 0  # (h,)
@@ -85,7 +85,7 @@ class EpochMetrics:
             self.total = report.total + (0.0 if self.total is None else self.total)  # (h,)
             self.n_total += B
         self.n += B
-        self.batches += 1
+        self.batches += report.batches
 
     def summary(self, variance: RunningVariance) -> dict[str, Any]:
         """Return the numbers of the epoch, given the ``variance`` of the data; again the same ones if asked again.

@@ -16,7 +16,7 @@ from nsae.equations.layers import normalise_columns, tangent
 from nsae.equations.optimizers import Adam
 from nsae.system.backends import resolve_backend
 from nsae.system.progress import Progress
-from nsae.training.batches import batch_buffer, minibatches
+from nsae.training.batches import batch_buffer, batches_at_once, minibatches
 from nsae.training.checkpoint import Checkpoint
 from nsae.training.dead_units import DeadUnits, treatment
 from nsae.training.history import Convergence, EpochLog
@@ -31,6 +31,8 @@ class PlainStep:
     It trains ``model`` by ``optimizer``.  ``unit_norm`` keeps each column of V at norm 1, Eq. (20);
     ``dead_units`` are treated as :class:`DeadUnits` says.
     """
+
+    at_once = 1  # batches that a call is given
 
     def __init__(
         self, model: Autoencoder, optimizer: Adam, unit_norm: bool, dead_units: DeadUnits | None = None
@@ -109,7 +111,6 @@ def train(
         The loss or a weight became NaN or infinite.
     """
     B, dtype = min(options.batch_size, len(X)), state.model.encoder_layer.W.dtype
-    buffer = batch_buffer(X, B, dtype)  # (B, d)
     schedule = Schedule.of(state, options, len(X))
     convergence = Convergence(options.tol, options.patience)
     log, checkpoint = EpochLog(len(state.idle), len(X)), checkpoint or Checkpoint()
@@ -126,8 +127,9 @@ def train(
             for _ in range(len(log.epochs), 0 if checkpoint.ended else epochs):
                 done = log.start_epoch()  # 0, unless an earlier process was stopped in this epoch
                 checkpoint.note_order(rng)
-                batches = minibatches(X, options.batch_size, dtype, rng, buffer)
-                for batch in islice(batches, done, None):  # (B, d)
+                n = batches_at_once(step.at_once if schedule.rate_is_constant else 1, X, done)
+                batches = minibatches(X, n * options.batch_size, dtype, rng, batch_buffer(X, n * B, dtype))
+                for batch in islice(batches, done // n, None):  # (B, d), or of small nets n of them
                     schedule.prepare()  # the learning rate and k of this step
                     report = step(batch)  # forward, loss, backward, Adam: as in PlainStep above
                     log.add(batch, report)
@@ -172,6 +174,10 @@ def make_step(
         from nsae.training.ksparse_step import KSparseStep
 
         return KSparseStep(state, options, batch_size)
+    from nsae.training.small_step import SmallStep, suits
+
+    if suits(state, options, batch_size):
+        return SmallStep(state, options, batch_size)
     from nsae.training.dense_step import DenseStep
 
     return DenseStep(state, options, batch_size)

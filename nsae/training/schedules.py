@@ -95,6 +95,11 @@ class Schedule:
             g.k = annealed_k(t, self.steps, int(options.k_start), self.k)
 
     @property
+    def rate_is_constant(self) -> bool:
+        """Whether all later steps have the learning rate of the next one."""
+        return self.options.lr_schedule == "none" and self.state.optimizer.t >= self.options.warmup_steps
+
+    @property
     def k_has_arrived(self) -> bool:
         """Whether k is at its final value.  Before, the loss may rise, and that is no convergence."""
         return self.options.k_start is None or self.state.optimizer.t > ANNEALING * self.steps

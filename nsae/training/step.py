@@ -24,6 +24,8 @@ class StepReport(NamedTuple):
         Σ‖x̂ − x‖².
     total : (h,) array, optional
         Σz over the samples, for sigmoid units, of which ρ̂ is asked, Eq. (8).
+    batches : int
+        How many batches the numbers are of: of several ones, ``loss`` is the mean over their samples.
     """
 
     loss: Loss
@@ -31,6 +33,7 @@ class StepReport(NamedTuple):
     active: float
     error: float
     total: np.ndarray | None = None
+    batches: int = 1
 
     def with_auxiliary(self, value: float) -> StepReport:
         """Return the same report with ``value`` of Eq. (21) in its loss."""
@@ -40,10 +43,12 @@ class StepReport(NamedTuple):
 class Step(Protocol):
     """Takes a step on a batch X (B, d), with B at most what it was made for; a context manager.
 
-    There are three.  ``nsae.training.loop.PlainStep`` is the definition, in NumPy.  ``DenseStep`` and
-    ``KSparseStep`` compute the same with compiled loops, in buffers that are allocated once;
-    tests/kernels/test_steps.py compares them with it.
+    There are four.  ``nsae.training.loop.PlainStep`` is the definition, in NumPy.  ``DenseStep`` and
+    ``KSparseStep`` compute the same with compiled loops, in buffers that are allocated once, and ``SmallStep``
+    does so for ``at_once`` batches a call; tests/kernels/test_steps.py compares them with it.
     """
+
+    at_once: int
 
     def __call__(self, X: np.ndarray) -> StepReport: ...
     def __enter__(self) -> Step: ...
