@@ -12,6 +12,15 @@ import numpy as np
 from nsae.kernels.compile import njit
 from nsae.kernels.nearest_heap import enter, sort_hits
 from nsae.kernels.options import KERNEL
+from nsae.kernels.thresholds import (
+    MAXIMA,
+    allowed_part,
+    first_threshold,
+    next_distance,
+    part_threshold,
+    theta_of,
+    threshold_of,
+)
 from nsae.kernels.upper_bounds import (
     BOUNDS_BLOCK,
     COSINE,
@@ -19,23 +28,28 @@ from nsae.kernels.upper_bounds import (
     HAMMING,
     JACCARD,
     L2,
+    Part,
+    count_above,
     entries_in_window,
+    first_windows,
     leave_out,
     sum_bounds,
     sum_sparse,
 )
 
 BOUNDS_RUN = 16  # So many upper bounds of a block are passed over together, too.
-MAXIMA = 1024  # Running maxima of the first look at a window: see _first_threshold.
-HALVINGS = 12  # The most steps of the search there.
 SPARSE = 2  # A window is sparse for a query if it has more than so many rows per entry: see sum_sparse.
-MANY = 2  # From so many entries per row of a window on, long lists of little weight are left out,
-LEFT_OUT = 0.3  # until their bounds add up to this fraction of the threshold: see leave_out.
+MANY = 1  # From so many entries per row of a window on, lists of little weight are left out.
+LOOK = 500  # A row that is compared exactly takes as long as so many entries of lists.
 POSITIONS = 1 << 16  # So many rows can 16 bits name, should a mapped file be damaged.
 
 
 class Query(NamedTuple):
-    """One query in its loops; ``margin`` is the relative error that sums of float32 can have."""
+    """One query in its loops.
+
+    ``margin`` is the relative error that sums of float32 can have.  ``left_out`` is the fraction of ‖q‖² in lists
+    that are not read, see ``leave_out``.
+    """
 
     units: np.ndarray  # (m,) int32
     factors: np.ndarray  # (m,) float64
@@ -44,6 +58,17 @@ class Query(NamedTuple):
     scale: float
     theta: float
     margin: float
+    left_out: float
+
+
+class Scratch(NamedTuple):
+    """Memory of a search: all of a window, by position or not, and ``dense`` of a query, which is zeros."""
+
+    bounds: np.ndarray  # (2¹⁶,) float32
+    sums: np.ndarray  # (2¹⁶,) float32, zeros
+    positions: np.ndarray  # (2¹⁶ + 1,) uint16
+    maxima: np.ndarray  # (MAXIMA,) float32
+    dense: np.ndarray  # (h,) float64
 
 
 class Candidates(NamedTuple):
@@ -96,71 +121,6 @@ def distances_to(rows, codes, dense, squared_norm, distances):
 
 
 @njit(**KERNEL)
-def _threshold(distance, theta, query, metric):
-    """Return what a row's upper bound must exceed for its distance to be below ``distance``."""
-    if distance <= 0.0 and metric != DOT:
-        return np.inf  # nothing is nearer than 0
-    if metric == L2:
-        return (query.squared_norm - distance * distance) / 2.0 / query.scale - query.margin
-    if metric == HAMMING:
-        return query.squared_norm - np.ceil(distance)  # whole numbers, so exact
-    if metric == JACCARD:
-        if distance > 1.0:
-            return -1.0
-        qq = query.squared_norm
-        return theta * qq * (1.0 - 1e-6) - 1e-6 * qq if theta > 0.0 else 0.0
-    product = (1.0 - distance) if metric == COSINE else (0.0 - distance) / query.scale
-    if product < 0.0:
-        return -1.0  # upper bounds are not negative
-    return product * (1.0 - query.margin)  # where it is 0, a bound above 0: a row that shares a unit
-
-
-@njit(**KERNEL)
-def _theta(distance):
-    """Return θ = |A ∩ B| / (|A| + |B|) of two supports at that Jaccard distance, Eq. (32)."""
-    return (1.0 - distance) / (2.0 - distance) if distance < 1.0 else 0.0
-
-
-@njit(**KERNEL)
-def _first_threshold(bounds, size, k, margin, error, maxima):
-    """Return a threshold for a window before k hits are known: more than k rows are above it for certain.
-
-    The one row more is for a row that is excluded.  ``maxima (MAXIMA,)`` comes to hold the largest of every
-    MAXIMA-th bound.  These are bounds themselves, so what more than k of them exceed, more than k rows
-    exceed.  It is found by halving, since counts vectorise.  A bound is too high by ``error`` at most.
-    """
-    for l in range(MAXIMA):
-        maxima[l] = bounds[l]
-    for begin in range(MAXIMA, size - MAXIMA + 1, MAXIMA):
-        run = bounds[begin : begin + MAXIMA]
-        for l in range(MAXIMA):
-            maxima[l] = run[l] if run[l] > maxima[l] else maxima[l]
-    low, high = bounds[0], bounds[0]
-    for l in range(MAXIMA):
-        low = maxima[l] if maxima[l] < low else low
-        high = maxima[l] if maxima[l] > high else high
-    for _ in range(HALVINGS):
-        middle = low + (high - low) * np.float32(0.5)
-        count = np.int32(0)
-        for l in range(MAXIMA):
-            count += np.int32(maxima[l] > middle)
-        if count > k:
-            low = middle
-            if count < k + k // 8 + 2:
-                break
-        else:
-            high = middle
-    largest = np.float64(low)
-    return largest - error - margin * abs(largest) - margin
-
-
-@njit(**KERNEL)
-def _next(distance):
-    """Return the next float32: below it are all distances up to this one."""
-    return np.float64(np.nextafter(np.float32(distance), np.float32(np.inf)))
-
-
-@njit(**KERNEL)
 def _block_above(block, threshold):
     """Tell whether one of the bounds of a block is above the threshold."""
     above = False
@@ -192,7 +152,8 @@ def look_closer(i, candidates, query, lowest, codes, row_filter, found):
     k, n, allowed, excluded = len(distances), len(zz), row_filter.allowed, row_filter.excluded[i]
     worst = np.float64(distances[0]) if count == k else row_filter.limit
     # Rows do not come in order, so one that comes later may win a tie: hence the next distance above.
-    threshold = max(lowest, np.float32(_threshold(_next(worst), theta, query, metric)))
+    higher = part_threshold(threshold_of(next_distance(worst), theta, query, metric), query.left_out)
+    threshold = max(lowest, np.float32(higher))
     for begin in range(0, size, BOUNDS_BLOCK):
         block = bounds[begin : begin + BOUNDS_BLOCK]
         if not _block_above(block, threshold):
@@ -224,9 +185,9 @@ def look_closer(i, candidates, query, lowest, codes, row_filter, found):
                     count = enter(distances, rows, count, distance, row)
                     if count == k:
                         worst = np.float64(distances[0])
-                        new_theta = _theta(worst) if metric == JACCARD else theta
-                        higher = _threshold(_next(worst), new_theta, query, metric)
-                        threshold = max(lowest, np.float32(higher))
+                        new_theta = theta_of(worst) if metric == JACCARD else theta
+                        higher = threshold_of(next_distance(worst), new_theta, query, metric)
+                        threshold = max(lowest, np.float32(part_threshold(higher, query.left_out)))
     found.counts[i] = count
 
 
@@ -253,54 +214,83 @@ def _take_others(i, members, sums, distance, n, row_filter, found):
 
 
 @njit(**KERNEL)
+def _clear(m, positions, sums):
+    """Make ``sums`` zeros again, after ``sum_sparse`` met the rows in the first m of ``positions``."""
+    for s in range(m):
+        sums[positions[s]] = 0
+
+
+@njit(**KERNEL)
+def _search_window(i, w, queries, codes, lists, row_filter, found, scratch):
+    """Find what query i has near in window w; arguments are those of :func:`search_postings`."""
+    indptr, all_units, all_factors, squares, scales = queries
+    members, metric = lists.order[w * lists.window : (w + 1) * lists.window], codes.metric
+    distances, counts, k = found.distances, found.counts, found.rows.shape[1]
+    start, stop = indptr[i], indptr[i + 1]
+    units, factors = all_units[start:stop], all_factors[start:stop]
+    bounds, sums, positions, dense = scratch.bounds, scratch.sums, scratch.positions, scratch.dense
+    full = counts[i] == k
+    worst = np.float64(distances[i, 0]) if full else row_filter.limit
+    theta, margin = theta_of(worst), (len(units) + 16) * 2.0**-22
+    query = Query(units, factors, dense, squares[i], scales[i], theta, margin, 0.0)
+    products = metric in (COSINE, DOT)
+    entries = entries_in_window(units, lists.starts, w) if products else 0
+    part, left_out, left, threshold = Part(0.0, False), 0.0, np.int64(0), -1.0
+    if entries > MANY * len(members):
+        threshold = threshold_of(next_distance(worst), theta, query, metric)
+        if 0.0 < threshold < 1.0:
+            share, left_out, left = leave_out(query, lists, w, allowed_part(threshold), entries)
+            part = Part(share, False)
+    while True:
+        sparse = products and SPARSE * (entries - left) < len(members)
+        if sparse:
+            m, error = sum_sparse(query, lists, w, part, sums, positions, bounds)
+        else:
+            m, error = len(members), sum_bounds(query, lists, w, part, members, codes, bounds)
+        near = np.float32(part_threshold(threshold, left_out))
+        if left == 0 or LOOK * count_above(bounds, m, near) <= left:
+            break
+        # To read the other lists is faster than to compare so many rows.
+        if sparse:
+            _clear(m, positions, sums)
+        part, left_out, left = Part(0.0 if sparse else part.share, not sparse), 0.0, np.int64(0)
+    lowest = np.float32(-np.inf)
+    known = part.share == 0.0 and error < np.inf and len(row_filter.allowed) == 0
+    if not full and known and k < MAXIMA <= m:
+        lowest = np.float32(first_threshold(bounds, m, k, margin, error, scratch.maxima))
+    for e in range(len(units)):
+        dense[units[e]] = factors[e]
+    candidates = Candidates(m, bounds, positions[: m if sparse else 0], members)
+    query = Query(units, factors, dense, squares[i], scales[i], theta, margin, left_out)
+    look_closer(i, candidates, query, lowest, codes, row_filter, found)
+    for e in range(len(units)):
+        dense[units[e]] = 0.0
+    if sparse:
+        unlike = np.float32(1.0 if metric == COSINE else 0.0)  # (23), (25) of nothing shared
+        # If a list was left out, the threshold was above 0, and ``unlike`` is beyond it.
+        if counts[i] < k or distances[i, 0] >= unlike:
+            _take_others(i, members, sums, unlike, len(codes.squared_norms), row_filter, found)
+        _clear(m, positions, sums)
+
+
+@njit(**KERNEL)
 def search_postings(queries, codes, lists, row_filter, found, lo, hi):
     """Find the k nearest rows of each query lo:hi; twin of ``nsae.retrieval.search.search_postings``.
 
     ``queries``, ``codes``, ``lists``, ``row_filter`` and ``found`` are records of
     ``nsae.retrieval.search.records``; the counts in ``found`` are 0 at the start.
     """
-    indptr, all_units, all_factors, squares, scales = queries
-    order, starts, window, metric = lists.order, lists.starts, lists.window, codes.metric
-    distances, counts, limit, k = found.distances, found.counts, row_filter.limit, found.rows.shape[1]
-    n, all_allowed = len(codes.squared_norms), len(row_filter.allowed) == 0
-    bounds, sums, clear = np.empty(POSITIONS, np.float32), np.empty(POSITIONS, np.float32), False
-    positions, maxima = np.empty(POSITIONS + 1, np.uint16), np.empty(MAXIMA, np.float32)
-    dense = np.zeros(codes.n_units, np.float64)  # (h,)
-    for w in range(starts.shape[1] - 1):
-        members = order[w * window : (w + 1) * window]
-        for i in range(lo, hi):
-            start, stop = indptr[i], indptr[i + 1]
-            units, factors = all_units[start:stop], all_factors[start:stop]
-            full = counts[i] == k
-            theta = _theta(np.float64(distances[i, 0]) if full else limit)
-            margin = (len(units) + 16) * 2.0**-22
-            query = Query(units, factors, dense, squares[i], scales[i], theta, margin)
-            entries = entries_in_window(units, starts, w) if metric in (COSINE, DOT) else 0
-            sparse = metric in (COSINE, DOT) and SPARSE * entries < len(members)
-            left_out = 0.0, 0.0
-            if full and entries > MANY * len(members):
-                threshold = _threshold(_next(np.float64(distances[i, 0])), theta, query, metric)
-                if threshold > 0.0:
-                    left_out = leave_out(query, lists, w, LEFT_OUT * threshold, entries)
-            if sparse and not clear:  # most searches never need it
-                sums[:], clear = 0, True
-            if sparse:
-                m, error = sum_sparse(query, lists, w, sums, positions, bounds)
-            else:
-                m, error = len(members), sum_bounds(query, lists, w, left_out, members, codes, bounds)
-            lowest = np.float32(-np.inf)
-            if not full and error < np.inf and all_allowed and k < MAXIMA <= m:
-                lowest = np.float32(_first_threshold(bounds, m, k, margin, error, maxima))
-            for e in range(len(units)):
-                dense[units[e]] = factors[e]
-            candidates = Candidates(m, bounds, positions[: m if sparse else 0], members)
-            look_closer(i, candidates, query, lowest, codes, row_filter, found)
-            for e in range(len(units)):
-                dense[units[e]] = 0.0
-            if sparse:
-                unlike = np.float32(1.0 if metric == COSINE else 0.0)  # (23), (25) of nothing shared
-                if counts[i] < k or distances[i, 0] >= unlike:
-                    _take_others(i, members, sums, unlike, n, row_filter, found)
-                for s in range(m):
-                    sums[positions[s]] = 0
+    scratch = Scratch(
+        np.empty(POSITIONS, np.float32),
+        np.zeros(POSITIONS, np.float32),
+        np.empty(POSITIONS + 1, np.uint16),
+        np.empty(MAXIMA, np.float32),
+        np.zeros(codes.n_units, np.float64),
+    )
+    first, windows = first_windows(queries, lists, lo, hi), lists.starts.shape[1] - 1
+    for others in (False, True):
+        for w in range(windows):  # All queries go through a window while its lists are in the cache.
+            for i in range(lo, hi):
+                if (first[i - lo] != w) == others:
+                    _search_window(i, w, queries, codes, lists, row_filter, found, scratch)
     sort_hits(found, lo, hi)

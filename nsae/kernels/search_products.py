@@ -8,7 +8,8 @@ import numpy as np
 
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
-from nsae.kernels.search_postings import Candidates, Query, _theta, look_closer
+from nsae.kernels.search_postings import Candidates, Query, look_closer
+from nsae.kernels.thresholds import theta_of
 from nsae.kernels.upper_bounds import HAMMING, JACCARD, L2
 
 
@@ -48,7 +49,7 @@ def search_products(block, queries, codes, row_filter, found, dense, lo):
         start, stop = queries.indptr[i], queries.indptr[i + 1]
         units, factors = queries.units[start:stop], queries.factors[start:stop]
         qq, scale = queries.squared_norms[i], queries.scales[i]
-        theta = _theta(np.float64(found.distances[i, 0]) if found.counts[i] == k else row_filter.limit)
+        theta = theta_of(np.float64(found.distances[i, 0]) if found.counts[i] == k else row_filter.limit)
         if metric == L2:
             factor, weight = np.float32(np.sqrt(qq) * block.largest_norm / scale), 0.5 / scale
             for r in range(size):
@@ -62,7 +63,7 @@ def search_products(block, queries, codes, row_filter, found, dense, lo):
         bounds[size:] = -np.inf
         for e in range(len(units)):
             dense[units[e]] = factors[e]
-        query = Query(units, factors, dense, qq, scale, theta, (len(units) + 16) * 2.0**-22)
+        query = Query(units, factors, dense, qq, scale, theta, (len(units) + 16) * 2.0**-22, 0.0)
         candidates = Candidates(size, bounds, positions, members)
         look_closer(i, candidates, query, np.float32(-np.inf), codes, row_filter, found)
         for unit in units:

@@ -4,14 +4,23 @@ The definition is ``nsae.retrieval.search.search_postings.upper_bounds``, which 
 ``tests/kernels/test_search_kernels.py`` compares the hits.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from nsae.kernels.build_postings import HIGHEST_LEVEL, SMALLEST_STEP
+from nsae.kernels.build_postings import SMALLEST_STEP
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
 COSINE, L2, DOT, JACCARD, HAMMING = range(5)  # as in nsae.retrieval.search.brute_force.METRICS
 BOUNDS_BLOCK = 128  # Upper bounds that are passed over together if none is above the threshold.
+
+
+class Part(NamedTuple):
+    """Which of a query's lists in a window are read: those that :func:`leave_out` keeps, or the rest."""
+
+    share: float
+    is_rest: bool
 
 
 @njit(**KERNEL)
@@ -22,39 +31,37 @@ def _bound_of_level(factor, step, scale):
 
 @njit(**KERNEL)
 def leave_out(query, lists, w, allowance, entries):
-    """Choose lists of window w that need not be read, long ones with low bounds (MaxScore's idea).
+    """Choose lists of window w that need not be read: long ones of units with little weight in the query.
 
-    A list is left out if what it can add to a row's bound, its highest level, is at most ``share`` for each of
-    its entries.  Returns ``share``, and what all lists that are left out can add: at most ``allowance``.  Both
-    are 0 if they do not have most of the ``entries`` of all: then looser bounds would cost more than they save.
-    ``query`` is a ``Query`` of ``search_postings.py``, ``lists`` are ``InvertedLists``.
+    A list is left out if its unit's (wq)² is at most ``share`` for each of its entries.  ``allowance`` is the
+    fraction of ‖q‖² that the units of all these lists may have, and ``entries``, above 0, is how many entries the
+    query's lists have.  Returns ``share``, the fraction that they have, and how many entries they have.  ``query``
+    is a ``Query`` of ``search_postings.py``, ``lists`` are ``InvertedLists``.
     """
-    share = 32.0 * allowance / entries  # With a 32nd of it, the sum below is the allowance at most.
+    most = allowance * query.squared_norm
+    share = 32.0 * most / entries
     while True:
-        total, saved = 0.0, np.int64(0)
+        total, left = 0.0, np.int64(0)
         for e in range(len(query.units)):
             j = query.units[e]
             length = np.int64(lists.starts[j, w + 1]) - np.int64(lists.starts[j, w])
-            step = np.float64(lists.steps[j, w])
-            most = np.float64(HIGHEST_LEVEL * _bound_of_level(query.factors[e], step, query.scale))
-            if most <= share * length:
-                total += most
-                saved += length
-        if 2 * saved < entries:
-            return 0.0, 0.0
-        if total <= allowance:
-            return share, total
+            square = query.factors[e] * query.factors[e]
+            if square <= share * length:
+                total += square
+                left += length
+        if total <= most:
+            return share, total / query.squared_norm, left
         share *= 0.5
 
 
 @njit(**KERNEL)
-def sum_bounds(query, lists, w, left_out, members, codes, bounds):
+def sum_bounds(query, lists, w, part, members, codes, bounds):
     """Fill ``bounds`` for the rows ``members`` of window ``w``: an upper bound of each row's product.
 
     Cosine: of q·z / (‖q‖‖z‖), where ``query.scale`` is ‖q‖.  Dot: of q·z / scale.  L2: of
     (q·z − ‖z‖²/2) / scale.  Jaccard: of |A ∩ B| − θ|B|.  Hamming: of 2 |A ∩ B| − |B|.  From the window's end
-    on, bounds are −∞.  ``left_out`` is what :func:`leave_out` returns; with a share of 0, all lists are read.
-    ``query`` is a ``Query`` of ``search_postings.py``, ``lists`` are ``InvertedLists``, ``codes`` are ``CodeArrays``.
+    on, bounds are −∞.  ``part`` is a ``Part`` of the lists; with a share of 0, all are read.  ``query`` is a
+    ``Query`` of ``search_postings.py``, ``lists`` are ``InvertedLists``, ``codes`` are ``CodeArrays``.
     Returns by how much bounds may be too high if they are; ∞ where that is not known, as with negative values.
     """
     units, factors, scale, theta = query.units, query.factors, query.scale, query.theta
@@ -62,9 +69,9 @@ def sum_bounds(query, lists, w, left_out, members, codes, bounds):
     metric, zz = codes.metric, codes.squared_norms
     error, size = np.float32(0), len(members)
     bounds[size : -(-size // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
-    share, rest = left_out
     if metric in (COSINE, DOT):
-        bounds[:size] = np.float32(rest)
+        if not part.is_rest:
+            bounds[:size] = 0
     else:
         weight = 0.5 / scale if metric == L2 else (theta if metric == JACCARD else 1.0)
         for s in range(size):
@@ -78,10 +85,10 @@ def sum_bounds(query, lists, w, left_out, members, codes, bounds):
             for p in range(len(here)):
                 bounds[here[p]] += one
         else:
+            if (factors[e] * factors[e] <= part.share * len(here)) != part.is_rest:
+                continue
             step = np.float64(steps[j, w])
             per_level = _bound_of_level(factors[e], step, scale)
-            if np.float64(HIGHEST_LEVEL * per_level) <= share * len(here):
-                continue
             error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
             level = levels[start:stop]
             for p in range(len(here)):
@@ -99,12 +106,12 @@ def entries_in_window(units, starts, w):
 
 
 @njit(**KERNEL)
-def sum_sparse(query, lists, w, sums, positions, bounds):
-    """Fill ``bounds`` only for the rows of window w that share a unit with the query, for the cosine and dot.
+def sum_sparse(query, lists, w, part, sums, positions, bounds):
+    """Fill ``bounds`` only for the rows of window w that are in a list that is read, for the cosine and dot.
 
     ``positions`` come to hold these rows, in the order in which they are met, and ``sums (2¹⁶,)``, which were
-    zeros, their bounds by position.  The bounds are those of :func:`sum_bounds`, and so are ``query`` and ``lists``.
-    Returns how many rows they are, and by how much a bound may be too high.
+    zeros, their bounds by position.  The bounds are those of :func:`sum_bounds`, and so are ``query``, ``lists`` and
+    ``part``, which is not the rest.  Returns how many rows they are, and by how much a bound may be too high.
     """
     units, factors, scale = query.units, query.factors, query.scale
     _, begins, starts, all_positions, levels, steps, _ = lists
@@ -113,6 +120,8 @@ def sum_sparse(query, lists, w, sums, positions, bounds):
         j = units[e]
         start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
         here, level = all_positions[start:stop], levels[start:stop]
+        if factors[e] * factors[e] <= part.share * len(here):
+            continue
         step = np.float64(steps[j, w])
         per_level = _bound_of_level(factors[e], step, scale)
         error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
@@ -125,3 +134,37 @@ def sum_sparse(query, lists, w, sums, positions, bounds):
         bounds[s] = sums[positions[s]]
     bounds[n : -(-n // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
     return n, np.float64(error)
+
+
+@njit(**KERNEL)
+def count_above(bounds, size, threshold):
+    """Return how many of the first ``size`` of ``bounds`` are above the ``threshold``, a float32."""
+    count = np.int32(0)
+    for s in range(size):
+        count += np.int32(bounds[s] > threshold)
+    return count
+
+
+@njit(**KERNEL)
+def first_windows(queries, lists, lo, hi):
+    """Return the window that each query lo:hi searches first, (hi − lo,): there its k-th hit is likely near.
+
+    It is that where the lists have the most weight: Σ |wⱼqⱼ| · step · entries.  ``queries`` are ``QueryArrays``,
+    ``lists`` are ``InvertedLists``.
+    """
+    first, weights = (
+        np.zeros(hi - lo, np.int64),
+        np.empty(lists.starts.shape[1] - 1, np.float64),
+    )  # (windows,)
+    if len(weights) < 2:
+        return first
+    for i in range(lo, hi):
+        weights[:] = 0
+        for e in range(queries.indptr[i], queries.indptr[i + 1]):
+            unit, size = queries.units[e], abs(queries.factors[e])
+            for w in range(len(weights)):
+                step = abs(np.float64(lists.steps[unit, w])) if lists.steps.shape[1] > 0 else 1.0
+                entries = np.float64(lists.starts[unit, w + 1]) - np.float64(lists.starts[unit, w])
+                weights[w] += size * step * entries
+        first[i - lo] = np.argmax(weights)
+    return first

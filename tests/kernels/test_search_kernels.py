@@ -8,6 +8,7 @@ pytest.importorskip("numba")
 from nsae import kernels
 from nsae.codes import Codes
 from nsae.kernels.search_postings import Query
+from nsae.kernels.thresholds import PART, allowed_part, part_threshold
 from nsae.kernels.upper_bounds import leave_out
 from nsae.retrieval.hits import nearest
 from nsae.retrieval.search import postings
@@ -180,13 +181,30 @@ def test_long_lists_of_little_weight_are_left_out_and_no_hit_is_lost(metric, mon
     np.testing.assert_array_equal(found.distances, expected.distances)
 
     theirs = slice(asked.indptr[0], asked.indptr[1])
-    query = Query(asked.units[theirs], values[theirs], np.zeros(100), squares[0], scales[0], 0.0, 0.0)
+    query = Query(asked.units[theirs], values[theirs], np.zeros(100), squares[0], scales[0], 0.0, 0.0, 0.0)
     lengths = np.diff(lists.starts[query.units, :2].astype(int), axis=1)[:, 0]  # (m,) in the first window
     entries = int(lengths.sum())
-    share, total = leave_out(query, lists, 0, 0.3, entries)
-    most = np.abs(query.factors) * 255 * np.abs(lists.steps[query.units, 0]) / scales[0]  # (m,)
-    out = most <= share * lengths
-    assert 2 * lengths[out].sum() >= entries
-    assert total == pytest.approx(most[out].sum(), rel=1e-5)
-    assert total <= 0.3
-    assert leave_out(query, lists, 0, 1e-9, entries) == (0, 0)  # the bounds of most entries are above that
+    share, fraction, left = leave_out(query, lists, 0, 0.3, entries)
+    out = query.factors**2 <= share * lengths  # (m,)
+    assert 0 < left == lengths[out].sum() < entries
+    assert fraction == pytest.approx((query.factors[out] ** 2).sum() / squares[0])
+    assert 0 < fraction <= 0.3
+    assert leave_out(query, lists, 0, 1e-9, entries)[1:] == (0, 0)
+
+
+def test_what_lists_that_are_read_must_exceed_follows_from_the_geometry():
+    """A row's product is above the threshold only if the part that is read is above its own, which is tight."""
+    rng = np.random.default_rng(0)
+    Q, Z = (X / np.linalg.norm(X, axis=1, keepdims=True) for X in rng.random((2, 20_000, 6)) ** 3)
+    Z[::2] = Q[::2] + 0.3 * Z[::2]
+    Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+    products, parts = (Q * Z).sum(axis=1), (Q * Z)[:, :4].sum(axis=1)
+    fractions = (Q[:, 4:] ** 2).sum(axis=1)
+    least = np.array([part_threshold(t, f) for t, f in zip(products, fractions, strict=True)])
+    assert (parts >= least - 1e-12).all()
+    assert np.min(parts - least) < 1e-4
+    for threshold in (0.1, 0.5, 0.9, 0.999):
+        allowed = allowed_part(threshold)
+        assert 0 < allowed < 1
+        assert part_threshold(threshold, allowed) == pytest.approx(PART * threshold)
+        assert part_threshold(threshold, 0.0) == threshold

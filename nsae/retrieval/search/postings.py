@@ -10,6 +10,7 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.retrieval.search.brute_force import BINARY, METRICS, squared_norms_of
 from nsae.retrieval.search.records import CodeArrays, InvertedLists
+from nsae.retrieval.search.row_order import sampled_rows, unit_ranks
 
 VERSION = 3  # Of what the arrays mean, where they are stored.
 WINDOW = 1 << 14  # Rows: their upper bounds, 64 kB, stay in a core's second cache, and positions fit 16 bits.
@@ -30,8 +31,9 @@ FILES = {  # The name in a stored index of each array.
 class Postings:
     """Lists of rows by unit, each cut into windows of 2¹⁴ rows.
 
-    Rows with the same strongest unit stand together: images of one kind fill a few windows, and a query for
-    that kind finds hardly anything to add up in the others.  A search goes window by window, and in each
+    Rows with the same strongest unit stand together, and beside those whose strongest unit is often active with
+    it: images of one kind fill a few windows, and a query for that kind finds hardly anything to add up in the
+    others.  A search goes window by window, and in each
     window unit by unit.  A unit's entries of one window follow those of the window before in memory.
 
     A value is known by its level, a multiple of the step of its unit and window: it is at most level · step
@@ -41,7 +43,8 @@ class Postings:
     Attributes
     ----------
     lists : InvertedLists
-        The rows are ordered by their strongest unit, the first of equals.
+        The rows are ordered by their strongest unit, the first of equals; for the order of units see
+        :func:`nsae.retrieval.search.row_order.unit_ranks`.
     squared_norms : (n,) float64
         ‖z‖² of each row; for supports (Jaccard, Hamming) the number of its units.
     """
@@ -70,11 +73,11 @@ class Postings:
             from nsae import kernels
 
             kernels.strongest_units(codes.indptr, codes.units, codes.values, strongest)
-            lists.order[:] = np.argsort(strongest, kind="stable")
+            lists.order[:] = row_order(codes, strongest)
             kernels.fill_postings(arrays, scales, lists)
         else:
             strongest_units(codes.indptr, codes.units, codes.values, strongest)
-            lists.order[:] = np.argsort(strongest, kind="stable")
+            lists.order[:] = row_order(codes, strongest)
             fill_postings(arrays, scales, lists)
         return cls(lists, squares)
 
@@ -129,6 +132,14 @@ class Postings:
     def document_frequencies(self) -> np.ndarray:
         """Return in how many rows each unit is active, (h,) int64."""
         return np.diff(self.lists.begins)
+
+
+def row_order(codes: Codes, strongest: np.ndarray) -> np.ndarray:
+    """Return the rows of ``codes`` in the order of postings, (n,); ``strongest (n,)`` are their strongest units."""
+    if len(codes) <= WINDOW:
+        return np.argsort(strongest, kind="stable")  # in one window, the order of units does not matter
+    some = sampled_rows(len(codes))
+    return np.argsort(unit_ranks(codes[some], strongest[some])[strongest], kind="stable")
 
 
 def strongest_units(indptr: np.ndarray, units: np.ndarray, values: np.ndarray, strongest: np.ndarray) -> None:

@@ -1,9 +1,9 @@
 """Postings of codes that do not fit into memory: made window by window, the same arrays as ``Postings.of`` makes.
 
 The codes are mapped from files, and so are the arrays that are filled.  Four passes: norms and strongest units;
-the order of rows; how many entries each unit has in each window; and each window's lists, by the same loop that
-fills all windows at once.  In memory there are a block of rows, or one window, a few numbers for each unit, and those
-pages of the files that a pass has touched.
+the order of rows, for which a sample of them ranks the units; how many entries each unit has in each window; and each
+window's lists, by the same loop that fills all windows at once.  In memory there are a block of rows, or one window, a
+few numbers for each unit, and those pages of the files that a pass has touched.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nsae.retrieval.search import postings
 from nsae.retrieval.search.brute_force import BINARY, METRICS
 from nsae.retrieval.search.postings import FILES, WINDOW, squared_norms
 from nsae.retrieval.search.records import CodeArrays, InvertedLists
+from nsae.retrieval.search.row_order import sampled_rows, unit_ranks
 from nsae.system.backends import resolve_backend
 from nsae.system.npy import forget_pages
 
@@ -70,14 +71,18 @@ def write_postings(codes: Codes, metric: str, make: Make) -> None:
         window=WINDOW,
     )
     squares = make(FILES["squared_norms"], (n,), np.float64)
-    counts = np.zeros(h + 1, np.int64)  # (h + 1,): rows by their strongest unit; the last have none
+    ranks = np.arange(h + 1)  # (h + 1,): of the strongest unit; the last have none
+    if windows > 1:
+        some = _scattered_rows(codes, sampled_rows(n))
+        ranks = unit_ranks(some, _strongest(loops, some))
+    counts = np.zeros(h + 1, np.int64)  # (h + 1,): rows by that rank
     for start, block in row_blocks(codes):
         squares[start : start + len(block)] = squared_norms(block, metric, compiled=loops is not postings)
-        counts += np.bincount(_strongest(loops, block), minlength=h + 1)
+        counts += np.bincount(ranks[_strongest(loops, block)], minlength=h + 1)
         forget_pages(squares)
-    free = np.cumsum(counts) - counts  # (h + 1,): the next free place in the order, by strongest unit
+    free = np.cumsum(counts) - counts  # (h + 1,): the next free place in the order, by rank
     for start, block in row_blocks(codes):
-        places = _places(_strongest(loops, block), free)  # (rows,)
+        places = _places(ranks[_strongest(loops, block)], free)  # (rows,)
         lists.order[places] = start + np.arange(len(block))
         window_of_entry = np.repeat(places // WINDOW, block.counts)  # (entries,)
         np.add.at(lists.starts, (block.units, window_of_entry + 1), 1)

@@ -6,8 +6,9 @@ import pytest
 from nsae.errors import ModelFormatError
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.filters import Filters
-from nsae.retrieval.search import postings
+from nsae.retrieval.search import postings, row_order
 from nsae.retrieval.search.postings import Postings
+from nsae.retrieval.search.row_order import sampled_rows, unit_ranks
 from nsae.retrieval.search.searcher import Searcher
 
 METRICS = ("cosine", "l2", "dot", "jaccard", "hamming")
@@ -55,7 +56,11 @@ def test_postings_bound_every_value_from_above(monkeypatch, rng, metric):
     made = Postings.of(filled(Z).codes, metric)
     lists = made.lists
     strongest = np.where(Z.any(axis=1), np.abs(Z).argmax(axis=1), 30)
-    assert lists.order.tolist() == np.argsort(strongest, kind="stable").tolist()
+    sample = sampled_rows(2100)
+    ranks = unit_ranks(filled(Z).codes[sample], strongest[sample])
+    assert sorted(ranks.tolist()) == list(range(31))
+    assert ranks[30] == 30
+    assert lists.order.tolist() == np.argsort(ranks[strongest], kind="stable").tolist()
     for unit in range(30):
         assert made.rows_of(unit).tolist() == np.flatnonzero(Z[:, unit]).tolist()
     assert made.document_frequencies().tolist() == np.count_nonzero(Z, axis=0).tolist()
@@ -125,3 +130,35 @@ def test_stored_postings_are_used_and_others_refused(rng, metric):
         Postings.from_arrays({"rows": arrays["rows"]}, whole, metric)
     assert not Searcher.stored(whole, metric, {}).has_postings()
     assert Searcher.stored(whole, metric, arrays).has_postings()
+
+
+def test_units_that_are_active_together_follow_each_other(rng):
+    groups = rng.permutation(24).reshape(6, 4)  # units that come together
+    which = rng.integers(6, size=600)  # (600,): the group of each row
+    Z = np.zeros((600, 30), np.float32)  # six units are never active
+    np.put_along_axis(Z, groups[which], rng.random((600, 4)).astype(np.float32) + 0.1, axis=1)
+    Z[:5] = 0
+    strongest = np.where(Z.any(axis=1), Z.argmax(axis=1), 30)
+    ranks = unit_ranks(filled(Z).codes, strongest)
+    assert sorted(ranks.tolist()) == list(range(31))
+    assert ranks[np.bincount(strongest[5:], minlength=30).argmax()] == 0
+    assert all(np.ptp(ranks[group]) == 3 for group in groups)
+    assert ranks[24:].tolist() == list(range(24, 31))
+
+
+def test_units_that_are_seldom_the_strongest_keep_their_order(rng, monkeypatch):
+    monkeypatch.setattr(row_order, "ORDERED", 5)
+    Z = codes(rng, 300, 40, 0.2)
+    strongest = np.where(Z.any(axis=1), Z.argmax(axis=1), 40)
+    ranks = unit_ranks(filled(Z).codes, strongest)
+    often = np.argsort(-np.bincount(strongest, minlength=41)[:40], kind="stable")[:5]
+    assert sorted(ranks[often].tolist()) == list(range(5))
+    others = np.setdiff1d(np.arange(41), often)
+    assert ranks[others].tolist() == list(range(5, 41))
+
+
+def test_sampled_rows_are_spread_over_all_rows(monkeypatch):
+    monkeypatch.setattr(row_order, "SAMPLED", 10)
+    assert sampled_rows(0).tolist() == []
+    assert sampled_rows(3).tolist() == [0, 1, 2]
+    assert sampled_rows(10**12).tolist() == [i * 10**11 for i in range(10)]
