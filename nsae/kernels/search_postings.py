@@ -39,7 +39,10 @@ from nsae.kernels.upper_bounds import (
 
 BOUNDS_RUN = 16  # So many upper bounds of a block are passed over together, too.
 SPARSE = 2  # A window is sparse for a query if it has more than so many rows per entry: see sum_sparse.
-MANY = 1  # From so many entries per row of a window on, lists of little weight are left out.
+MANY = 1  # From so many entries per row of a window on, lists of little weight are left out,
+LEFT_OUT = (
+    0.3  # until, for dot, they can add this fraction of the threshold; for the cosine see allowed_part.
+)
 LOOK = 500  # A row that is compared exactly takes as long as so many entries of lists.
 POSITIONS = 1 << 16  # So many rows can 16 bits name, should a mapped file be damaged.
 
@@ -235,16 +238,18 @@ def _search_window(i, w, queries, codes, lists, row_filter, found, scratch):
     query = Query(units, factors, dense, squares[i], scales[i], theta, margin, 0.0)
     products = metric in (COSINE, DOT)
     entries = entries_in_window(units, lists.starts, w) if products else 0
-    part, left_out, left, threshold = Part(0.0, False), 0.0, np.int64(0), -1.0
+    part, left_out, left, threshold = Part(0.0, False, 0.0), 0.0, np.int64(0), -1.0
     if entries > MANY * len(members):
         threshold = threshold_of(next_distance(worst), theta, query, metric)
         if 0.0 < threshold < 1.0:
-            share, left_out, left = leave_out(query, lists, w, allowed_part(threshold), entries)
-            part = Part(share, False)
+            allowance = LEFT_OUT * threshold if metric == DOT else allowed_part(threshold)
+            share, weight, left = leave_out(query, lists, w, allowance, entries, metric)
+            left_out = 0.0 if metric == DOT else weight
+            part = Part(share, False, weight - left_out)
     while True:
         sparse = products and SPARSE * (entries - left) < len(members)
         if sparse:
-            m, error = sum_sparse(query, lists, w, part, sums, positions, bounds)
+            m, error = sum_sparse(query, lists, w, part, metric, scratch)
         else:
             m, error = len(members), sum_bounds(query, lists, w, part, members, codes, bounds)
         near = np.float32(part_threshold(threshold, left_out))
@@ -253,7 +258,7 @@ def _search_window(i, w, queries, codes, lists, row_filter, found, scratch):
         # To read the other lists is faster than to compare so many rows.
         if sparse:
             _clear(m, positions, sums)
-        part, left_out, left = Part(0.0 if sparse else part.share, not sparse), 0.0, np.int64(0)
+        part, left_out, left = Part(0.0 if sparse else part.share, not sparse, 0.0), 0.0, np.int64(0)
     lowest = np.float32(-np.inf)
     known = part.share == 0.0 and error < np.inf and len(row_filter.allowed) == 0
     if not full and known and k < MAXIMA <= m:

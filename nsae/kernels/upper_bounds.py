@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsae.kernels.build_postings import SMALLEST_STEP
+from nsae.kernels.build_postings import HIGHEST_LEVEL, SMALLEST_STEP
 from nsae.kernels.compile import njit
 from nsae.kernels.options import KERNEL
 
@@ -17,10 +17,14 @@ BOUNDS_BLOCK = 128  # Upper bounds that are passed over together if none is abov
 
 
 class Part(NamedTuple):
-    """Which of a query's lists in a window are read: those that :func:`leave_out` keeps, or the rest."""
+    """Which of a query's lists in a window are read: those that :func:`leave_out` keeps, or the others.
+
+    Bounds of rows begin at ``rest``.
+    """
 
     share: float
-    is_rest: bool
+    is_others: bool
+    rest: float
 
 
 @njit(**KERNEL)
@@ -30,27 +34,36 @@ def _bound_of_level(factor, step, scale):
 
 
 @njit(**KERNEL)
-def leave_out(query, lists, w, allowance, entries):
-    """Choose lists of window w that need not be read: long ones of units with little weight in the query.
+def _weight(query, e, step, metric):
+    """Return what counts of the e-th list of a query: for the cosine (wq)², for dot the most that it can add."""
+    if metric == DOT:
+        return np.float64(HIGHEST_LEVEL * _bound_of_level(query.factors[e], np.float64(step), query.scale))
+    return query.factors[e] * query.factors[e] / query.squared_norm
 
-    A list is left out if its unit's (wq)² is at most ``share`` for each of its entries.  ``allowance`` is the
-    fraction of ‖q‖² that the units of all these lists may have, and ``entries``, above 0, is how many entries the
-    query's lists have.  Returns ``share``, the fraction that they have, and how many entries they have.  ``query``
-    is a ``Query`` of ``search_postings.py``, ``lists`` are ``InvertedLists``.
+
+@njit(**KERNEL)
+def leave_out(query, lists, w, allowance, entries, metric):
+    """Choose lists of window w that need not be read: long ones of little weight.
+
+    For the cosine the weight is the fraction of ‖q‖² that the list's unit has; for dot, where norms of rows say
+    little, it is what the list can add to a bound, its highest level (MaxScore's idea).  A list is left out if its
+    weight is at most ``share`` for each of its entries.  ``allowance`` is the weight that all lists that are left out
+    may have, and ``entries``, above 0, is how many entries the query's lists have.  Returns ``share``, the weight of
+    the lists, and how many entries they have.  ``query`` is a ``Query`` of ``search_postings.py``, ``lists`` are
+    ``InvertedLists``, and ``metric`` is COSINE or DOT.
     """
-    most = allowance * query.squared_norm
-    share = 32.0 * most / entries
+    share = 32.0 * allowance / entries
     while True:
         total, left = 0.0, np.int64(0)
         for e in range(len(query.units)):
             j = query.units[e]
             length = np.int64(lists.starts[j, w + 1]) - np.int64(lists.starts[j, w])
-            square = query.factors[e] * query.factors[e]
-            if square <= share * length:
-                total += square
+            weight = _weight(query, e, lists.steps[j, w], metric)
+            if weight <= share * length:
+                total += weight
                 left += length
-        if total <= most:
-            return share, total / query.squared_norm, left
+        if total <= allowance:
+            return share, total, left
         share *= 0.5
 
 
@@ -70,8 +83,8 @@ def sum_bounds(query, lists, w, part, members, codes, bounds):
     error, size = np.float32(0), len(members)
     bounds[size : -(-size // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
     if metric in (COSINE, DOT):
-        if not part.is_rest:
-            bounds[:size] = 0
+        if not part.is_others:
+            bounds[:size] = np.float32(part.rest)
     else:
         weight = 0.5 / scale if metric == L2 else (theta if metric == JACCARD else 1.0)
         for s in range(size):
@@ -85,9 +98,9 @@ def sum_bounds(query, lists, w, part, members, codes, bounds):
             for p in range(len(here)):
                 bounds[here[p]] += one
         else:
-            if (factors[e] * factors[e] <= part.share * len(here)) != part.is_rest:
-                continue
             step = np.float64(steps[j, w])
+            if (_weight(query, e, step, metric) <= part.share * len(here)) != part.is_others:
+                continue
             per_level = _bound_of_level(factors[e], step, scale)
             error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
             level = levels[start:stop]
@@ -106,23 +119,26 @@ def entries_in_window(units, starts, w):
 
 
 @njit(**KERNEL)
-def sum_sparse(query, lists, w, part, sums, positions, bounds):
-    """Fill ``bounds`` only for the rows of window w that are in a list that is read, for the cosine and dot.
+def sum_sparse(query, lists, w, part, metric, scratch):
+    """Sum bounds only of the rows of window w that are in a list that is read, for the cosine and dot.
 
-    ``positions`` come to hold these rows, in the order in which they are met, and ``sums (2¹⁶,)``, which were
-    zeros, their bounds by position.  The bounds are those of :func:`sum_bounds`, and so are ``query``, ``lists`` and
-    ``part``, which is not the rest.  Returns how many rows they are, and by how much a bound may be too high.
+    ``scratch.positions`` come to hold these rows, in the order in which they are met, ``scratch.bounds`` their bounds,
+    and ``scratch.sums (2¹⁶,)``, which were zeros, what their lists add, by position.  The bounds are those of
+    :func:`sum_bounds`, and so are ``query``, ``lists`` and ``part``, which is not the others.  ``metric`` is COSINE or
+    DOT, and ``scratch`` a ``Scratch`` of ``search_postings.py``.  Returns how many rows they are, and by how much a
+    bound may be too high.
     """
     units, factors, scale = query.units, query.factors, query.scale
+    sums, positions, bounds = scratch.sums, scratch.positions, scratch.bounds
     _, begins, starts, all_positions, levels, steps, _ = lists
     error, n = np.float32(0), 0
     for e in range(len(units)):
         j = units[e]
         start, stop = begins[j] + np.int64(starts[j, w]), begins[j] + np.int64(starts[j, w + 1])
         here, level = all_positions[start:stop], levels[start:stop]
-        if factors[e] * factors[e] <= part.share * len(here):
-            continue
         step = np.float64(steps[j, w])
+        if _weight(query, e, step, metric) <= part.share * len(here):
+            continue
         per_level = _bound_of_level(factors[e], step, scale)
         error = np.float32(np.inf) if factors[e] < 0.0 or step < 0.0 else error + per_level
         for p in range(len(here)):
@@ -131,7 +147,7 @@ def sum_sparse(query, lists, w, part, sums, positions, bounds):
             n += np.int64(sums[position] == 0)  # A row that was met before is overwritten by the next one.
             sums[position] += per_level * np.float32(level[p])
     for s in range(n):
-        bounds[s] = sums[positions[s]]
+        bounds[s] = sums[positions[s]] + np.float32(part.rest)
     bounds[n : -(-n // BOUNDS_BLOCK) * BOUNDS_BLOCK] = -np.inf
     return n, np.float64(error)
 

@@ -184,12 +184,16 @@ def test_long_lists_of_little_weight_are_left_out_and_no_hit_is_lost(metric, mon
     query = Query(asked.units[theirs], values[theirs], np.zeros(100), squares[0], scales[0], 0.0, 0.0, 0.0)
     lengths = np.diff(lists.starts[query.units, :2].astype(int), axis=1)[:, 0]  # (m,) in the first window
     entries = int(lengths.sum())
-    share, fraction, left = leave_out(query, lists, 0, 0.3, entries)
-    out = query.factors**2 <= share * lengths  # (m,)
+    number = METRICS.index(metric)
+    share, weight, left = leave_out(query, lists, 0, 0.3, entries, number)
+    weights = query.factors**2 / squares[0]  # (m,)
+    if metric == "dot":
+        weights = np.abs(query.factors) * 255 * np.abs(lists.steps[query.units, 0]) / scales[0]
+    out = weights <= share * lengths  # (m,)
     assert 0 < left == lengths[out].sum() < entries
-    assert fraction == pytest.approx((query.factors[out] ** 2).sum() / squares[0])
-    assert 0 < fraction <= 0.3
-    assert leave_out(query, lists, 0, 1e-9, entries)[1:] == (0, 0)
+    assert weight == pytest.approx(weights[out].sum(), rel=1e-5)
+    assert 0 < weight <= 0.3
+    assert leave_out(query, lists, 0, 1e-9, entries, number)[1:] == (0, 0)
 
 
 def test_what_lists_that_are_read_must_exceed_follows_from_the_geometry():
