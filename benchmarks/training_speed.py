@@ -11,6 +11,7 @@ agree to 1e-3 before anything is timed.  helpers/training_steps.py has the conte
 A table has medians over the rounds of ratios of times in the same round, and their quartiles:
 
 over_floor, over_product         nsae's step / the products alone, by the BLAS of NumPy
+without_bytes_over_product       the same, without a product of bytes, where there would be one
 torch_…_over_ours                PyTorch's step / nsae's, at PyTorch's fastest setting of each way
 torch_…_over_its_floor           PyTorch's step / the products alone, by PyTorch's own BLAS
 numpy_over_ours                  the definition (backend="numpy") / the compiled loops
@@ -145,6 +146,8 @@ def ratios(seconds: dict[str, list[float]], shape: Shape) -> dict[str, Ratio]:
         if setting:
             found[f"torch_{way}_over_ours"] = Ratio.of(times, seconds["nsae"], setting)
             found[f"torch_{way}_over_its_floor"] = Ratio.of(times, seconds["torch_floor"])
+    if "without_bytes" in seconds:
+        found["without_bytes_over_product"] = Ratio.of(seconds["without_bytes"], seconds[floor])
     if "numpy" in seconds:
         found["numpy_over_ours"] = Ratio.of(seconds["numpy"], seconds["nsae"])
     return found

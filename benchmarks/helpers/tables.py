@@ -343,11 +343,16 @@ def training_dense(figures: Figures) -> str:
 
 
 def training_ksparse(figures: Figures) -> str:
-    """Return k-sparse steps beside their one product and PyTorch."""
-    head = ["k-sparse step, k = 32", "ms", "over its one product"]
+    """Return k-sparse steps beside the one product that they would need, and PyTorch."""
+    head = ["k-sparse step, k = 32", "ms", "over the product X Wᵀ", "without a product of bytes"]
     head += ["PyTorch, dense top-k / nsae", "PyTorch, `embedding_bag` / nsae"]
     head += ["`embedding_bag` over PyTorch's own product"]
-    keys = ("over_product", "torch_dense_over_ours", "torch_embedding_bag_over_ours")
+    keys = (
+        "over_product",
+        "without_bytes_over_product",
+        "torch_dense_over_ours",
+        "torch_embedding_bag_over_ours",
+    )
     keys += ("torch_embedding_bag_over_its_floor",)
     return _steps(figures, "k_sparse", head, keys)
 

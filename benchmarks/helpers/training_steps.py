@@ -102,17 +102,24 @@ def numpy_steps(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
 
 
 def nsae_steps(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
-    """Return nsae's step with compiled loops."""
-    return {"nsae": nsae_run(folder, shape, threads, "numba")}
+    """Return nsae's step with compiled loops; where it makes a product of bytes, also the step without one."""
+    from nsae import kernels
+
+    runs = {"nsae": nsae_run(folder, shape, threads, "numba")}
+    if shape.k and kernels.BYTE_PRODUCTS:
+        runs["without_bytes"] = nsae_run(folder, shape, threads, "numba", bytes_too=False)
+    return runs
 
 
-def nsae_run(folder: Path, shape: Shape, threads: int, backend: str) -> Run:
+def nsae_run(folder: Path, shape: Shape, threads: int, backend: str, bytes_too: bool = True) -> Run:
     """Return nsae's step with one backend.  It returns the loss."""
     _, (W, b, V, c) = load(folder, shape)
     g, l1 = (KSparse(shape.k), 0.0) if shape.k else (ReLU(), L1)
     model = Autoencoder(Dense(W, b), Dense(V, c), g, l1=l1)
     state = TrainingState.start(model, Adam(LR, BETA1, BETA2, EPS))
     step = make_step(state, TrainingOptions(backend=backend, n_threads=threads), shape.B)
+    if not bytes_too:
+        step.bounded = None
     step.__enter__()  # its threads live as long as the worker
     return lambda X: step(X).loss.total
 

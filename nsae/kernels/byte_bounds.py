@@ -285,9 +285,7 @@ def select_bounded(S, X, W, b, rows, units, code, found):
         x, chosen, level = X[i], all_units[i], all_values[i]
         sample = zeros[i], scales[i], rests[i], norms[i]
         least = _threshold(S[i], sample, units, maxima, (roots, chosen))
-        root = level.dtype.type(
-            least
-        )  # Of k units, the pre-activations are above it: bounds have some slack.
+        root = level.dtype.type(least)  # The pre-activations of k units are above it: bounds have some slack.
         n = 0
         for place in range(_candidates(S[i], sample, units, least, who, bound)):
             j = who[place]

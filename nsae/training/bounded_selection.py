@@ -10,7 +10,7 @@ from nsae.system.threads import Threads
 
 SUMS = 1 << 19  # products of bytes that a thread makes at a time: they stay in a cache
 MOST_ROWS = 480
-# Where it pays: measured on Fashion-MNIST.  With more features, sums of products of bytes leave 32 bits.
+# Where it pays: the product must be worth the rounding to bytes.  With more features, sums of products of bytes leave 32 bits.
 FEWEST_UNITS, FEWEST_FEATURES, MOST_FEATURES, FEWEST_ROWS = 512, 64, 1 << 16, 128
 
 
@@ -75,6 +75,5 @@ class BoundedSelection:
             kernels.byte_rows(X[some], A, rows)
             kernels.byte_product(A, self.panels, S[: len(A)])
             its_code = ActiveUnits(code.units[some], code.values[some])
-            kernels.select_bounded(
-                S, X[some], self.W, self.b, rows, self.units, its_code, found[some]
-            )  # (1) (4)
+            W, b = self.W, self.b
+            kernels.select_bounded(S, X[some], W, b, rows, self.units, its_code, found[some])  # (1) (4)
