@@ -10,7 +10,7 @@ from nsae.system.threads import Threads
 
 SUMS = 1 << 19  # products of bytes that a thread makes at a time: they stay in a cache
 MOST_ROWS = 480
-# Where it pays: the product must be worth the rounding to bytes.  With more features, sums of products of bytes leave 32 bits.
+# Where it pays: the product must be worth the rounding to bytes.  With more features, sums leave 32 bits.
 FEWEST_UNITS, FEWEST_FEATURES, MOST_FEATURES, FEWEST_ROWS = 512, 64, 1 << 16, 128
 
 
