@@ -90,7 +90,7 @@ class Searcher:
         self._code_arrays: CodeArrays | None = None
         self._largest_square: float | None = None
         self._stored = False  # Whether the postings were there before anything was asked.
-        self._compared = 0  # Queries times rows that were compared without Numba.
+        self._compared = 0  # Queries times rows, of all searches so far.
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[type[Searcher], tuple[Codes, str, Postings | None]]:
@@ -176,6 +176,7 @@ class Searcher:
                 numpy_loop(0, len(queries))
             return found.distances, found.rows
         loop = self._fastest(search, filters)
+        self._compared += len(queries) * len(self.codes)
         if loop != search.over_products and (n_threads == 1 or len(queries) == 1):
             loop(0, len(queries))
             return found.distances, found.rows
@@ -238,7 +239,7 @@ class Searcher:
         n, h = self.codes.shape
         q, k = search.found.rows.shape
         n_allowed = n if filters.allowed is None else np.count_nonzero(filters.allowed)
-        few = self._postings is None and q * n <= FEW  # making the postings would take longer
+        few = self._postings is None and self._compared + q * n <= FEW  # making the postings would take longer
         if filters.weights is not None or 8 * k > n or 64 * n_allowed < n or few:
             return search.row_by_row
         if q >= PRODUCT_QUERIES and len(self.codes.units) > CROWDED * n * h:

@@ -363,3 +363,19 @@ def test_without_numba_warm_up_prepares_what_numpy_searches(monkeypatch):
     monkeypatch.setattr(searching.BruteForce, "of", never)
     monkeypatch.setattr(searching, "search_postings", never)
     np.testing.assert_array_equal(again.search(index.codes[:5], 4).rows, expected.rows)
+
+
+def test_a_small_index_that_is_asked_often_makes_its_postings(rng):
+    """Row by row is faster for the first queries alone."""
+    pytest.importorskip("numba")
+    codes = Codes.from_dense(rng.random((300, 40)).astype(np.float32) * (rng.random((300, 40)) < 0.1))
+    index = CodeIndex(40)
+    index.add(codes)
+    first = [index.search(codes[i : i + 1], 5, backend="numba") for i in range(3)]
+    assert not index._state.searcher().has_postings()
+    for _ in range(20):
+        again = [index.search(codes[i : i + 1], 5, backend="numba") for i in range(3)]
+    assert index._state.searcher().has_postings()
+    for before, after in zip(first, again, strict=True):
+        np.testing.assert_array_equal(before.distances, after.distances)
+        np.testing.assert_array_equal(before.ids, after.ids)
