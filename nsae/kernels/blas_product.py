@@ -9,7 +9,7 @@ from numba.core.cgutils import ir
 from numba.extending import intrinsic
 
 from nsae.kernels.compile import njit
-from nsae.kernels.options import PART
+from nsae.kernels.options import INNER
 
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # what BLAS calls them
 
@@ -46,7 +46,7 @@ def _gemm(typing_context, address, transposed, shape, A, B, C):
     return signature, generate
 
 
-@njit(**PART)
+@njit(**INNER)
 def product(address, A, B, C):
     """Put A B into ``C`` (m, n), for ``A`` (m, l) and ``B`` (l, n).
 
@@ -55,13 +55,13 @@ def product(address, A, B, C):
     _gemm(address, (PLAIN, PLAIN), (A.shape[0], B.shape[1], A.shape[1]), A, B, C)
 
 
-@njit(**PART)
+@njit(**INNER)
 def product_with_transpose(address, A, B, C):
     """Put A Bᵀ into ``C`` (m, n), for ``A`` (m, l) and ``B`` (n, l), by ``address``; see :func:`product`."""
     _gemm(address, (PLAIN, TRANSPOSED), (A.shape[0], B.shape[0], A.shape[1]), A, B, C)
 
 
-@njit(**PART)
+@njit(**INNER)
 def product_of_transpose(address, A, B, C):
     """Put Aᵀ B into ``C`` (m, n), for ``A`` (l, m) and ``B`` (l, n), by ``address``; see :func:`product`."""
     _gemm(address, (TRANSPOSED, PLAIN), (A.shape[1], B.shape[1], A.shape[0]), A, B, C)

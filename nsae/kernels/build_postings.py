@@ -7,7 +7,7 @@ The definitions are in ``nsae.retrieval.search.postings``;
 import numpy as np
 
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL
+from nsae.kernels.options import INNER, KERNEL
 
 SMALLEST_STEP = np.float32(1e-30)  # as in the definition
 HIGHEST_LEVEL = np.float32(255)
@@ -75,7 +75,7 @@ def fill_postings(codes, scales, lists):
                     levels[entry] = np.uint8(min(max(np.ceil(size / step[unit]), one), HIGHEST_LEVEL))
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _count_entries(indptr, units, lists):
     """Fill ``lists.starts`` and ``lists.begins``: where each unit's entries begin, in each window and in all."""
     begins, starts = lists.begins, lists.starts

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from nsae.kernels.compile import njit
 from nsae.kernels.ksparse_step import _sift_down
-from nsae.kernels.options import KERNEL, REORDER
+from nsae.kernels.options import INNER, KERNEL, REORDER
 
 PANEL = 64  # So many units lie side by side, four bytes of each: four registers of the processor.
 TILE_ROWS = 6  # So many rows are multiplied with a panel at a time: 24 registers of sums.
@@ -209,7 +209,7 @@ def _dot(w, x):
     return total
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _threshold(products, sample, units, maxima, heap):
     """Return a number that the k largest pre-activations of a sample are above, or 0 if none is known.
 

@@ -7,7 +7,7 @@ Sums are added to, and not set: each range of rows has its own, and the step add
 import numpy as np
 
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL, REORDER
+from nsae.kernels.options import INNER, KERNEL, REORDER
 
 
 @njit(**KERNEL)
@@ -73,7 +73,7 @@ def sigmoid_output(U, E, L, X, keep_slope, sums, lo, hi):
         _sigmoid_row(U[i], E[i], L[i], X[i], keep_slope, scale, (dc, squares, entropy))
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _sigmoid_row(u, e, log, x, keep_slope, scale, sums):
     """Do what :func:`sigmoid_output` does for one row; ``sums`` are dc, squares and entropy, ``scale`` is 1/B."""
     dc, squares, entropy = sums
@@ -100,7 +100,7 @@ def squared_output(U, c, X, dc, squares, lo, hi):
         _squared_row(U[i], c, X[i], scale, dc, squares)
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _squared_row(u, c, x, scale, dc, squares):
     """Do what :func:`squared_output` does for one row; ``scale`` is 1/B."""
     for j in range(len(c)):

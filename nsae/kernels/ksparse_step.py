@@ -10,14 +10,14 @@ import numpy as np
 
 from nsae.kernels.adam import adam, squares
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL, REORDER
+from nsae.kernels.options import INNER, KERNEL, REORDER
 from nsae.kernels.sparse_rows import add_sparse_samples
 
 BLOCK = 64  # So many pre-activations are skipped at once if none of them can be among the k largest.
 LANES = 64  # The first pass over a sample keeps so many maxima side by side: see _lower_bound.
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _sift_down(heap, place, n):
     """Restore the order of a heap of n (value, unit) pairs from ``place`` down.
 
@@ -41,7 +41,7 @@ def _sift_down(heap, place, n):
     values[place], units[place] = value, unit
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _lower_bound(y, b, lane, level, chosen):
     """Return a lower bound of the k largest of y + b, found in one vectorised pass.
 
@@ -68,7 +68,7 @@ def _lower_bound(y, b, lane, level, chosen):
     return level[0]
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _push(y, b, start, stop, first, root, n, heap):
     """Put the entries of y + b in start:stop that are above ``root`` on the heap of (value, unit) pairs.
 

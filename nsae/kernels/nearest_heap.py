@@ -5,10 +5,10 @@ The definition is ``nsae.retrieval.hits.nearest``, which sorts all distances;
 """
 
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL
+from nsae.kernels.options import INNER, KERNEL
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def sift_down(distances, rows, start, n):
     """Restore a heap of n pairs (``distances``, ``rows``) from the node ``start`` down.
 

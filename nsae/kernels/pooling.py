@@ -3,14 +3,14 @@
 import numpy as np
 
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL
+from nsae.kernels.options import INNER, KERNEL
 from nsae.kernels.patches import dot
 from nsae.kernels.select_columns import count_above
 
 ROUNDS = 10  # of halving: to 1/1000 of the largest value; another round costs more than it saves
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _largest(values):
     """Return the largest of some numbers, at least one."""
     largest = values[0]
@@ -19,7 +19,7 @@ def _largest(values):
     return largest
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _bound(y, screen, x, directed):
     """Make approximate pre-activations y (h,) upper bounds, and return what rounding may have taken from them."""
     b, beyond = screen.b, screen.beyond
@@ -31,7 +31,7 @@ def _bound(y, screen, x, directed):
     return y.dtype.type(screen.rounding * (np.sqrt(squares) * screen.longest + screen.most_bias))
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _lane_maxima(y, least, maxima):
     """Write the largest of each lane of y (h,) to ``maxima``, at least ``least``: unit j is in lane j mod lanes."""
     h, lanes = len(y), len(maxima)
@@ -55,7 +55,7 @@ def _lane_maxima(y, least, maxima):
             maxima[j % lanes] = y[j]
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _low(maxima, k, low):
     """Return a threshold, at least ``low``, with k lanes above it and hardly more; ``low`` if there are no k."""
     high, half = _largest(maxima), maxima.dtype.type(0.5)
@@ -72,7 +72,7 @@ def _low(maxima, k, low):
     return low
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _enter(value, unit, values, units, n):
     """Put a unit among the ``n`` largest, at most k, in descending order; return how many these are then.
 
@@ -90,7 +90,7 @@ def _enter(value, unit, values, units, n):
     return n + 1
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _between(y, maxima, least, most, scratch):
     """Write units with ``least`` < y ≤ ``most`` to ``scratch.candidates``, and return how many they are.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nsae.kernels.compile import njit
 from nsae.kernels.nearest_heap import enter, sort_hits
-from nsae.kernels.options import KERNEL
+from nsae.kernels.options import INNER, KERNEL
 from nsae.kernels.thresholds import (
     MAXIMA,
     allowed_part,
@@ -123,7 +123,7 @@ def distances_to(rows, codes, dense, squared_norm, distances):
         distances[r] = np.float32(_distance(dot, squared_norm, codes.squared_norms[i], codes.metric))
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _block_above(block, threshold):
     """Tell whether one of the bounds of a block is above the threshold."""
     above = False
@@ -132,7 +132,7 @@ def _block_above(block, threshold):
     return above
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _run_above(run, threshold):
     """Tell whether one of the bounds of a run is above the threshold."""
     above = False
@@ -141,7 +141,7 @@ def _run_above(run, threshold):
     return above
 
 
-@njit(**KERNEL, forceinline=True)
+@njit(**INNER, forceinline=True)
 def look_closer(i, candidates, query, lowest, codes, row_filter, found):
     """Compare query i exactly with the candidates whose bound is above the threshold, and keep the nearest.
 
@@ -197,7 +197,7 @@ def look_closer(i, candidates, query, lowest, codes, row_filter, found):
 # ---- where a query shares units with few rows of a window, and the others are all at one distance
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _take_others(i, members, sums, distance, n, row_filter, found):
     """Take in those of the rows ``members`` that share no unit with query i: all are at ``distance``."""
     distances, rows, count = found.distances[i], found.rows[i], found.counts[i]
@@ -216,14 +216,14 @@ def _take_others(i, members, sums, distance, n, row_filter, found):
     found.counts[i] = count
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _clear(m, positions, sums):
     """Make ``sums`` zeros again, after ``sum_sparse`` met the rows in the first m of ``positions``."""
     for s in range(m):
         sums[positions[s]] = 0
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _search_window(i, w, queries, codes, lists, row_filter, found, scratch):
     """Find what query i has near in window w; arguments are those of :func:`search_postings`."""
     indptr, all_units, all_factors, squares, scales = queries

@@ -7,7 +7,7 @@ Definition: ``nsae.training.definitions``; compared in tests/kernels/test_defini
 import numpy as np
 
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL
+from nsae.kernels.options import INNER, KERNEL
 
 TILE = 128  # Columns at a time.
 WORD = 8  # Flags that are looked at together.
@@ -23,7 +23,7 @@ def count_above(values, threshold):
     return count
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _halve(values, k, low, high, rounds):
     """Return ``low`` raised and ``high`` lowered in ``rounds`` of halving, with the k-th largest between them.
 
@@ -46,7 +46,7 @@ def _halve(values, k, low, high, rounds):
     return low, high
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _group_maxima(tiles, t, b, scratch):
     """Write the largest positive y of each group of units, for the columns of tile t.
 
@@ -72,7 +72,7 @@ def _group_maxima(tiles, t, b, scratch):
         high[c] = min(high[c], largest)
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _collect(tiles, t, b, scratch):
     """Write the units above ``scratch.low`` (TILE,) of each column of tile t, ascending, and their number.
 

@@ -19,7 +19,7 @@ from nsae.kernels.dense_step import (
     squared_output,
     tangent_rows,
 )
-from nsae.kernels.options import KERNEL, PART
+from nsae.kernels.options import INNER, KERNEL
 from nsae.kernels.records import AdamRates
 
 MOST_FACTORS = 512  # Factors between 1 and 2 whose product double precision holds.
@@ -59,7 +59,7 @@ def small_steps(X, net, model, rates, sums, E_h, E_d, unit_norm):
             normalise_rows(Vt, 0, h)  # (20) after the step
 
 
-@njit(**PART)
+@njit(**INNER)
 def small_gradients(X, net, model, sums, E_h, E_d):
     """Put the gradients (11)–(15) of the batch ``X`` (B, d) into ``net.grad``, without weight decay.
 
@@ -107,7 +107,7 @@ def small_gradients(X, net, model, sums, E_h, E_d):
     product_of_transpose(net.gemm, dZ, X, dW)  # (15)
 
 
-@njit(**PART)
+@njit(**INNER)
 def clip_factor(max_grad_norm, flat, grad, decay, decay_of_V):
     """Return min(1, G/‖∇J‖), (34), with G = ``max_grad_norm``.
 
@@ -122,7 +122,7 @@ def clip_factor(max_grad_norm, flat, grad, decay, decay_of_V):
     return max_grad_norm / norm if norm > max_grad_norm else 1.0
 
 
-@njit(**PART)
+@njit(**INNER)
 def exponentials(E):
     """Put e^E in place of ``E`` (B, m)."""
     for i in range(E.shape[0]):
@@ -130,7 +130,7 @@ def exponentials(E):
             E[i, j] = np.exp(E[i, j])
 
 
-@njit(**PART)
+@njit(**INNER)
 def small_sigmoid_output(U, E, X, keep_slope, dc, squares, terms):
     """Do what ``dense_step.sigmoid_output`` does with the first rows of ``E``, and return the sum of the terms of (6).
 
@@ -161,7 +161,7 @@ def small_sigmoid_output(U, E, X, keep_slope, dc, squares, terms):
     return entropy
 
 
-@njit(**PART)
+@njit(**INNER)
 def penalty_gradient(B, model, total, penalty):
     """Put the penalties' part of (13) into ``penalty`` (h,): the same for each of ``B`` samples, before (14).
 
@@ -175,7 +175,7 @@ def penalty_gradient(B, model, total, penalty):
         penalty[j] = grad
 
 
-@njit(**PART)
+@njit(**INNER)
 def add_losses(B, model, total, squared, entropy, flat, sums):
     """Add B times the parts of J, (5)–(9), to ``sums.losses``: they are means over samples.
 
@@ -204,7 +204,7 @@ def add_losses(B, model, total, squared, entropy, flat, sums):
         sums.losses[3] += B * 0.5 * model.weight_decay * square  # (9)
 
 
-@njit(**PART)
+@njit(**INNER)
 def _mean_activation(total, B, rounding):
     """Return ρ̂ of (8), the fraction ``rounding`` away from 0 and 1 where it would be there."""
     return min(max(total / B, rounding), 1 - rounding)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nsae.kernels.compile import njit
 from nsae.kernels.dense_step import _sigmoid_row, _squared_row
-from nsae.kernels.options import KERNEL, REORDER
+from nsae.kernels.options import INNER, KERNEL, REORDER
 
 LANES = 32  # Units that are computed side by side: with more, the workspace leaves the cache.
 STREAMS = 16  # Rows of W that are read side by side: a line of the cache in the workspace, for float32.
@@ -21,7 +21,7 @@ TOGETHER = (
 )
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _to_features(W, features):
     """Copy the rows of some units, ``W`` (up to LANES, d), to the columns of ``features`` (d, LANES)."""
     for begin in range(0, W.shape[0], STREAMS):

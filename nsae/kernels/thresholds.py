@@ -6,7 +6,7 @@
 import numpy as np
 
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL
+from nsae.kernels.options import INNER, KERNEL
 from nsae.kernels.upper_bounds import COSINE, DOT, HAMMING, JACCARD, L2
 
 MAXIMA = 1024  # Running maxima of the first look at a window: see first_threshold.
@@ -14,7 +14,7 @@ HALVINGS = 12  # The most steps of the search there.
 PART = 0.6  # The fraction of a threshold that is left to lists that are read: see allowed_part.
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def threshold_of(distance, theta, query, metric):
     """Return what a row's upper bound must exceed for its distance to be below ``distance``, by the ``metric``.
 
@@ -74,7 +74,7 @@ def theta_of(distance):
     return (1.0 - distance) / (2.0 - distance) if distance < 1.0 else 0.0
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def first_threshold(bounds, size, k, margin, error, maxima):
     """Return a threshold for a window before k hits are known: more than k rows are above it for certain.
 

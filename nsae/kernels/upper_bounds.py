@@ -10,7 +10,7 @@ import numpy as np
 
 from nsae.kernels.build_postings import HIGHEST_LEVEL, SMALLEST_STEP
 from nsae.kernels.compile import njit
-from nsae.kernels.options import KERNEL
+from nsae.kernels.options import INNER, KERNEL
 
 COSINE, L2, DOT, JACCARD, HAMMING = range(5)  # as in nsae.retrieval.search.brute_force.METRICS
 BOUNDS_BLOCK = 128  # Upper bounds that are passed over together if none is above the threshold.
@@ -27,13 +27,13 @@ class Part(NamedTuple):
     rest: float
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _bound_of_level(factor, step, scale):
     """Return what one level of a unit adds to an upper bound; above 0, so that 0 means that nothing is shared."""
     return max(np.float32(abs(factor * step) / scale), SMALLEST_STEP)
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def _weight(query, e, step, metric):
     """Return what counts of the e-th list of a query: for the cosine (wq)², for dot the most that it can add."""
     if metric == DOT:
@@ -67,7 +67,7 @@ def leave_out(query, lists, w, allowance, entries, metric):
         share *= 0.5
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def sum_bounds(query, lists, w, part, members, codes, bounds):
     """Fill ``bounds`` for the rows ``members`` of window ``w``: an upper bound of each row's product.
 
@@ -118,7 +118,7 @@ def entries_in_window(units, starts, w):
     return total
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def sum_sparse(query, lists, w, part, metric, scratch):
     """Sum bounds only of the rows of window w that are in a list that is read, for the cosine and dot.
 
@@ -161,7 +161,7 @@ def count_above(bounds, size, threshold):
     return count
 
 
-@njit(**KERNEL)
+@njit(**INNER)
 def first_windows(queries, lists, lo, hi):
     """Return the window that each query lo:hi searches first, (hi − lo,): there its k-th hit is likely near.
 
