@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nsae.codes import nonzero_entries
 from nsae.equations.activations import KSparse
 from nsae.export import exported_images
 from nsae.export.python_file import python_file
@@ -73,6 +74,7 @@ FUNCTIONS = (
     exported_images.components,
     exported_images.thresholded,
     unit_rows,
+    nonzero_entries,
     exported_images.PatchLayer,
     exported_images.pooled,
     patches.patch_places,

@@ -238,7 +238,7 @@ class SparseAutoencoder(Transformer, Stored):
             called, training goes on from it, and ends with the bits that it would have ended with without the
             interruption (on the same machine, with the same versions and ``n_threads``).
         checkpoint_minutes : float
-            0 writes after each step.
+            0 writes after each step; of a small dense net, after each run of steps that are taken at once.
         keep_checkpoint : bool
             At the end of training the file is removed, or else kept, so that the next call has nothing to do.
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 
+from nsae.codes import Codes
 from nsae.equations.activations import KSparse, Sigmoid
 from nsae.equations.autoencoder import Autoencoder
 from nsae.equations.layers import normalise_columns, tangent
@@ -121,13 +122,13 @@ def train(
     try:
         schedule.prepare()  # a compiled step makes buffers for the k that it finds
         with (
-            make_step(state, options, B, work=epochs * X.size * len(state.idle)) as step,
+            make_step(state, options, B, X, epochs) as step,
             Progress("training", epochs, enabled=options.verbose) as progress,
         ):
             for _ in range(len(log.epochs), 0 if checkpoint.ended else epochs):
                 done = log.start_epoch()  # 0, unless an earlier process was stopped in this epoch
                 checkpoint.note_order(rng)
-                n = batches_at_once(step.at_once if schedule.rate_is_constant else 1, X, done)
+                n = batches_at_once(step.at_once if schedule.rate_is_constant(done) else 1, X, done)
                 batches = minibatches(X, n * options.batch_size, dtype, rng, batch_buffer(X, n * B, dtype))
                 for batch in islice(batches, done // n, None):  # (B, d), or of small nets n of them
                     schedule.prepare()  # the learning rate and k of this step
@@ -154,15 +155,20 @@ def train(
 
 
 def make_step(
-    state: TrainingState, options: TrainingOptions, batch_size: int, *, work: float = math.inf
+    state: TrainingState,
+    options: TrainingOptions,
+    batch_size: int,
+    X: np.ndarray | Codes | None = None,
+    epochs: int = 1,
 ) -> Step:
     """Return the fastest step that computes what ``PlainStep`` does, on the backend asked for.
 
     ``state.backend`` then says which.  A compiled step moves the parameters and moments of ``state`` to other
     arrays; see ``FlatState``.
-    ``batch_size`` is the largest batch that will come, ``work`` the number of multiplications of one product
-    with W in all steps together: for little of it, the backend "auto" of ``options`` is NumPy.
+    ``batch_size`` is the largest batch that will come, from the data ``X`` (n, d) in ``epochs`` passes.  Where
+    this is little work, the backend "auto" of ``options`` is NumPy; without ``X`` much of it is assumed.
     """
+    work = math.inf if X is None else float(epochs) * X.size * len(state.idle)
     model = state.model
     k_sparse, linear = isinstance(model.g, KSparse), model.output == "linear"
     compiled = resolve_backend(options.backend, work) == "numba"
@@ -176,7 +182,7 @@ def make_step(
         return KSparseStep(state, options, batch_size)
     from nsae.training.small_step import SmallStep, suits
 
-    if suits(state, options, batch_size):
+    if not isinstance(X, Codes) and suits(state, options, batch_size):
         return SmallStep(state, options, batch_size)
     from nsae.training.dense_step import DenseStep
 

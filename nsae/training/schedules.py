@@ -94,10 +94,10 @@ class Schedule:
         if isinstance(g, KSparse) and options.k_start is not None and self.k is not None:
             g.k = annealed_k(t, self.steps, int(options.k_start), self.k)
 
-    @property
-    def rate_is_constant(self) -> bool:
-        """Whether all later steps have the learning rate of the next one."""
-        return self.options.lr_schedule == "none" and self.state.optimizer.t >= self.options.warmup_steps
+    def rate_is_constant(self, done: int) -> bool:
+        """Return whether all steps of this epoch, of which ``done`` are done, and later ones have one learning rate."""
+        begun = self.state.optimizer.t - done  # when the epoch began: a resumed one is cut as it was
+        return self.options.lr_schedule == "none" and begun >= self.options.warmup_steps
 
     @property
     def k_has_arrived(self) -> bool:

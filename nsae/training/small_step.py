@@ -16,13 +16,14 @@ from nsae.equations.activations import KSparse, Sigmoid
 from nsae.equations.autoencoder import Loss
 from nsae.kernels.records import ModelTerms, RunSums, SmallNet, StepRates
 from nsae.system import threads
+from nsae.system.interrupts import defer_interrupts
 from nsae.system.product_address import product_address
 from nsae.training.compiled_step import CompiledStep
 from nsae.training.state import TrainingOptions, TrainingState
 from nsae.training.step import StepReport
 
 MOST_WEIGHTS = 1 << 17  # With more weights h·d, the products take nearly all of the time.
-RUN_BYTES = 1 << 19  # Rows that are handed over together.
+RUN_BYTES, RUN_WORK = 1 << 19, 1 << 30  # The rows that are handed over together, and multiplications with W.
 
 
 def suits(state: TrainingState, options: TrainingOptions, batch_size: int) -> bool:
@@ -59,7 +60,8 @@ class SmallStep(CompiledStep):
         super().__init__(state, options, batch_size)
         h, d = self.flat.shape
         dtype, model = self.flat.dtype, self.model
-        self.at_once = max(1, RUN_BYTES // (batch_size * d * dtype.itemsize))
+        by_size, by_work = RUN_BYTES // (batch_size * d * dtype.itemsize), RUN_WORK // (batch_size * h * d)
+        self.at_once = max(1, min(by_size, by_work))  # of much work, Ctrl-C would wait for its end
         sigmoid_units, sigmoid_output = isinstance(model.g, Sigmoid), model.output == "sigmoid"
         self.net = SmallNet(
             gemm=product_address(dtype.name) or 0,
@@ -95,8 +97,9 @@ class SmallStep(CompiledStep):
         sums = RunSums(np.zeros(4), np.zeros(1), np.zeros(len(self.b)), np.zeros(len(self.b)))
         rates = self._rates(steps)
         unit_norm = True if self.unit_norm else None
-        kernels.small_steps(X, self.net, self.terms, rates, sums, self.E_h, self.E_d, unit_norm)
-        self.flat.optimizer.t += steps
+        with defer_interrupts():  # the weights and the count of their steps go together
+            kernels.small_steps(X, self.net, self.terms, rates, sums, self.E_h, self.E_d, unit_norm)
+            self.flat.optimizer.t += steps
         loss = Loss(*(sums.losses / len(X)).tolist())  # (5)–(10)
         of_z = None if self.E_h is None else sums.total  # (h,)
         return StepReport(loss, sums.active, float(sums.active.sum()), float(sums.error[0]), of_z, steps)

@@ -25,6 +25,7 @@ OPTIONS = {
         "max_grad_norm": 0.5,
         "unit_norm": True,
     },
+    "a rate that rises at first": {"warmup_steps": 4, "activation": "sigmoid"},
     "until it has converged": {"tol": 0.02, "patience": 2},
     "in the order given": {"shuffle": False},
     "another generator": {"random_state": "Philox"},
@@ -34,9 +35,11 @@ every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
 
 @pytest.fixture(params=["numpy", "numba"])
-def backend(request):
+def backend(request, monkeypatch):
     if request.param == "numba":
         pytest.importorskip("numba")
+        # A small net takes the steps of an epoch at once: here of two batches, so that there is a middle.
+        monkeypatch.setattr("nsae.training.small_step.RUN_BYTES", 2 * 30 * DATA.shape[1] * 4)
     return request.param
 
 

@@ -239,7 +239,9 @@ class Searcher:
         n, h = self.codes.shape
         q, k = search.found.rows.shape
         n_allowed = n if filters.allowed is None else np.count_nonzero(filters.allowed)
-        few = self._postings is None and self._compared + q * n <= FEW  # making the postings would take longer
+        few = (
+            self._postings is None and self._compared + q * n <= FEW
+        )  # making the postings would take longer
         if filters.weights is not None or 8 * k > n or 64 * n_allowed < n or few:
             return search.row_by_row
         if q >= PRODUCT_QUERIES and len(self.codes.units) > CROWDED * n * h:

@@ -257,13 +257,13 @@ def test_an_excerpt_marks_its_lines_and_shortens_docstrings():
 
 def test_a_long_function_is_cut_around_its_lines():
     search = next(
-        f for f in sources.functions("nsae/kernels/search_postings.py") if f.name == "search_postings"
+        f for f in sources.functions("nsae/kernels/search_postings.py") if f.name == "_search_window"
     )
     lines = sources.excerpt(search, 23)
     assert [line.text for line in lines if line.gap] == ["⋮", "⋮"]
     assert sum(line.marked for line in lines) == 1
     unmarked = sources.excerpt(search, 24)
-    assert unmarked[1].text.startswith("def search_postings(")
+    assert unmarked[1].text.startswith("def _search_window(")
     assert unmarked[-1].gap
     assert len(unmarked) < len(lines)
 
