@@ -10,6 +10,7 @@ import operator
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,15 +65,13 @@ class CodeIndex:
     ----------
     made_by : str or None
         The ``fingerprint`` of the encoder that made the first codes that say it, as those of ``encode`` do.  Codes
-        of another encoder are then refused, as rows and as queries.
+        of another encoder are then refused, as rows and as queries.  ``codes`` says it, too.
 
     Raises
     ------
     ValueError
         If the metric is unknown, or n_units is below 1 or does not fit int32.
     """
-
-    made_by: str | None = None
 
     def __init__(self, n_units: int, *, metric: str = "cosine"):
         self.n_units = operator.index(n_units)
@@ -94,6 +93,16 @@ class CodeIndex:
 
     def __repr__(self) -> str:
         return f"CodeIndex({self.n_units}, metric={self.metric!r}) with {len(self)} rows"
+
+    @property
+    def made_by(self) -> str | None:
+        """The fingerprint of the encoder that made the codes, as far as it is known."""
+        return self._state.made_by
+
+    @made_by.setter
+    def made_by(self, made_by: str | None) -> None:
+        with self._changing:
+            self._state = self._state.named(made_by)
 
     @property
     def ids(self) -> list[int | str]:
@@ -148,10 +157,7 @@ class CodeIndex:
         codes = self._own(codes)
         known = None if ids is None else as_ids(ids)
         with self._changing:
-            was_empty = not len(self)
             self._state = self._state.with_added(codes, known, on_duplicate)
-            if was_empty or self.made_by is None:
-                self.made_by = codes.made_by
 
     def remove(self, ids: Iterable[int | str]) -> None:
         """Take out the rows with these ids; the rows after them move up.
@@ -181,15 +187,15 @@ class CodeIndex:
                     "come from different models."
                 )
         if others:
-            made_by = one_model([index.made_by for index in (self, *others) if len(index)])
             states = [other._state for other in others]
             ids = [id for state in states for id in state.ids]
-            codes = Codes.concatenate([state.codes for state in states])
+            made_by = one_model([state.made_by for state in states if len(state)])
+            codes = replace(Codes.concatenate([state.codes for state in states]), made_by=made_by)
             n_added = max(state.n_added for state in states)
             with self._changing:
                 merged = self._state.with_added(codes, ids, "raise")
                 merged.n_added = max(merged.n_added, n_added)
-                self._state, self.made_by = merged, made_by
+                self._state = merged
 
     def warm_up(self) -> None:
         """Prepare for searches, so that none of them has to wait: a service calls this before its first query.
@@ -380,8 +386,8 @@ class CodeIndex:
         """
         state = self._state
         header = {"metric": self.metric, "n_units": self.n_units, "n_added": state.n_added}
-        if self.made_by is not None:
-            header["made_by"] = self.made_by
+        if state.made_by is not None:
+            header["made_by"] = state.made_by
         files: dict[str, Any] = {"overwrite": overwrite, "extra_files": extra_files or {}}
         changed = state.saved_changes()
         if changed is not None:
@@ -424,10 +430,10 @@ class CodeIndex:
             if not mmap or layers.before.nbytes <= CHECKED_BYTES:
                 layers = layers._replace(before=checked_codes(layers.before, index.n_units))
                 ids = unique_ids(ids)
-            index._state = IndexState(index.metric, layers, ids, n_added)
-            index.made_by = made_by = stored.manifest.get("made_by")
+            made_by = stored.manifest.get("made_by")
             if not (made_by is None or isinstance(made_by, str)):
                 raise TypeError(f"its made_by is {shown(made_by)}, where a text was expected.")
+            index._state = IndexState(index.metric, layers, ids, n_added, made_by=made_by)
             if stored.search is not None:
                 index._state.take_postings(stored.search)
         except (ValueError, TypeError, KeyError) as error:

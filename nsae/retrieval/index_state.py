@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from nsae.codes import Codes, checked_codes
+from nsae.codes import Codes, checked_codes, one_model
 from nsae.retrieval.ids import Id, Ids
 from nsae.retrieval.on_disk.changes import Changes
 from nsae.retrieval.on_disk.manifest import Kept
@@ -120,10 +122,20 @@ class IndexState:
         Rows ever added: the next default id, free also after a removal.
     making : Lock, optional
         Held while something is made of the codes.  All states of an index have the same.
+    made_by : str, optional
+        The fingerprint of the encoder that made the codes; ``codes`` says it, too.
     """
 
-    def __init__(self, metric: str, layers: Layers, ids: Ids, n_added: int, making: Lock | None = None):
-        self.metric, self.ids, self.n_added = metric, ids, n_added
+    def __init__(
+        self,
+        metric: str,
+        layers: Layers,
+        ids: Ids,
+        n_added: int,
+        making: Lock | None = None,
+        made_by: str | None = None,
+    ):
+        self.metric, self.ids, self.n_added, self.made_by = metric, ids, n_added, made_by
         self._layers = layers
         self._codes: Codes | None = None
         self._searchers: dict[int | None, Searcher | ChangedSearcher] = {}  # by ``keep``
@@ -139,7 +151,7 @@ class IndexState:
         if codes is None:
             with self._making:
                 if self._codes is None:
-                    self._codes = self._layers.joined()
+                    self._codes = replace(self._layers.joined(), made_by=self.made_by)
                     if not self._layers.searchers and self._layers.is_changed():
                         self._layers = Layers(self._codes)  # the parts are not needed any more
                 codes = self._codes
@@ -234,11 +246,19 @@ class IndexState:
             return Layers(self.codes, searchers=made, saved={} if layers.is_changed() else layers.saved)
         return self._layers
 
+    def named(self, made_by: str | None) -> IndexState:
+        """Return the state of the same rows, as codes that ``made_by`` made."""
+        state = copy.copy(self)
+        state.made_by, state._codes = made_by, None
+        return state
+
     def with_added(self, codes: Codes, ids: Sequence[Id] | None, on_duplicate: str) -> IndexState:
         """Return the state after ``CodeIndex.add`` of checked ``codes``.
 
         ``ids`` and ``on_duplicate`` are those of ``add``, which tells the errors, too.
         """
+        if len(self):
+            one_model([self.made_by, codes.made_by])
         if ids is None:
             ids = range(self.n_added, self.n_added + len(codes))
         if len(ids) != len(codes):
@@ -264,13 +284,17 @@ class IndexState:
             source[list(replaced)] = n + np.arange(len(replaced))
         layers = layers.with_added(fresh, source).without_waste()
         ids_after = self.ids.extended(list(new))
-        return IndexState(self.metric, layers, ids_after, self.n_added + len(codes), self._making)
+        made_by = self.made_by
+        if len(fresh) and (made_by is None or not len(self)):
+            made_by = codes.made_by  # Where no row comes in, the encoder of the others stays unknown, or known.
+        return IndexState(self.metric, layers, ids_after, self.n_added + len(codes), self._making, made_by)
 
     def without(self, rows: list[int]) -> IndexState:
         """Return the state after the removal of ``rows``."""
         layers, rows = self._layers_now(), sorted(set(rows))
         layers = layers._replace(source=np.delete(layers.rows(), rows)).without_waste()
-        return IndexState(self.metric, layers, self.ids.without(rows), self.n_added, self._making)
+        ids = self.ids.without(rows)
+        return IndexState(self.metric, layers, ids, self.n_added, self._making, self.made_by)
 
     def check(self, changes: Changes | None = None) -> None:
         """Raise ValueError if this state is damaged: codes that are no codes, or not one id for each.

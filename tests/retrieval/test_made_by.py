@@ -117,6 +117,42 @@ def test_an_index_of_unknown_codes_learns_who_made_the_next_and_an_empty_one_beg
     assert index.made_by == OTHER.made_by
 
 
+@pytest.mark.parametrize("on_duplicate", ["raise", "skip"])
+def test_codes_of_which_no_row_comes_in_name_no_one(on_duplicate):
+    """An index adopted the name of 0 rows, or of rows that were all skipped, and then refused its own model."""
+    index = filled(ONE.to_dense(), range(len(ONE)))
+    index.add(
+        OTHER[:0] if on_duplicate == "raise" else OTHER[:9],
+        None if on_duplicate == "raise" else range(9),
+        on_duplicate=on_duplicate,
+    )
+    assert index.made_by is None
+    index.add(ONE[:1], ["new"])
+    assert index.made_by == ONE.made_by
+    index.remove(index.ids)
+    index.add(np.zeros((0, 20)), [])
+    index.merge(CodeIndex(20))
+    assert index.made_by == ONE.made_by
+    index.add(OTHER[:2], ["a", "b"], on_duplicate="skip")
+    assert index.made_by == OTHER.made_by
+
+
+def test_codes_of_an_index_say_who_made_them(tmp_path):
+    index = filled(ONE)
+    index.save(tmp_path / "index")
+    loaded, mapped = (CodeIndex.load(tmp_path / "index", mmap=mmap) for mmap in (False, True))
+    for each in (index, loaded, mapped):
+        assert each.codes.made_by == each.codes_and_ids()[0].made_by == ONE.made_by
+    codes = loaded.codes[:3]
+    loaded.remove(loaded.ids)
+    loaded.add(codes, ["renamed", "renamed too", "and this"])
+    assert loaded.made_by == ONE.made_by
+    with pytest.raises(ValueError, match="two models made them"):
+        filled(OTHER).add(mapped.codes[:2])
+    mapped.made_by = None
+    assert mapped.made_by is mapped.codes.made_by is None
+
+
 def test_indexes_of_two_models_are_not_put_together(tmp_path):
     parts = {
         "a": filled(ONE[:9], range(9)),

@@ -188,7 +188,10 @@ def test_without_the_folder_nothing_is_pruned(library, root, tmp_path):
     assert library.update() == UpdateReport()
 
 
-def test_all_photos_moved_at_once_are_no_missing_drive(library, root):
+def test_all_photos_moved_at_once_are_no_missing_drive(library, root, tmp_path):
+    library.save(tmp_path / "library")
+    library = ImageLibrary.open(tmp_path / "library")
+    made_by = library.index.made_by
     (root / "deep").mkdir()
     for id in ALL:
         (root / id).rename(root / "deep" / id.replace("/", " "))
@@ -196,6 +199,8 @@ def test_all_photos_moved_at_once_are_no_missing_drive(library, root):
     assert len(report.moved) == 8
     assert not report.missing
     in_step(library)
+    assert library.index.made_by == ImageLibrary.open(tmp_path / "library").index.made_by == made_by
+    assert made_by is not None
 
 
 def test_prune_false_keeps_rows(library, root):
