@@ -8,7 +8,9 @@ W names the few that may be, and the product with the block is made for these al
 
 A BLAS may add up the rows of W in an order that depends on their place: OpenBLAS's float32 kernel for AVX2 has
 groups of 12, and in a group not all are alike.  So each candidate stands at the place in a group that it has in W.
-Whether bits are the same then is tried out first; where one differs, few rows go through a block as others do.
+The order depends on the shape of a product, too: OpenBLAS has other kernels for small ones.  So all products of a
+``FewRows`` have one shape, and free places hold rows of W that nobody asks for.  Whether bits are the same then is
+tried out first, with that shape; where one differs, few rows go through a block as others do.
 """
 
 from __future__ import annotations
@@ -81,6 +83,9 @@ class FewRows:
     def __init__(self, layer: Dense, k: int, block_rows: int):
         self.layer, self.k, W = layer, k, layer.W
         self.m = 2 * k  # candidates
+        mean = self.m / GROUP  # candidates at one place of a group, if all places are equally likely
+        # Fewer than one in a thousand sets of candidates have more at one place: those go through a block.
+        self.groups = 2 + int(mean + 4 * mean**0.5)
         self._tail = np.arange(len(W) - len(W) % GROUP, len(W))  # rows of W that do not fill a group
         sizes = self._sizes(block_rows) if 8 * self.m <= len(W) else []
         self.usable = bool(sizes)
@@ -102,7 +107,11 @@ class FewRows:
                 x = np.asarray(row, W.dtype)  # (d,)
                 y = W @ x + b  # (h,), (1) in another order of summation than that of a block
                 candidates = np.sort(np.argpartition(y, h - self.m)[h - self.m :])  # (m,)
-                exact = self._products(x, place, candidates, self.block_rows) + b[candidates]  # (m,), (1)
+                placed = self._placed(candidates)
+                if placed is None:
+                    return None
+                rows, where = placed
+                exact = self._products(x, place, rows, self.block_rows)[where] + b[candidates]  # (m,), (1)
                 y[candidates] = -np.inf
                 # Two sums of d products differ by less than 2 γ_d ‖w‖‖x‖ (Higham 2002, section 3.1).  Twice that
                 # is safe.
@@ -116,35 +125,48 @@ class FewRows:
                 parts.append(Codes(np.array([0, len(on)]), candidates[on].astype(np.int32), z[on], h))
         return Codes.concatenate(parts)
 
-    def _products(self, x: np.ndarray, place: int, candidates: np.ndarray, block_rows: int) -> np.ndarray:
-        """Return the products (m,) of x (d,) with some rows of W, as a block has them where x is at this place."""
-        block = np.zeros((block_rows, len(x)), x.dtype)  # (block_rows, d)
-        block[place] = x
-        in_groups = candidates[candidates < len(self.layer.W) - len(self._tail)]
+    def _placed(self, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the rows of W for a product, (groups * GROUP + tail,), and where in it the candidates (m,) stand.
+
+        None if there are more at one place of a group than there are groups.
+        """
+        end = len(self.layer.W) - len(self._tail)
+        in_groups = candidates[candidates < end]
         which = in_groups % GROUP  # the place in a group
         order = np.argsort(which, kind="stable")
         starts = np.searchsorted(which[order], np.arange(GROUP))
         group = np.empty(len(which), int)
         group[order] = np.arange(len(which)) - starts[which[order]]  # the first free one
-        rows = np.tile(np.arange(GROUP), (group.max(initial=0) + 1, 1))  # (groups, GROUP)
+        if group.max(initial=0) >= self.groups:
+            return None
+        rows = np.tile(np.arange(GROUP), (self.groups, 1))  # (groups, GROUP)
         rows[group, which] = in_groups
-        products = (self.layer.W[np.concatenate([rows.ravel(), self._tail])] @ block.T)[:, place]
-        last = candidates[len(in_groups) :] - len(self.layer.W) + len(products)
-        return products[np.concatenate([group * GROUP + which, last])]  # (m,)
+        last = candidates[len(in_groups) :] - end + rows.size
+        return np.concatenate([rows.ravel(), self._tail]), np.concatenate([group * GROUP + which, last])
+
+    def _products(self, x: np.ndarray, place: int, rows: np.ndarray, block_rows: int) -> np.ndarray:
+        """Return the products of x (d,) with ``rows`` of W, as a block has them where x is at this place."""
+        block = np.zeros((block_rows, len(x)), x.dtype)  # (block_rows, d)
+        block[place] = x
+        return (self.layer.W[rows] @ block.T)[:, place]
 
     def _sizes(self, block_rows: int) -> list[int]:
         """Return with how many rows in a block ``_products`` has the bits of a block of ``block_rows``, ascending."""
         W, rng = self.layer.W, np.random.default_rng(0)
         block = np.zeros((block_rows, W.shape[1]), W.dtype)  # (block_rows, d)
         block[:FEW] = rng.standard_normal((FEW, W.shape[1]))
-        some = [np.sort(rng.choice(len(W), self.m, replace=False)) for _ in range(FEW)]  # (m,) each
+        starts = GROUP * rng.integers(0, len(W) // GROUP, (FEW, self.groups, GROUP))
+        some = (starts + np.arange(GROUP)).reshape(
+            FEW, -1
+        )  # (FEW, groups * GROUP) rows of W, each at its place
+        rows = np.hstack([some, np.tile(self._tail, (FEW, 1))])
         with Threads(1):
             expected = W @ block.T  # (h, block_rows)
             return [
                 n
                 for n in (*SMALLER_BLOCKS, block_rows)
                 if all(
-                    np.array_equal(self._products(block[i], i, some[i], n), expected[some[i], i])
+                    np.array_equal(self._products(block[i], i, rows[i], n), expected[rows[i], i])
                     for i in range(FEW)
                 )
             ]

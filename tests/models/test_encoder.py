@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from nsae import Codes, Encoder, ModelFormatError, SparseAutoencoder
 from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
 from nsae.equations.layers import Dense
 from nsae.models import layer_codes as module
-from nsae.models.few_rows import FewRows, SmallBlock
+from nsae.models.few_rows import GROUP, FewRows, SmallBlock
 from nsae.models.layer_codes import BLOCK_ROWS, LARGE_ROWS, MANY, layer_codes
 from nsae.models.model_file import write_model
 from nsae.system.threads import at_most
@@ -393,6 +394,63 @@ def test_where_bits_differ_few_rows_are_a_block(monkeypatch):
     enc._fast = None
     enc.encode(X)
     assert enc._fast.codes(X) is not None or not enc._fast.usable
+
+
+class Noted(np.ndarray):
+    """Notes the shapes of its products, and adds up each of their entries alike."""
+
+    noted: ClassVar[set] = set()
+
+    def __matmul__(self, other):
+        if other.ndim == 1:
+            return np.asarray(self) @ other
+        self.noted.add((*self.shape, *other.shape))
+        return (np.asarray(self)[:, None] * other.T).sum(axis=-1)
+
+
+@pytest.mark.parametrize(("h", "k"), [(600, 3), (2048, 8), (2048, 32)])
+def test_products_of_few_rows_have_the_shape_that_was_tried(h, k):
+    # A BLAS may add up in another order in a product of another shape.
+    rng = np.random.default_rng(h)
+    layer = Dense(rng.normal(size=(h, 30)).view(Noted), rng.normal(size=h))
+    Noted.noted.clear()
+    few = FewRows(layer, k, BLOCK_ROWS)
+    tried = Noted.noted.copy()
+    Noted.noted.clear()
+    taken = [few.codes(x) is not None for x in rng.normal(size=(100, 1, 30))]
+    assert sum(taken) > 90
+    assert len(Noted.noted) == 1
+    assert Noted.noted <= tried
+
+
+@pytest.mark.parametrize(
+    ("h", "d", "k", "dtype"),
+    [
+        (700, 65, 8, "float64"),
+        (2048, 65, 8, "float64"),
+        (2048, 784, 20, "float32"),
+        (3000, 1500, 3, "float32"),
+    ],
+)
+def test_few_rows_have_the_codes_of_a_block_of_any_candidates(h, d, k, dtype):
+    # With these shapes, OpenBLAS's kernels for AVX-512 add up in an order that depends on the shape.
+    X = np.random.default_rng(0).normal(size=(80, d)).astype(dtype)
+    enc = encoder(d, h, KSparse(k), dtype)
+    few = FewRows(enc.encoder_layer, k, BLOCK_ROWS)
+    for x in X[:, None]:
+        codes = few.codes(x)
+        assert codes is None or equal(codes, layer_codes(enc.encoder_layer, enc.g, x))
+
+
+def test_where_too_many_candidates_share_a_place_few_rows_are_a_block():
+    enc, X = encoder(30, 600, KSparse(4)), np.random.default_rng(0).normal(size=(2, 30))
+    enc.encoder_layer.b[::GROUP] += 1000
+    for _ in range(3):
+        assert equal(enc.encode(X), layer_codes(enc.encoder_layer, enc.g, X))
+    assert enc._fast.codes(X) is None
+    enc.encoder_layer.b[::GROUP] = enc.encoder_layer.b[1::GROUP]
+    enc._fast = FewRows(enc.encoder_layer, 4, BLOCK_ROWS)
+    assert not enc._fast.usable or enc._fast.codes(X) is not None
 
 
 def test_an_estimator_keeps_its_encoder_until_it_learns_more():
