@@ -101,6 +101,7 @@ class CodeIndex:
 
     @made_by.setter
     def made_by(self, made_by: str | None) -> None:
+        """Take ``made_by`` for the encoder of all rows; None takes its name off."""
         with self._changing:
             self._state = self._state.named(made_by)
 

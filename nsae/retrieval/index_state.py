@@ -285,8 +285,8 @@ class IndexState:
         layers = layers.with_added(fresh, source).without_waste()
         ids_after = self.ids.extended(list(new))
         made_by = self.made_by
-        if len(fresh) and (made_by is None or not len(self)):
-            made_by = codes.made_by  # Where no row comes in, the encoder of the others stays unknown, or known.
+        if len(fresh) and (made_by is None or not len(self)):  # Codes of which no row comes in name no one.
+            made_by = codes.made_by
         return IndexState(self.metric, layers, ids_after, self.n_added + len(codes), self._making, made_by)
 
     def without(self, rows: list[int]) -> IndexState:
