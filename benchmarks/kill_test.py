@@ -33,7 +33,7 @@ import numpy as np
 from helpers import results
 
 from nsae import CodeIndex, Codes, ModelFormatError
-from nsae.retrieval.on_disk.index_folder import index_file
+from nsae.retrieval.on_disk.index_folder import use_file
 
 N_UNITS, K = 256, 8
 PHOTOS, A_STEP = 12, 3
@@ -189,7 +189,7 @@ def check_library(folder: Path, last: int) -> str:
     CodeIndex.verify(folder / "l.nsae")
     library = ImageLibrary.open(folder / "l.nsae")
     contents = {_hash(photo(n)): n for n in range(max(0, A_STEP * (last - PHOTOS)), A_STEP * (last + 3))}
-    table = json.loads(index_file(folder / "l.nsae", "files.json").read_bytes())
+    table = json.loads(use_file(folder / "l.nsae", "files.json", None, Path.read_bytes))
     numbers = {row[0]: contents.get(row[table["columns"].index("hash")]) for row in table["rows"]}
     if sorted(numbers) != sorted(library.index.ids) or None in numbers.values():
         return "rows and files differ"

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from nsae.images.encode_photos import PhotoEncoder
 from nsae.images.library.scan import Stamp, table_from_bytes, table_to_bytes
 from nsae.images.load_encoder import load_encoder
 from nsae.retrieval import CodeIndex
-from nsae.retrieval.on_disk.index_folder import MANIFEST, index_file
+from nsae.retrieval.on_disk.index_folder import MANIFEST, use_file
 from nsae.system.storage import locked_file
 
 MODEL_IN_INDEX = "model.npz"
@@ -81,23 +81,33 @@ def read_library_folder(folder: str | os.PathLike, *, mmap: bool = False) -> Lib
         If a part of it cannot be used.
     """
     index = CodeIndex.load(folder, mmap=mmap)
-    model = index_file(folder, MODEL_IN_INDEX)
-    if not model.exists():
+    try:
+        encoder, model = use_file(folder, MODEL_IN_INDEX, None, _encoder_and_bytes)
+    except FileNotFoundError:
         return LibraryFolder(index)
     try:
-        source = json.loads(index_file(folder, SOURCE_IN_INDEX).read_bytes())
+        source = json.loads(use_file(folder, SOURCE_IN_INDEX, None, Path.read_bytes))
         root, exclude = source["root"], tuple(source.get("exclude", ()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFormatError(f"{folder} has no readable {SOURCE_IN_INDEX}: {error}. Index again.") from None
-    encoder = load_encoder(model)
     if encoder.n_units != index.n_units:
         raise ModelFormatError(
             f"{folder} has codes of {index.n_units} units and an encoder of {encoder.n_units}. Index again."
         )
-    table = index_file(folder, FILES_IN_INDEX)
-    files = table_from_bytes(table.read_bytes()) if table.exists() else {}
+    files: Mapping[str, Stamp] = {}
+    with suppress(FileNotFoundError):
+        files = table_from_bytes(use_file(folder, FILES_IN_INDEX, None, Path.read_bytes))
     where = None if root is None else Path(os.path.realpath(root))
-    return LibraryFolder(index, encoder, where, model.read_bytes(), files, exclude)
+    return LibraryFolder(index, encoder, where, model, files, exclude)
+
+
+def _encoder_and_bytes(path: Path) -> tuple[PhotoEncoder, bytes]:
+    data = path.read_bytes()
+    try:
+        return load_encoder(path), data
+    except ModelFormatError:
+        path.stat()  # FileNotFoundError if a writer has renamed it since
+        raise
 
 
 def write_library_folder(

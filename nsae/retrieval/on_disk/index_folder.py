@@ -38,11 +38,11 @@ from nsae.retrieval.on_disk.manifest import (
     Contents,
     Kept,
     NotKeptError,
-    index_file,
     is_plain,
     kept_files,
     read_whole,
     unusable,
+    use_file,
     write_files,
 )
 from nsae.system.npy import array_from_npy
@@ -231,9 +231,7 @@ def read_folder(
     ) -> tuple[Codes, Changes | None, Ids, dict[str, np.ndarray] | None, Mapping[str, Kept]]:
         derived = {name for name in manifest["files"] if name.startswith(SEARCH_PREFIX)}
         files = {
-            name: _opened(index_file(folder, name, manifest), name, entry, mmap)
-            for name, entry in manifest["files"].items()
-            if name not in derived
+            name: _opened(folder, name, manifest, mmap) for name in manifest["files"] if name not in derived
         }
         rows = _understood(folder, manifest, files)
         try:
@@ -286,30 +284,30 @@ def _read_search(
     if version is None or manifest.get("search_version") != version:
         return None
     arrays = {}
-    for name, entry in manifest["files"].items():
+    for name in manifest["files"]:
         if name.startswith(SEARCH_PREFIX):
-            path = index_file(folder, name, manifest)
             try:
-                array = _opened(path, name, entry, mmap)()
+                array = _opened(folder, name, manifest, mmap)()
             except (ValueError, TypeError, KeyError) as error:  # among them ModelFormatError
                 raise unusable(
-                    path, f"is not usable ({error})", "an array of the search structure"
+                    folder / name, f"is not usable ({error})", "an array of the search structure"
                 ) from error
             arrays[name.removeprefix(SEARCH_PREFIX).removesuffix(".npy")] = array
     return arrays or None
 
 
-def _opened(path: Path, name: str, entry: dict[str, Any], mmap: bool) -> Callable[[], Any]:
+def _opened(folder: Path, name: str, manifest: dict[str, Any], mmap: bool) -> Callable[[], Any]:
     """Check a file, and return a function that reads its array, or its bytes if it is not a ``.npy`` file."""
+    path, entry = folder / name, manifest["files"][name]
     try:
-        with open(path, "rb") as file:
+        with use_file(folder, name, manifest, lambda path: open(path, "rb")) as file:
             size = os.fstat(file.fileno()).st_size
             if entry.get("bytes", size) != size:
                 raise unusable(path, "is truncated or altered", f"a file of {entry['bytes']} bytes")
             if mmap and size > READ_BYTES and "bytes" in entry:
-                if not name.endswith(".npy"):
-                    return lambda: path.read_bytes()
                 mapped = mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_READ)
+                if not name.endswith(".npy"):
+                    return lambda: bytes(mapped)
                 return lambda: _one_column(array_from_npy(mapped, copy=False))
             data = file.read()
     except (OSError, ValueError) as error:  # a ValueError for a name that no file can have
@@ -351,4 +349,4 @@ def _ids_files(ids: Ids) -> Contents:
     return {"ids.json": json.dumps(values).encode()}  # mixed, or numbers beyond int64
 
 
-__all__ = ["MANIFEST", "Stored", "index_file", "read_folder", "write_changes", "write_folder"]
+__all__ = ["MANIFEST", "Stored", "read_folder", "use_file", "write_changes", "write_folder"]

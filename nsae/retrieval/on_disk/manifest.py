@@ -120,7 +120,7 @@ def kept_files(folder: Path, manifest: dict[str, Any]) -> dict[str, Kept]:
     kept = {}
     for name, entry in manifest["files"].items():
         with suppress(OSError):  # What is not there is not kept.
-            kept[name] = Kept(entry, os.stat(index_file(folder, name, manifest)).st_mtime_ns)
+            kept[name] = Kept(entry, use_file(folder, name, manifest, os.stat).st_mtime_ns)
     return kept
 
 
@@ -159,15 +159,27 @@ def read_whole(folder: Path, read: Callable[[dict[str, Any]], T]) -> tuple[dict[
     raise unusable(folder, f"was replaced {TRIES} times while it was read", "an index that no one writes to")
 
 
-def index_file(folder: str | os.PathLike, name: str, manifest: dict[str, Any] | None = None) -> Path:
-    """Return the path of the file ``name`` of an index: its plain name, or still that of its generation.
+def use_file(
+    folder: str | os.PathLike, name: str, manifest: dict[str, Any] | None, use: Callable[[Path], T]
+) -> T:
+    """Return ``use(path)`` of the file ``name`` of an index: of the name of its generation, else of the plain one.
 
-    Without ``manifest``, the one in ``folder`` is read; ModelFormatError where there is none.
+    So it does not matter when a writer gives the file its plain name.
+
+    Parameters
+    ----------
+    folder : path
+    name : str
+    manifest : dict, optional
+        By default the one in ``folder`` is read; ModelFormatError where there is none.
+    use : callable
+        Raises FileNotFoundError where there is no file of this path.
     """
     folder = Path(folder)
     manifest = read_manifest(folder) if manifest is None else manifest
-    staged = _staged(folder / name, str(manifest.get("generation")))
-    return staged if staged.exists() else folder / name
+    with suppress(FileNotFoundError):
+        return use(_staged(folder / name, str(manifest.get("generation"))))
+    return use(folder / name)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

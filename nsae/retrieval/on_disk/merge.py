@@ -24,8 +24,8 @@ from nsae.retrieval.on_disk.index_folder import (
     IDS,
     SEARCH_PREFIX,
     Stored,
-    index_file,
     read_folder,
+    use_file,
 )
 from nsae.retrieval.on_disk.manifest import read_manifest, seal_folder
 from nsae.retrieval.on_disk.unique_ids import check_unique, id_blocks
@@ -107,7 +107,7 @@ def merge_folders(
             write_postings(codes, metric, make)
             names += [f"{SEARCH_PREFIX}{name}.npy" for name in FILES.values()]
         for name in extra:
-            (folder / name).write_bytes(index_file(shards[0], name).read_bytes())
+            (folder / name).write_bytes(use_file(shards[0], name, None, Path.read_bytes))
         n_added = max(rows, *(size.n_added for size in sizes))
         header = {"metric": metric, "n_units": n_units, "n_added": n_added}
         made_by = one_model(_makers(manifests))

@@ -1,9 +1,12 @@
 """A saved index against what may happen to its files, and to whoever writes them."""
 
+import builtins
 import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ import pytest
 from nsae.errors import ModelFormatError
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.ids import Ids
-from nsae.retrieval.on_disk.index_folder import index_file, read_folder, write_folder
+from nsae.retrieval.on_disk import manifest
+from nsae.retrieval.on_disk.index_folder import read_folder, use_file, write_folder
 
 METRICS = ("cosine", "l2", "dot")
 
@@ -343,7 +347,7 @@ def test_version_1_is_read_and_replaced(tmp_path, ids, mmap):
 def state(folder):
     """Which of the two indexes a folder holds: by codes, ids and the extra file."""
     index = CodeIndex.load(folder)
-    model = index_file(folder, "model.npz").read_bytes()
+    model = use_file(folder, "model.npz", None, Path.read_bytes)
     return index.ids, index.codes.values.tolist(), model
 
 
@@ -426,16 +430,40 @@ def test_reading_while_a_writer_replaces_starts_again(tmp_path, monkeypatch):
 
     opened, calls = module._opened, []
 
-    def interrupted(path, *arguments):
-        calls.append(path.name)
+    def interrupted(*arguments):
+        calls.append(arguments)
         if len(calls) == 3:
             new.save(folder, overwrite=True)
-        return opened(path, *arguments)
+        return opened(*arguments)
 
     monkeypatch.setattr(module, "_opened", interrupted)
     index = CodeIndex.load(folder, mmap=True)
     assert len(index) == 2500
     np.testing.assert_array_equal(index.codes.values, new.codes.values)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_file_that_gets_its_plain_name_while_it_is_opened_is_read(tmp_path, monkeypatch, mmap):
+    """A reader that had seen units.npy.<generation>.part found nothing there when it came to open it."""
+    folder, new = tmp_path / "index", large(2500, seed=1)
+    large().save(folder)
+    monkeypatch.setattr(manifest, "_finish_renames", Mock(side_effect=[None, KeyboardInterrupt]))
+    with pytest.raises(KeyboardInterrupt):
+        new.save(folder, overwrite=True, extra_files={"model.npz": bytes(100_000)})
+    staged = [*folder.glob("*.part")]
+    assert staged
+    opened = builtins.open
+
+    def late(path, *arguments, **options):
+        if path in staged and path.exists():
+            os.replace(path, path.with_suffix("").with_suffix(""))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "open", late)
+    index = CodeIndex.load(folder, mmap=mmap)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(index.codes.values, new.codes.values)
+    assert not [*folder.glob("*.part")]
 
 
 # ---- the search structure
