@@ -35,6 +35,8 @@ from nsae.tables import counted, size_text
 from nsae.validation import one_of
 from nsae.validation.sparse import check_rows
 
+TRIALS = ("_fast", "_small", "_asked")  # What an Encoder finds out about the BLAS of this machine.
+
 
 def activation_for(activation: str, k: int | None) -> Activation:
     """Return g of Eq. (4): k-sparse if ``k`` is given, else the ``activation`` "relu" or "sigmoid"."""
@@ -100,10 +102,8 @@ class Encoder(Stored):
         self.header = header
         self.preprocessing = header.get("preprocessing")
         self.n_units, self.n_features = encoder_layer.W.shape
-        self._fast: FewRows | None = None  # what encodes few rows, once that is known to pay
-        self._small: SmallBlock | None = None
+        self._forget_trials()
         self._fingerprint: str | None = None
-        self._asked = False  # whether few rows have been encoded before
         names = header.get("feature_names")
         named = isinstance(names, list) and [type(name) for name in names] == [str] * self.n_features
         if names is not None and not named:
@@ -111,6 +111,20 @@ class Encoder(Stored):
                 "The names of the model's features do not fit its features. Save it again."
             )
         self.feature_names = None if names is None else np.array(names, object)
+
+    def _forget_trials(self) -> None:
+        """Set what trials of this machine's BLAS find anew: how few rows are encoded with the bits of a block."""
+        self._fast: FewRows | None = None  # what encodes few rows, once that is known to pay
+        self._small: SmallBlock | None = None
+        self._asked = False  # whether few rows have been encoded before
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in TRIALS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickle may come from another machine, whose BLAS adds up otherwise, and from an nsae that kept its trials.
+        self.__dict__.update({"_fingerprint": None, **state})
+        self._forget_trials()
 
     def __repr__(self) -> str:
         k = getattr(self.g, "k", None)

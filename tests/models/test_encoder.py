@@ -1,6 +1,8 @@
 """Encoder: the frozen model.  The same bits as the estimator's, and the same for a row alone."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import tracemalloc
@@ -451,6 +453,41 @@ def test_where_too_many_candidates_share_a_place_few_rows_are_a_block():
     enc.encoder_layer.b[::GROUP] = enc.encoder_layer.b[1::GROUP]
     enc._fast = FewRows(enc.encoder_layer, 4, BLOCK_ROWS)
     assert not enc._fast.usable or enc._fast.codes(X) is not None
+
+
+class Restored:
+    """Is pickled as an object of its class that has this state."""
+
+    def __init__(self, of, state):
+        self.of, self.state = of, state
+
+    def __reduce__(self):
+        return object.__new__, (self.of,), self.state
+
+
+@pytest.mark.parametrize("g", [ReLU(), KSparse(4)], ids=lambda g: type(g).__name__)
+def test_a_pickle_has_no_trials_of_this_machine(g):
+    X = np.random.default_rng(0).normal(size=(2, 30))
+    enc = encoder(30, 600, g)
+    _, _, expected = (enc.encode(X) for _ in range(3))
+    assert enc._asked
+    assert enc._fast is not None or enc._small is not None
+    size = len(pickle.dumps(encoder(30, 600, g)))
+    assert len(pickle.dumps(enc)) <= size + 100  # the fingerprint
+    for other in (pickle.loads(pickle.dumps(enc)), copy.deepcopy(enc)):
+        assert (other._fast, other._small, other._asked) == (None, None, False)
+        assert all(equal(other.encode(X), expected) for _ in range(3))
+        assert other.fingerprint == enc.fingerprint
+
+
+def test_a_pickle_of_an_older_encoder_is_tried_anew():
+    X = np.random.default_rng(0).normal(size=(2, 30))
+    enc = encoder(30, 600, KSparse(4))
+    state = dict(enc.__dict__, _fast="found on another machine", _asked=True)
+    del state["_small"], state["_fingerprint"]  # These were not there.
+    older = pickle.loads(pickle.dumps(Restored(Encoder, state)))
+    assert all(equal(older.encode(X), enc.encode(X)) for _ in range(3))
+    assert isinstance(older._fast, FewRows)
 
 
 def test_an_estimator_keeps_its_encoder_until_it_learns_more():
