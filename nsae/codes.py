@@ -28,6 +28,20 @@ class CSR(Protocol):
     shape: Any
 
 
+def check_not_masked(X: object) -> None:
+    """Raise ValueError if an entry of ``X`` is masked: what is below the mask would be read.
+
+    ``X`` is anything; of numpy.ma arrays, and lists of them, the mask is looked at.
+    """
+    parts = X if isinstance(X, (list, tuple)) else [X]
+    masked = sum(np.count_nonzero(part.mask) for part in parts if isinstance(part, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(
+            f"{masked} entries are masked, and all entries are read. Give them values first, such as "
+            "X.filled(0), or leave their rows out: np.ma.compress_rows(X)."
+        )
+
+
 def nonzero_entries(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and columns of the entries of Z (n, h) that are not 0, (nnz,) each, row by row.
 
@@ -79,7 +93,8 @@ class Codes:
 
     @classmethod
     def from_dense(cls, Z: np.ndarray) -> Codes:
-        """Return the nonzero entries of dense codes Z (n, h), or of one code (h,)."""
+        """Return the nonzero entries of dense codes Z (n, h), or of one code (h,); ValueError if some are masked."""
+        check_not_masked(Z)
         Z = np.atleast_2d(Z)
         rows, units = nonzero_entries(Z)  # (nnz,) each
         indptr = np.zeros(len(Z) + 1, np.int64)
@@ -373,8 +388,9 @@ def checked_codes(codes: Codes | np.ndarray, n_units: int) -> Codes:
     ------
     ValueError
         If the codes have another width, units out of range or out of order, or values that are NaN,
-        infinite or so large that distances could be.
+        infinite or so large that distances could be; or if entries are masked.
     """
+    check_not_masked([codes.indptr, codes.units, codes.values] if isinstance(codes, Codes) else codes)
     if not isinstance(codes, Codes):
         Z = np.asarray(codes)
         if Z.ndim not in (1, 2) or Z.dtype.kind not in "fiub":

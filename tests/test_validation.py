@@ -129,4 +129,10 @@ def test_masked_entries_are_refused_and_a_mask_of_nothing_is_none():
             read(X)
     with pytest.raises(ValueError, match="are masked"):
         check_images(np.ma.masked_array(np.zeros((2, 8, 8), np.uint8), mask=True))
+    with pytest.raises(ValueError, match="3 entries are masked"):
+        check_images(
+            [np.zeros((4, 3)), np.ma.masked_array(np.zeros((4, 3)), mask=[[True] * 3] + [[False] * 3] * 3)]
+        )
+    with pytest.raises(ValueError, match="1 entries are masked"):
+        check_data(list(X))
     np.testing.assert_array_equal(check_data(np.ma.masked_array(np.ones((7, 3)))), np.ones((7, 3)))

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from nsae.codes import check_not_masked
 from nsae.errors import ImageReadError, require
 from nsae.images.files import OnError, load_images
-from nsae.validation import check_not_masked, shown
+from nsae.validation import shown
 
 Images = np.ndarray | Sequence[str | os.PathLike]
 
@@ -80,6 +81,7 @@ def _as_array_or_paths(images: Any) -> np.ndarray | list[Path]:
         images = np.asarray(images) if hasattr(images, "__array__") else list(images)
     if not isinstance(images, np.ndarray) or (images.ndim == 1 and images.dtype.kind in "OU"):
         images = list(images)
+        check_not_masked(images)
         if images and all(isinstance(image, (str, os.PathLike)) for image in images):
             return [Path(image) for image in images]
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nsae.codes import check_not_masked
 from nsae.retrieval.ids import Id, Ids
 from nsae.retrieval.options import Weights, Where
 from nsae.retrieval.search.records import RowFilter
@@ -104,6 +105,7 @@ def _rows_where(where: Where | None, ids: Ids) -> np.ndarray:
         return np.ones(n, bool)
     if callable(where):
         return np.fromiter((bool(where(id)) for id in ids), bool, n)
+    check_not_masked(where)
     allowed = np.array(where)  # a copy
     if allowed.shape != (n,) or allowed.dtype != bool:
         raise ValueError(
@@ -121,6 +123,7 @@ def _unit_weights(weights: Weights | None, n_units: int) -> np.ndarray | None:
         made = np.ones(n_units)  # (h,)
         made[_units("weights", weights, n_units)] = list(weights.values())
     else:
+        check_not_masked(weights)
         made = np.array(weights, np.float64)
     if made.shape != (n_units,) or not ((made >= 0) & (made < np.inf)).all():  # NaN is not above either
         raise ValueError(

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from nsae.codes import check_not_masked
+
 BLOCK_BYTES = 1 << 24  # Rows are checked 16 MiB at a time.
 ROUNDING = 1e-6  # Data scaled to [0, 1] may end at 1 + 2e-16, or at 1 + 1e-7 in float32.
 FLOAT_LIMIT = float(np.finfo(np.float32).max)
@@ -104,15 +106,6 @@ def _as_array(X: object) -> np.ndarray:
     if X.dtype.kind not in "biuf":
         raise ValueError(f"Numbers were expected, got an array of dtype {X.dtype}. Convert it to float32.")
     return X
-
-
-def check_not_masked(X: object) -> None:
-    """Raise ValueError if ``X`` is of numpy.ma and has a masked entry: what is below the mask would be read."""
-    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-        raise ValueError(
-            f"{np.count_nonzero(X.mask)} entries are masked, and all entries are read. Give them values first, such as "
-            "X.filled(0), or leave their rows out: np.ma.compress_rows(X)."
-        )
 
 
 def check_entries(

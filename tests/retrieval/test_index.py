@@ -450,3 +450,31 @@ def test_options_of_another_name_are_refused():
             TypeError, match=rf"{name}\(\) .*'thread'. Allowed are: keep, .*n_threads, backend"
         ):
             call()
+
+
+MASKED = np.ma.masked_array(np.ones((2, 3)), mask=[[True, False, True], [False] * 3])
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        Codes.from_dense,
+        CodeIndex(3).add,
+        CodeIndex(3).search,
+        lambda Z: CodeIndex(3).search(Z[0]),
+        lambda Z: CodeIndex(3).add([*Z]),
+        lambda Z: CodeIndex(3).add(Codes(np.array([0, 3]), np.arange(3), Z[0], 3)),
+        lambda Z: CodeIndex(3).search(np.ones(3), weights=Z[0]),
+        lambda Z: CodeIndex(3).search(np.ones(3), weights=[*Z[0]]),
+        lambda Z: filled(np.eye(3)).search(np.ones(3), where=Z[0] > 0),
+    ],
+)
+def test_masked_entries_are_not_read(read):
+    """The mask was dropped, and what lies below it became codes, queries and weights."""
+    with pytest.raises(ValueError, match="2 entries are masked"):
+        read(MASKED)
+
+
+def test_a_mask_of_nothing_is_none():
+    index = filled(np.ma.masked_array(np.eye(3)))
+    assert index.search(np.ma.masked_array(np.eye(3)[1]), 1).rows.tolist() == [[1]]
