@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from blas_order import blas_sums_by_place
 from small_images import SMALL, bars
 
 from nsae import (
@@ -66,6 +67,17 @@ def test_arrays_of_any_size_among_paths(encoder, photos):
     one = encode_photos(encoder, photos[:3])
     assert same(codes, one[[0, 1, 2, 1, 2]])
     assert same(encode_photos(encoder, np.stack([arrays[1]] * 2)), one[[1, 1]])
+
+
+def test_a_photo_alone_has_the_code_that_it_has_beside_others(encoder, photos):
+    good = [photo for photo in photos if photo.name != "broken.png"]
+    together = encode_photos(encoder, good)
+    alone = Codes.concatenate([encode_photos(encoder, [photo]) for photo in good])
+    if blas_sums_by_place():
+        a, b = alone.to_dense(), together.to_dense()
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * b.max())
+    else:
+        assert same(alone, together)
 
 
 def test_no_photos_have_no_codes(encoder, photos):

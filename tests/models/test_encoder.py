@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from blas_order import blas_sums_by_place
 
 from nsae import Codes, Encoder, ModelFormatError, SparseAutoencoder
 from nsae.equations.activations import JumpReLU, KSparse, ReLU, Sigmoid
@@ -103,15 +104,6 @@ def test_the_numbers_may_be_of_any_kind(dtype):
 
 
 # ---- a row's code does not depend on the rows beside it
-
-
-def blas_sums_by_place():
-    """OpenBLAS's float32 kernel for AVX2 adds up in an order that depends on a row's place."""
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    return any(
-        info["user_api"] == "blas" and info.get("architecture") not in ("SkylakeX", "Cooperlake")
-        for info in threadpoolctl.threadpool_info()
-    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
