@@ -41,7 +41,8 @@ def test_training_speed(tmp_path):
     low, high = result["quartiles"]["h1024"]["over_product"]
     assert low <= result["k_sparse"]["h1024"]["over_product"] <= high
     assert set(result["dense"]["784x256xB256"]) == {"over_floor", "numpy_over_ours"}
-    assert set(result["k_sparse"]["h1024"]) == {"over_product"}
+    of_bytes = {"without_bytes_over_product"}  # where the processor multiplies bytes
+    assert set(result["k_sparse"]["h1024"]) - of_bytes == {"over_product"}
     ratios = [*result["dense"]["784x256xB256"].values(), *result["k_sparse"]["h1024"].values()]
     assert all(math.isfinite(x) and x > 0 for x in [*ratios, *(result[key] for key in encode)])
     assert "PyTorch is not installed" in said
