@@ -52,14 +52,25 @@ class Changes(NamedTuple):
         ValueError
             If these are not changes of ``n_before`` rows.
         """
+        return self.source_of(0, self.n_rows(n_before), n_before)
+
+    def n_rows(self, n_before: int) -> int:
+        """Return n, how many rows these changes make of ``n_before``; ValueError if they are none of so many."""
         m, n = len(self.added), n_before - len(self.removed) + len(self.added)
         if len(self.rows) != m or not _are_rows(self.rows, n) or not _are_rows(self.removed, n_before):
             raise ValueError(f"the changes are not those of {n_before} rows")
-        source = np.empty(n, np.int64)
-        left = np.ones(n, bool)
-        left[self.rows] = False
-        source[left] = np.delete(np.arange(n_before), self.removed)
-        source[self.rows] = n_before + np.arange(m)
+        return n
+
+    def source_of(self, start: int, stop: int, n_before: int) -> np.ndarray:
+        """Return ``source(n_before)[start:stop]``, int64, in the memory of these rows and of the changes."""
+        first, last = np.searchsorted(self.rows, [start, stop])
+        come = np.zeros(stop - start, bool)
+        come[self.rows[first:last] - start] = True
+        left = np.arange(start - first, stop - last)  # among the rows of before that are left
+        # Before the row of before that is left as number i, as many are gone as have at most i left before them.
+        gone = np.searchsorted(self.removed - np.arange(len(self.removed)), left, side="right")
+        source = np.empty(stop - start, np.int64)
+        source[~come], source[come] = left + gone, n_before + np.arange(first, last)
         return source
 
 

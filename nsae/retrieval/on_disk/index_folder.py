@@ -88,12 +88,33 @@ class Stored(NamedTuple):
     search: dict[str, np.ndarray] | None
     kept: Mapping[str, Kept]
 
-    @property
-    def codes(self) -> Codes:
-        """The rows of the index; they are put together in memory where there are changes."""
+    def n_entries(self) -> int:
+        """Return how many units are active in all rows of the index together."""
+        entries = len(self.before.units)
+        if self.changes is not None:
+            gone = self.changes.removed
+            entries -= int((self.before.indptr[gone + 1] - self.before.indptr[gone]).sum())
+            entries += len(self.changes.added.units)
+        return entries
+
+    def rows(self, start: int, stop: int) -> Codes:
+        """Return rows ``start:stop`` of the index, without the others in memory where the codes are mapped.
+
+        Raises ValueError where codes with changes are damaged.
+        """
         if self.changes is None:
-            return self.before
-        return Codes.concatenate([self.before, self.changes.added])[self.changes.source(len(self.before))]
+            return self.before[start:stop]
+        n = len(self.before)
+        source = self.changes.source_of(start, stop, n)
+        old = source < n  # (rows,)
+        left, come = source[old], source[~old] - n
+        first, last = (left[0], left[-1] + 1) if len(left) else (0, 0)
+        run = self.before[first:last]
+        if (run.counts < 0).any():
+            raise ValueError("indptr must not decrease.")
+        place = np.empty(len(source), np.int64)
+        place[old], place[~old] = np.arange(len(left)), len(left) + np.arange(len(come))
+        return Codes.concatenate([run[left - first], self.changes.added[come]])[place]
 
 
 def write_folder(
@@ -259,7 +280,7 @@ def _understood(
         if manifest["version"] == CHANGED_VERSION:
             indptr, units, values, rows, removed = _typed(files, CHANGES)
             changes = Changes(Codes(indptr, units, values, before.n_units), rows, removed)
-        n = len(before) if changes is None else len(changes.source(len(before)))
+        n = len(before) if changes is None else changes.n_rows(len(before))
         ids = _read_ids(files)
         if not n == len(ids) == manifest["rows"]:
             raise ValueError(f"{n} codes, {len(ids)} ids and rows={manifest['rows']} differ")

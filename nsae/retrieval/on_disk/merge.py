@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from nsae.retrieval.on_disk.index_folder import (
 from nsae.retrieval.on_disk.manifest import read_manifest, seal_folder
 from nsae.retrieval.on_disk.unique_ids import check_unique, id_blocks
 from nsae.retrieval.search.postings import FILES, VERSION, WINDOW
-from nsae.retrieval.search.stream_postings import row_blocks, write_postings
+from nsae.retrieval.search.stream_postings import row_blocks, rows_of_block, write_postings
 from nsae.system.npy import forget_pages
 from nsae.system.storage import new_folder, refuse_existing
 
@@ -181,7 +181,7 @@ def _sizes(shard: Stored) -> _Sizes:
     elif ids.kind == "strings":
         text_bytes = len(Texts.of(ids.tolist()).utf8)  # type: ignore[arg-type]
     kind = ids.kind if len(ids) else "none"
-    return _Sizes(len(ids), len(shard.codes.units), int(shard.manifest["n_added"]), kind, text_bytes)
+    return _Sizes(len(ids), shard.n_entries(), int(shard.manifest["n_added"]), kind, text_bytes)
 
 
 def _write_codes(folder: Path, shards: Sequence[Path], sizes: Sequence[_Sizes], n_units: int) -> Codes:
@@ -193,21 +193,45 @@ def _write_codes(folder: Path, shards: Sequence[Path], sizes: Sequence[_Sizes], 
     )
     row = entry = 0
     for shard in shards:
-        for start, block in row_blocks(_opened(shard).codes):
-            try:
-                checked = checked_codes(block, n_units)
-                if len(checked.units) != len(block.units):
-                    raise ValueError("zeros are stored")
-            except ValueError as error:
-                raise ModelFormatError(
-                    f"{shard} does not hold a usable index, from row {start} on: {error} Build this shard again."
-                ) from error
+        for block in _checked_blocks(shard, n_units):
             n, m = len(block), len(block.units)
-            indptr[row + 1 : row + n + 1] = entry + checked.indptr[1:]
-            units[entry : entry + m], values[entry : entry + m] = checked.units, checked.values
+            indptr[row + 1 : row + n + 1] = entry + block.indptr[1:]
+            units[entry : entry + m], values[entry : entry + m] = block.units, block.values
             row, entry = row + n, entry + m
             forget_pages(indptr, units, values)
     return Codes(indptr, units, values, n_units)
+
+
+def _checked_blocks(shard: Path, n_units: int) -> Iterator[Codes]:
+    """Yield the rows of a shard in blocks, which bound memory; ModelFormatError where they are damaged."""
+    start, blocks = 0, _row_blocks(_opened(shard))
+    while True:
+        try:
+            block = next(blocks, None)
+            if block is None:
+                return
+            checked = checked_codes(block, n_units)
+            if len(checked.units) != len(block.units):
+                raise ValueError("zeros are stored")
+        except ValueError as error:
+            raise ModelFormatError(
+                f"{shard} does not hold a usable index, from row {start} on: {error} Build this shard again."
+            ) from error
+        yield checked
+        start += len(block)
+
+
+def _row_blocks(shard: Stored) -> Iterator[Codes]:
+    """Yield the rows of a mapped shard as they are now, in the blocks of ``row_blocks``."""
+    if shard.changes is None:
+        yield from (block for _, block in row_blocks(shard.before))
+        return
+    n = len(shard.ids)
+    rows = rows_of_block(n, shard.n_entries())
+    for start in range(0, n, rows):
+        block = shard.rows(start, min(start + rows, n))
+        yield Codes(block.indptr, block.units.astype(np.int32), block.values, block.n_units)
+        forget_pages(shard.before.indptr, shard.before.units, shard.before.values)
 
 
 def _write_ids(folder: Path, shards: Sequence[Path], sizes: Sequence[_Sizes]) -> list[str]:

@@ -32,7 +32,7 @@ ENTRY_WORK = 32  # What one entry costs in NumPy, in multiplications: see nsae.s
 def row_blocks(codes: Codes) -> Iterator[tuple[int, Codes]]:
     """Yield the number of the first row, and the rows, of blocks of mapped ``codes``, which bound memory."""
     n = len(codes)
-    rows = max(1, min(WINDOW, BLOCK_ENTRIES * n // max(1, len(codes.units))))
+    rows = rows_of_block(n, len(codes.units))
     for start in range(0, n, rows):
         stop = min(start + rows, n)
         first, last = int(codes.indptr[start]), int(codes.indptr[stop])
@@ -40,6 +40,11 @@ def row_blocks(codes: Codes) -> Iterator[tuple[int, Codes]]:
         units = codes.units[first:last].astype(np.int32)  # as the loops are compiled for
         yield start, Codes(indptr, units, np.asarray(codes.values[first:last]), codes.n_units)
         forget_pages(codes.indptr, codes.units, codes.values)
+
+
+def rows_of_block(n: int, n_entries: int) -> int:
+    """Return how many of ``n`` rows, which have ``n_entries`` together, are read at a time."""
+    return max(1, min(WINDOW, BLOCK_ENTRIES * n // max(1, n_entries)))
 
 
 def write_postings(codes: Codes, metric: str, make: Make) -> None:

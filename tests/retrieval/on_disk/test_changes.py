@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from nsae import Codes
 from nsae.errors import ModelFormatError
 from nsae.retrieval import CodeIndex, merge_folders
 from nsae.retrieval.on_disk.changes import Changes
@@ -226,6 +227,47 @@ def test_indexes_with_changes_are_merged(rng, tmp_path):
     assert (tmp_path / "ab" / "model.npz").read_bytes() == b"model"
 
 
+def test_a_shard_with_changes_is_merged_block_by_block(rng, tmp_path, monkeypatch):
+    """All codes of such a shard came into memory at once, three times over."""
+    monkeypatch.setattr("nsae.retrieval.search.stream_postings.BLOCK_ENTRIES", 20)
+    index = saved(tmp_path / "index", rng)
+    index.add(rows(rng, 3), [3, 30, "new"], on_duplicate="replace")
+    index.remove([*range(10, 15), 0, 39])
+    index.add(rows(rng, 2), ["last", "very last"])
+    index.save(tmp_path / "index", overwrite=True)
+    assert read_manifest(tmp_path / "index")["version"] == 3
+    blocks, chosen = [], Codes.__getitem__
+
+    def counted(codes, rows):
+        block = chosen(codes, rows)
+        blocks.append(len(block))
+        return block
+
+    monkeypatch.setattr(Codes, "__getitem__", counted)
+    merge_folders(tmp_path / "index", tmp_path / "merged")
+    monkeypatch.undo()
+    assert 0 < max(blocks) <= 20
+    assert CodeIndex.load(tmp_path / "merged").ids == index.ids
+    np.testing.assert_array_equal(
+        CodeIndex.load(tmp_path / "merged").codes.to_dense(), index.codes.to_dense()
+    )
+
+
+def test_damaged_codes_with_changes_are_not_merged(rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "nsae.retrieval.on_disk.index_folder.READ_BYTES", 0
+    )  # Large files are mapped, unread.
+    index = saved(tmp_path / "index", rng)
+    index.remove([4])
+    index.save(tmp_path / "index", overwrite=True)
+    indptr = np.load(tmp_path / "index" / "indptr.npy")
+    indptr[20] = 1 << 40
+    np.save(tmp_path / "index" / "indptr.npy", indptr)
+    with pytest.raises(ModelFormatError, match="usable index, from row"):
+        merge_folders(tmp_path / "index", tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
 def test_extra_files_leave_the_names_of_changes_free(rng, tmp_path):
     index = saved(tmp_path / "index", rng)
     index.add(rows(rng, 1))
@@ -328,3 +370,19 @@ def test_changes_there_and_back(rng):
     assert (changes.rows.tolist(), changes.removed.tolist()) == ([1, 4, 6], [1, 4, 5, 6, 7, 8])
     np.testing.assert_array_equal(changes.added.to_dense(), added.codes.to_dense()[[1, 3, 2]])
     assert changes.source(10).tolist() == [0, 10, 2, 3, 11, 9, 12]
+
+
+def test_a_part_of_the_source_is_that_part_of_it(rng):
+    for _ in range(50):
+        n = int(rng.integers(0, 12))
+        left = np.sort(rng.permutation(n)[: rng.integers(0, n + 1)])
+        source = left
+        for i in range(int(rng.integers(0, 5))):
+            source = np.insert(source, rng.integers(0, len(source) + 1), n + i)
+        added = Codes.from_dense(np.ones((len(source) - len(left), H)))
+        changes = Changes.of(n, added, source)
+        whole = source.copy()
+        whole[source >= n] = n + np.arange(len(added))
+        assert changes.source(n).tolist() == whole.tolist()
+        start, stop = np.sort(rng.integers(0, len(source) + 1, 2))
+        assert changes.source_of(start, stop, n).tolist() == whole[start:stop].tolist()
