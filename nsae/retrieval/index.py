@@ -366,7 +366,8 @@ class CodeIndex:
 
         If it was saved there or loaded from there, and few of many rows (above 16,384) have changed since, only
         these and the ids are written; the other files stay.  More than a 64th of new rows, or a quarter of
-        removed ones, and everything is written anew, as it is under another name.
+        removed ones, and everything is written anew, as it is under another name.  Codes must not be written to:
+        a value that someone has changed in ``index.codes`` is lost where its row is not among those that are written.
 
         Parameters
         ----------
