@@ -45,6 +45,7 @@ from nsae.retrieval.on_disk.manifest import (
     use_file,
     write_files,
 )
+from nsae.retrieval.search.postings import FILES
 from nsae.system.npy import array_from_npy
 from nsae.validation import shown
 
@@ -60,6 +61,7 @@ CHANGES = {
 }
 IDS = ("ids.npy", "ids_utf8.npy", "ids_ends.npy", "ids.json")
 SEARCH_PREFIX = "search_"
+OURS = {*CODES, *CHANGES, *IDS, *(f"{SEARCH_PREFIX}{name}.npy" for name in FILES.values())}
 READ_BYTES = 1 << 16  # A file of up to so many bytes is read and checked also where it could be mapped.
 
 
@@ -152,7 +154,7 @@ def write_folder(
     contents = {**_codes_files(codes), **_ids_files(ids), **derived}
     header = {**header, "rows": len(codes), "search_version": search_version}
     files = write_files(
-        path, header, {**contents, **_checked_extra(extra_files, contents)}, overwrite=overwrite
+        path, header, {**contents, **_checked_extra(extra_files, contents)}, ours=OURS, overwrite=overwrite
     )
     return _base(files) if search else {}
 
@@ -193,7 +195,7 @@ def write_changes(
         contents = {**added, **rows, **contents}
     contents = {**contents, **_checked_extra(extra_files, {**kept, **contents})}
     try:
-        write_files(path, header, contents, kept=kept, overwrite=overwrite)
+        write_files(path, header, contents, kept=kept, ours=OURS, overwrite=overwrite)
     except NotKeptError:
         return False
     return True

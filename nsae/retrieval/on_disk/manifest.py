@@ -19,7 +19,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -70,6 +70,7 @@ def write_files(
     contents: Contents,
     *,
     kept: Mapping[str, Kept] | None = None,
+    ours: Container[str] = (),
     overwrite: bool,
 ) -> dict[str, Kept]:
     """Write the folder of an index, or replace the content of one, and return its files.
@@ -84,6 +85,9 @@ def write_files(
         The files.  Others that are in the folder, and that the old index did not list, stay.
     kept : mapping of file name to Kept, optional
         Further files of the index, which are there already.
+    ours : container of file names
+        That an index alone may have: those which this one has not are removed, too.  A writer that was killed after
+        its manifest was in place may have left them.
     overwrite : bool
         Replace an index that is there.
 
@@ -112,7 +116,7 @@ def write_files(
             "Choose another name."
         )
     with locked(target):
-        return kept_files(target, _replace(target, header, contents, kept or {}))
+        return kept_files(target, _replace(target, header, contents, kept or {}, ours))
 
 
 def kept_files(folder: Path, manifest: dict[str, Any]) -> dict[str, Kept]:
@@ -238,7 +242,11 @@ def is_plain(name: str) -> bool:
 
 
 def _replace(
-    folder: Path, header: Mapping[str, object], contents: Contents, kept: Mapping[str, Kept]
+    folder: Path,
+    header: Mapping[str, object],
+    contents: Contents,
+    kept: Mapping[str, Kept],
+    ours: Container[str],
 ) -> dict[str, Any]:
     """Replace the content of an index folder, in the steps that are described above, and return its manifest."""
     old: dict[str, Any] = {"files": {}}
@@ -265,7 +273,8 @@ def _replace(
     flush_folder(folder)
     current = {"files": files, "generation": generation}
     _finish_renames(folder, current)
-    _remove(folder / name for name in old["files"] if name not in files)
+    gone = (name for name in os.listdir(folder) if name in old["files"] or name in ours)
+    _remove(folder / name for name in gone if name not in files)
     return current
 
 

@@ -16,6 +16,7 @@ from nsae.retrieval import CodeIndex
 from nsae.retrieval.ids import Ids
 from nsae.retrieval.on_disk import manifest
 from nsae.retrieval.on_disk.index_folder import read_folder, use_file, write_folder
+from nsae.retrieval.on_disk.manifest import read_manifest
 
 METRICS = ("cosine", "l2", "dot")
 
@@ -409,6 +410,25 @@ def test_a_file_that_is_dropped_goes_and_files_of_others_stay(tmp_path):
     filled(CODES[:1]).save(tmp_path / "index", overwrite=True)
     assert (tmp_path / "index/notes.txt").read_text() == "mine"
     assert not (tmp_path / "index/dropped").exists()
+
+
+def test_what_a_killed_writer_did_not_remove_goes_with_the_next_save(tmp_path, monkeypatch):
+    """It stayed for good: no manifest named it any more."""
+    folder, index = tmp_path / "index", filled(CODES, ids=["a", "b", "c"])
+    filled(CODES).save(folder)
+    for name in ("changes_rows.npy", "search_order.npy", "search_results.npy", "changes_mine.npy"):
+        (folder / name).write_bytes(b"")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", Mock(side_effect=OSError))
+        index.save(folder, overwrite=True)
+    assert (folder / "ids.npy").exists()
+    index.save(folder, overwrite=True)
+    assert sorted({path.name for path in folder.iterdir()} - read_manifest(folder)["files"].keys()) == [
+        "changes_mine.npy",
+        "manifest.json",
+        "search_results.npy",
+    ]
+    CodeIndex.verify(folder)
 
 
 def test_a_damaged_index_can_be_replaced(tmp_path):
