@@ -51,9 +51,9 @@ class KSparseStep(CompiledStep):
         k = self.g.k  # the largest: it may come down on the way
 
         self.bounded: BoundedSelection | None = None  # what selects units from bounds, where that pays
-        if BoundedSelection.pays(
-            self.W, max(k, options.k_start or 0), batch_size
-        ):  # also if it has come down
+        # k may have come down before a checkpoint: a fit that goes on from it selects as the one before did.
+        most = max(k, options.k_start or 0)
+        if BoundedSelection.pays(self.W, most, batch_size):
             self.bounded = BoundedSelection(self.threads, self.W, self.b)
         self.Y = np.empty((n, min(batch_size, ROWS) * min(h, UNITS)), dtype)  # a block for each thread
         self.sparse_Y = np.empty((0, h), dtype)  # (B, h) for sparse batches, made for the first of them

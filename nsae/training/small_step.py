@@ -91,7 +91,7 @@ class SmallStep(CompiledStep):
 
     def _step(self, X: np.ndarray) -> StepReport:
         if isinstance(X, Codes):
-            X = X.to_dense()
+            X = X.to_dense()  # A fit to sparse data takes another step: this is for whoever mixes the two.
         X = np.ascontiguousarray(X, self.flat.dtype)  # (n, d)
         steps = -(-len(X) // self.batch_size)
         sums = RunSums(np.zeros(4), np.zeros(1), np.zeros(len(self.b)), np.zeros(len(self.b)))
