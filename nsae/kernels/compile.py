@@ -78,6 +78,8 @@ def _guard(kept: Any) -> None:
     if not hasattr(kept, "load_overload"):  # The compiler is switched off: NUMBA_DISABLE_JIT.
         return
     load, save = kept.load_overload, kept.save_overload
+    if hasattr(kept, "_cache_file"):  # A loop that only others call has none.
+        _name_files_by_types(kept._cache_file)
 
     def load_overload(*args: Any) -> Any:
         try:
@@ -100,6 +102,22 @@ def _guard(kept: Any) -> None:
             _tell(error)
 
     kept.load_overload, kept.save_overload = load_overload, save_overload
+
+
+def _name_files_by_types(files: Any) -> None:
+    """Give the compiled code for each combination of types a file name of its own.
+
+    Numba counts the files in its index and takes the next number.  Two processes that compile one function for
+    different types at once would take the same number, and later processes would load the wrong code.
+    """
+    numbered, save = files._data_name, files.save
+
+    def save_by_types(key: Any, data: Any) -> None:
+        first = int(sha256(repr(key).encode()).hexdigest()[:12], 16)
+        files._data_name = lambda number: numbered(first + number)
+        save(key, data)
+
+    files.save = save_by_types
 
 
 @cache  # Once for each folder.

@@ -179,6 +179,27 @@ def test_a_damaged_cache_is_replaced(copied, kind, damage):
     assert (out.split(), err) == (["3.0", "1"], "")
 
 
+def test_two_processes_that_compile_for_different_types_at_once_keep_both(copied):
+    """Each sees the index of before, as if the other had not written yet, and the first index is the last."""
+    race = """
+import numpy as np
+from nsae import kernels
+files = kernels.squares._cache._cache_file
+load, save = files._load_index, files._save_index
+indexes = []
+files._load_index = dict
+files._save_index = lambda index: (save(index), indexes.append(index))
+for real in (np.float32, np.float64):
+    kernels.squares(np.ones(3, real), np.ones(3, real), real(0), 0, 3)
+save(indexes[0])
+"""
+    run(copied, race)
+    single = SQUARES.replace("np.ones(3)", "np.ones(3, np.float32)").replace("0.0", "np.float32(0)")
+    assert run(copied, single)[0].split() == ["3.0", "1"]
+    assert run(copied, SQUARES)[0].split() == ["3.0", "0"]  # not in the index, and so compiled again
+    assert run(copied, SQUARES)[0].split() == ["3.0", "1"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_process_that_is_forked_while_another_thread_compiles_can_compile(copied):
     out, _ = run(
