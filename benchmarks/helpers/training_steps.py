@@ -43,7 +43,7 @@ class Shape(NamedTuple):
 
 
 DENSE = [Shape(784, 256, 256), Shape(784, 1024, 256), Shape(784, 1024, 1024), Shape(3072, 4096, 1024)]
-K_SPARSE = [Shape(784, h, 1024, k=32) for h in (1024, 4096, 16384)]
+K_SPARSE = [Shape(784, h, 1024, k=32) for h in (1024, 2048, 4096, 16384)]
 ENCODE, ENCODE_ROWS = Shape(784, 4096, 1024, k=32), 8192
 QUICK_ROWS = 1024
 
@@ -103,10 +103,11 @@ def numpy_steps(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
 
 def nsae_steps(folder: Path, shape: Shape, threads: int) -> dict[str, Run]:
     """Return nsae's step with compiled loops; where it makes a product of bytes, also the step without one."""
-    from nsae import kernels
+    from nsae.training.bounded_selection import BoundedSelection
 
     runs = {"nsae": nsae_run(folder, shape, threads, "numba")}
-    if shape.k and kernels.BYTE_PRODUCTS:
+    _, (W, _, _, _) = load(folder, shape)
+    if shape.k and BoundedSelection.pays(W, shape.k, shape.B):
         runs["without_bytes"] = nsae_run(folder, shape, threads, "numba", bytes_too=False)
     return runs
 

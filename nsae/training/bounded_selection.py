@@ -10,8 +10,9 @@ from nsae.system.threads import Threads
 
 SUMS = 1 << 19  # products of bytes that a thread makes at a time: they stay in a cache
 MOST_ROWS = 480
-# Where it pays: the product must be worth the rounding to bytes.  With more features, sums leave 32 bits.
-FEWEST_UNITS, FEWEST_FEATURES, MOST_FEATURES, FEWEST_ROWS = 512, 64, 1 << 16, 128
+# Where it pays: the product must be worth the rounding to bytes, also where BLAS has loops for AVX-512; without
+# these, half as many units would do.  With more features, sums leave 32 bits.
+FEWEST_UNITS, FEWEST_FEATURES, MOST_FEATURES, FEWEST_ROWS = 2048, 64, 1 << 16, 128
 
 
 class BoundedSelection:

@@ -176,6 +176,7 @@ def test_a_code_does_not_depend_on_the_batch(rng):
 @pytest.mark.parametrize("can", [True, False])
 def test_steps_are_those_of_the_definition(monkeypatch, options, can):
     monkeypatch.setattr(kernels, "BYTE_PRODUCTS", can and kernels.BYTE_PRODUCTS)
+    monkeypatch.setattr("nsae.training.bounded_selection.FEWEST_UNITS", 512)
     monkeypatch.setattr("nsae.system.threads.MIN_WORK", 0)  # else this is too small for more than one
     X = np.random.default_rng(0).random((400, 70))
     fits = [
@@ -198,9 +199,15 @@ def test_steps_are_those_of_the_definition(monkeypatch, options, can):
 
 @pytest.mark.parametrize(
     ("h", "d", "k", "batch_size"),
-    [(511, 99, 4, 512), (600, 63, 4, 512), (600, 1 << 16, 4, 512), (600, 99, 129, 512), (600, 99, 4, 127)],
+    [
+        (2047, 99, 4, 512),
+        (2048, 63, 4, 512),
+        (2048, 1 << 16, 4, 512),
+        (2048, 99, 129, 512),
+        (2048, 99, 4, 127),
+    ],
 )
 def test_where_it_does_not_pay(h, d, k, batch_size):
     W = np.broadcast_to(np.float32(0), (h, d))
     assert not BoundedSelection.pays(W, k, batch_size)
-    assert BoundedSelection.pays(np.zeros((600, 100)), 4, 512) == kernels.BYTE_PRODUCTS
+    assert BoundedSelection.pays(np.zeros((2048, 64)), 4, 128) == kernels.BYTE_PRODUCTS
