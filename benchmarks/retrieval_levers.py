@@ -1,6 +1,7 @@
 """What each lever of ImageEncoder and of the search does to the ranking: one change at a time.
 
     python benchmarks/retrieval_levers.py [--data NAME] [--only NAME] [--seeds N] [--quick] [--json] [--save]
+    python benchmarks/retrieval_levers.py --from FILE ... [--save]
 
 Nothing here sees the queries that retrieval_quality.py reports: images come from its databases, some as
 queries and others as a small database.  (Of Corel-1K, photos with even numbers, each against the others.)
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from helpers import results
 from helpers.ranking import CRITERION, Problem, held_out, load, measures, quality, say
+from helpers.retrieval_report import read
 from helpers.retrieval_variants import second_layer, variants
 
 from nsae import CodeIndex, Codes, ImageEncoder
@@ -225,9 +227,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", choices=SETS, help="one set only")
     parser.add_argument("--only", default="", help="levers with this in their name, or 'variants'")
     parser.add_argument("--seeds", type=int, default=1, help="means over so many (1)")
+    parser.add_argument(
+        "--from",
+        dest="files",
+        nargs="+",
+        metavar="FILE",
+        help="compute nothing: put together what earlier runs saved with --save, or printed with --json",
+    )
     args = parser.parse_args(argv)
-    result = {}
-    for name in [args.data] if args.data else SETS:
+    result = read(args.files) if args.files else {}
+    for name, table in result.items():
+        print_table(name, table)
+    for name in () if args.files else [args.data] if args.data else SETS:
         try:
             runs = [of_set(name, args.only, seed, args.quick) for seed in range(args.seeds)]
         except FileNotFoundError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import published_report, results, scale_report, text_report
+from . import levers_report, published_report, results, scale_report, text_report
 from .retrieval_report import FIVE, ROWS, SPARSITIES, judged_by, kept_rows, quality_rows
 
 Figures = Mapping[str, Any]
@@ -578,6 +578,13 @@ def count(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.0f}"
 
 
+def levers(figures: Figures) -> str:
+    """Return what each lever of ImageEncoder and of the search adds to the defaults."""
+    return markdown(levers_report.heads(figures), levers_report.rows(figures)) + levers_report.spreads(
+        figures
+    )
+
+
 TABLES = {
     "quality": Table(("retrieval_quality",), quality),
     "sparse_input": Table(("sparse_input",), sparse_input),
@@ -586,6 +593,7 @@ TABLES = {
     "kept": Table(("retrieval_quality",), kept),
     "small_folders": Table(("small_folders/corel1k",), small_folders),
     "unit_choices": Table(("unit_choices",), unit_choices),
+    "levers": Table(("retrieval_levers",), levers),
     "pretrained": Table(("pretrain_photos",), pretrained),
     "search": Table(("search_speed/fashion_60k",), search),
     "million": Table(("search_speed/million",), million),

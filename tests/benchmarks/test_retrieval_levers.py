@@ -115,3 +115,43 @@ def test_variants_are_codes_of_features_of_their_own(levers):
     codes, queries = levers.second_layer(encoder, plain, plain[:7], 0)
     assert (codes.shape, queries.shape, codes.counts.max()) == ((60, 24), (7, 24), 4)
     np.testing.assert_allclose(codes[:7].to_dense(), queries.to_dense(), atol=1e-5)
+
+
+def test_the_table_and_what_earlier_runs_say_together(levers, tmp_path, capsys):
+    from helpers import levers_report
+
+    fashion = {
+        "defaults": {"map": 0.5, "map@1000": 0.7, "precision@1": 0.8, "precision@10": 0.75},
+        "k_fit=2": {"map": 0.4904, "map@1000": 0.7, "precision@1": 0.8004, "precision@10": 0.7},
+    }
+    spread = dict.fromkeys(fashion["defaults"], 0.02)
+    fashion["k_fit=2"]["spread"] = spread
+    photos = {
+        "defaults": {
+            "map": 0.5,
+            "map@1000": 0.7,
+            "precision@1": 0.9,
+            "precision@10": 0.75,
+            "precision@20": 0.7,
+        }
+    }
+    photos["units by idf"] = {**photos["defaults"], "precision@20": 0.712}
+    for name, table in (("fashion_mnist", fashion), ("corel1k", photos)):
+        (tmp_path / name).write_text(json.dumps({name: table}), encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("fashion_mnist", "corel1k")]
+    assert levers.main(["--from", *files, "--json"]) == 0
+    both = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert both == {"fashion_mnist": fashion, "corel1k": photos}
+    assert levers_report.heads(both) == [
+        "",
+        "Fashion-MNIST: mAP",
+        "prec@1",
+        "Corel-1K: prec@20",
+        "prec@1",
+    ]
+    assert levers_report.rows(both) == [
+        ["defaults", "0.500", "0.800", "0.700", "0.900"],
+        ["`k_fit=2`", "−0.010", "0.000", "", ""],
+        ["units by idf", "", "", "+0.012", "0.000"],
+    ]
+    assert "Fashion-MNIST, mAP: 0.020 at most, 0.020 in the middle" in levers_report.spreads(both)
