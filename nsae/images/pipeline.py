@@ -21,11 +21,12 @@ import numpy as np
 from nsae.codes import Codes
 from nsae.equations.layers import Dense
 from nsae.errors import ModelFormatError
-from nsae.images.features.image_threshold import thresholded_codes
+from nsae.images.features.image_threshold import thresholded_codes, units_read
 from nsae.images.features.neighbours import NeighbourMap, unit_rows
 from nsae.images.features.patch_features import Geometry, PatchFeatures
 from nsae.images.features.pca import BLOCK_ROWS, PCA
 from nsae.images.features.unit_regions import Box, strongest_boxes, unit_parts
+from nsae.images.few_images import FewImages
 from nsae.images.files import OnError
 from nsae.images.image_blocks import Images, check_images, image_blocks
 from nsae.images.pipeline_file import (
@@ -36,6 +37,7 @@ from nsae.images.pipeline_file import (
     neighbour_map_from,
 )
 from nsae.images.trace import Stage, trace
+from nsae.models.few_rows import FEW
 from nsae.models.model_file import Stored, check_weights, fingerprint, model_bytes, read_model, write_model
 from nsae.system.threads import Threads
 from nsae.tables import counted
@@ -83,6 +85,10 @@ class ImagePipeline(Stored):
         If the parts do not fit each other.
     """
 
+    # What trials of this machine's BLAS find out anew in each process.
+    _few: FewImages | None = None
+    _asked = False  # whether few images have been encoded before
+
     def __init__(
         self,
         features: PatchFeatures,
@@ -115,6 +121,9 @@ class ImagePipeline(Stored):
             raise ValueError(f"k={k} is expected from 1 to {self.n_units}, the number of units.")
         if shrink_threshold >= 1:
             raise ValueError(f"shrink_threshold={shrink_threshold} is expected below 1.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_few", "_asked")}
 
     def __repr__(self) -> str:
         side, color = self.geometry.image_size, "colour" if self.geometry.color else "grey"
@@ -166,9 +175,12 @@ class ImagePipeline(Stored):
             Images that cannot be used; also if not a single file could be read.
         """
         checked = check_images(images)
+        few, how = self._for_few(len(checked)), (self.k, self.shrink_threshold)
         codes = [
-            thresholded_codes(self.code_layer, X, self.k, self.shrink_threshold, backend=backend)  # (2) (36)
-            for X in self._component_blocks(checked, on_error, backend=backend, n_threads=n_threads)
+            thresholded_codes(
+                self.code_layer, X, *how, backend=backend, few=None if few is None else few.codes
+            )  # (2) (36)
+            for X in self._component_blocks(checked, on_error, few, backend=backend, n_threads=n_threads)
         ]
         if not codes:
             raise ValueError("None of the files could be read, so there are no codes. See what on_error got.")
@@ -219,12 +231,33 @@ class ImagePipeline(Stored):
         return np.concatenate(blocks) if blocks else np.empty((0, self.code_layer.W.shape[1]), np.float32)
 
     def _component_blocks(
-        self, images: Images, on_error: OnError | None, *, backend: str, n_threads: int | None
+        self,
+        images: Images,
+        on_error: OnError | None,
+        few: FewImages | None = None,
+        *,
+        backend: str,
+        n_threads: int | None,
     ) -> Iterator[np.ndarray]:
         """The rows of :meth:`components`, a block at a time."""
+        block_rows = BLOCK_ROWS if few is None else few.block_rows
         for F in pooled_blocks(self.features, images, on_error, backend=backend, n_threads=n_threads):
-            X = unit_rows(self.pca(F))  # (37) (rows, m)
-            yield X if self.neighbours is None else self.neighbours(X)  # (38)
+            yield self._rows(F, block_rows)
+
+    def _rows(self, F: np.ndarray, block_rows: int) -> np.ndarray:
+        """Rows (n, m) of :meth:`components` from pooled vectors F (n, n_features), ``block_rows`` at a time."""
+        X = unit_rows(self.pca(F, block_rows))  # (37) (n, m)
+        return X if self.neighbours is None else self.neighbours(X, block_rows)  # (38)
+
+    def _for_few(self, n: int) -> FewImages | None:
+        """What encodes ``n`` images, if they are few, from the second time on: to find out takes some blocks."""
+        if n > FEW:
+            return None
+        if self._asked and self._few is None:
+            how = self.code_layer, units_read(self.k, self.shrink_threshold)
+            self._few = FewImages(self._rows, self.features.n_features, *how)
+        self._asked = True
+        return self._few
 
     def unit_patterns(self, units: Sequence[int]) -> None:
         """Return None: what ``units`` add to an image is lost in pooling; :meth:`unit_regions` finds them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nsae.codes import Codes
@@ -11,7 +13,13 @@ from nsae.models.layer_codes import layer_codes
 
 
 def thresholded_codes(
-    layer: Dense, X: np.ndarray, k: int, fraction: float, *, backend: str = "auto"
+    layer: Dense,
+    X: np.ndarray,
+    k: int,
+    fraction: float,
+    *,
+    backend: str = "auto",
+    few: Callable[[np.ndarray], Codes | None] | None = None,
 ) -> Codes:
     """Return codes of at most k active units, less a fraction of the (k+1)-th largest activation: Eq. (36).
 
@@ -27,10 +35,18 @@ def thresholded_codes(
         φ, at least 0 and below 1.
     backend : "auto", "numpy" or "numba"
         What selects the k largest units.  Codes are the same bits with each.
+    few : callable, optional
+        What codes a few rows sooner, to the same bits; where it returns None, it cannot.
     """
-    if fraction == 0:
-        return layer_codes(layer, KSparse(k), X, backend=backend)  # (2) (4)
-    return subtract_next(layer_codes(layer, KSparse(k + 1), X, backend=backend), k, fraction)
+    codes = None if few is None else few(X)
+    if codes is None:
+        codes = layer_codes(layer, KSparse(units_read(k, fraction)), X, backend=backend)  # (2) (4)
+    return subtract_next(codes, k, fraction) if fraction else codes
+
+
+def units_read(k: int, fraction: float) -> int:
+    """Return of how many units the values are needed for a code of ``k`` units, less a ``fraction`` of the next."""
+    return k + 1 if fraction else k
 
 
 def subtract_next(codes: Codes, k: int, fraction: float) -> Codes:

@@ -88,13 +88,16 @@ class NeighbourMap:
         mean = (M @ H.mean(axis=0, dtype=np.float64)).astype(np.float32)  # s̄ (m,)
         return cls(Psi, psi, np.ascontiguousarray(M), -mean)
 
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Return the rows [x; ŝ(x)]/√2 (n, 2m) float32 of ``X`` (n, m), whose rows have norm 1."""
+    def __call__(self, X: np.ndarray, block_rows: int = BLOCK_ROWS) -> np.ndarray:
+        """Return the rows [x; ŝ(x)]/√2 (n, 2m) float32 of ``X`` (n, m), whose rows have norm 1.
+
+        They are made ``block_rows`` at a time.
+        """
         n, m = X.shape
         out = np.empty((n, 2 * m), np.float32)  # (n, 2m)
-        block = np.zeros((BLOCK_ROWS, m), np.float32)  # (BLOCK_ROWS, m)
-        for start in range(0, n, BLOCK_ROWS):
-            rows = X[start : start + BLOCK_ROWS]
+        block = np.zeros((block_rows, m), np.float32)  # (block_rows, m)
+        for start in range(0, n, block_rows):
+            rows = X[start : start + block_rows]
             block[: len(rows)], block[len(rows) :] = rows, 0
             predicted = self._predictions(block)[: len(rows)]  # (38) (rows, m)
             both = out[start : start + len(rows)]

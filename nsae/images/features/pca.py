@@ -87,12 +87,12 @@ class PCA:
         A = ((Q @ R) * scale).T  # (m, f)
         return cls(np.ascontiguousarray(A, np.float32), (-(A @ mean)).astype(np.float32))
 
-    def __call__(self, F: np.ndarray) -> np.ndarray:
-        """Return the components (n, m) float32 of ``F`` (n, f)."""
+    def __call__(self, F: np.ndarray, block_rows: int = BLOCK_ROWS) -> np.ndarray:
+        """Return the components (n, m) float32 of ``F`` (n, f), projected ``block_rows`` at a time."""
         T = np.empty((len(F), len(self.a)), np.float32)  # (n, m)
-        block = np.zeros((BLOCK_ROWS, F.shape[1]), np.float32)  # (BLOCK_ROWS, f)
-        for start in range(0, len(F), BLOCK_ROWS):
-            rows = F[start : start + BLOCK_ROWS]
+        block = np.zeros((block_rows, F.shape[1]), np.float32)  # (block_rows, f)
+        for start in range(0, len(F), block_rows):
+            rows = F[start : start + block_rows]
             block[: len(rows)], block[len(rows) :] = rows, 0
             T[start : start + len(rows)] = (self.A @ block.T).T[: len(rows)] + self.a
         return T
