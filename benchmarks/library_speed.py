@@ -3,9 +3,9 @@
     python benchmarks/library_speed.py [--photos FOLDER] [--rounds N] [--quick] [--json] [--save]
 
 Photos are Corel-1K's, unpacked into a temporary folder, or copies of those in a folder of yours.  Also: how long do
-small images take, the digits of MNIST (with --quick, noise)?  How long do photos take without Numba, in turns with
-it?  What does it cost to save an index of 100,000 made codes, whole, and again after one code came and one went?  And
-do the contributions of explain() add up to the similarity?
+small images take, the digits of MNIST (with --quick, noise)?  How long does one image take that is encoded alone?
+How long do photos take without Numba, in turns with it?  What does it cost to save an index of 100,000 made codes,
+whole, and again after one code came and one went?  And do the contributions of explain() add up to the similarity?
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from nsae.retrieval.search.brute_force import METRICS
 PAIRS = 10_000
 SMALL = 5_000  # small images that are learned from
 WITHOUT_NUMBA = 100  # photos that are encoded with each backend
+ALONE = 100  # images that are encoded one by one
 SAVED, UNITS, ACTIVE = 100_000, 4_096, 16  # codes of the index that is saved
 
 
@@ -90,8 +91,19 @@ def explained(codes: Codes, pairs: int) -> dict[str, float]:
     return worst
 
 
-def small_images_per_s(quick: bool, rounds: int) -> float:
-    """Return how many images of 28 × 28 pixels are encoded in a second, by an encoder that learned from others."""
+def one_by_one_ms(encoder: ImageEncoder | ImagePipeline, images: np.ndarray) -> float:
+    """Return the median of the milliseconds that one of ``images`` takes, encoded alone; two come before."""
+    for _ in range(2):
+        encoder.encode(images[:1])
+    seconds = [timed(lambda i=i: encoder.encode(images[i : i + 1]))[0] for i in range(len(images))]
+    return 1000 * float(np.median(seconds))
+
+
+def small_images(quick: bool, rounds: int) -> dict[str, float]:
+    """Return figures of images of 28 × 28 pixels, encoded by an encoder that learned from others.
+
+    They are how many a second, and the milliseconds of one alone.
+    """
     if quick:
         images = np.random.default_rng(0).integers(0, 256, (200, 28, 28), dtype=np.uint8)
         learned, images = images[:100], images[100:]
@@ -99,7 +111,8 @@ def small_images_per_s(quick: bool, rounds: int) -> float:
         learned, images = mnist("train")[0][:SMALL], mnist("test")[0]
     encoder = ImageEncoder(random_state=0).fit(learned)
     encoder.encode(images[:20])
-    return float(np.median([len(images) / timed(lambda: encoder.encode(images))[0] for _ in range(rounds)]))
+    rates = [len(images) / timed(lambda: encoder.encode(images))[0] for _ in range(rounds)]
+    return {"small_per_s": float(np.median(rates)), "one_small_ms": one_by_one_ms(encoder, images[:ALONE])}
 
 
 def seconds_by_backend(encoder: ImagePipeline, images: np.ndarray, rounds: int) -> dict[str, float]:
@@ -187,7 +200,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "arrays_per_s": float(np.median(encoded)),
             "numpy_ms": 1000 * by_backend["numpy"] / min(len(paths), WITHOUT_NUMBA),
             "numpy_over_numba": by_backend["numpy"] / by_backend["numba"],
-            "small_per_s": small_images_per_s(options.quick, options.rounds),
+            **small_images(options.quick, options.rounds),
+            "one_photo_ms": one_by_one_ms(encoder, images[:ALONE]),
             "first_update_s": first_s,
             "unchanged_s": float(np.median(unchanged)),
             "one_new_s": float(np.median(one_new)),
@@ -212,7 +226,9 @@ def main(argv: list[str] | None = None) -> int:
     print(f"  encoding alone                             {result['arrays_per_s']:8.0f} photos/s")
     print(f"    without Numba                            {result['numpy_ms']:8.2f} ms a photo")
     print(f"      times as long                          {result['numpy_over_numba']:8.1f}")
+    print(f"    one photo alone                          {result['one_photo_ms']:8.2f} ms")
     print(f"  encoding small images                      {result['small_per_s']:8.0f} images/s")
+    print(f"    one alone                                {result['one_small_ms']:8.2f} ms")
     print(f"  a library's first update                   {result['first_update_s']:8.2f} s")
     print(f"  opening it, and an update with no news     {result['unchanged_s']:8.3f} s")
     print(f"  an update with one new photo               {result['one_new_s']:8.3f} s")

@@ -25,7 +25,20 @@ def test_a_run(speed, tmp_path, capsys):
     assert result["photos"] == 11
     assert len(list(tmp_path.iterdir())) == 12
     assert max(result["explain_error"].values()) < 1e-6
-    assert min(result[key] for key in ("photos_per_s", "numpy_ms", "small_per_s", "one_new_s")) > 0
+    assert (
+        min(
+            result[key]
+            for key in (
+                "photos_per_s",
+                "numpy_ms",
+                "small_per_s",
+                "one_small_ms",
+                "one_photo_ms",
+                "one_new_s",
+            )
+        )
+        > 0
+    )
     assert min(result["save"].values()) > 0
 
 
