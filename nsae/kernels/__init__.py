@@ -62,6 +62,7 @@ from nsae.kernels.sparse_rows import (
     sparse_sigmoid_output,
     sparse_squared_output,
 )
+from nsae.kernels.thresholds import next_distance
 from nsae.kernels.upper_bounds import BOUNDS_BLOCK
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "fill_rows",
     "gate_relu",
     "gate_sigmoid",
+    "next_distance",
     "normalise_rows",
     "search_postings",
     "search_products",

@@ -14,6 +14,7 @@ from nsae.retrieval.search.records import RowFilter
 from nsae.validation import shown
 
 ALL_ROWS = np.empty(0, bool)
+SMALLEST_WEIGHT = 1e-60  # Squared norms of the smallest float32, times it, have a product in float64.
 RowsOf = Callable[[int], np.ndarray]  # The rows where a unit is active.
 
 
@@ -119,16 +120,27 @@ def _unit_weights(weights: Weights | None, n_units: int) -> np.ndarray | None:
     """Return (h,) float64 of at least 0; in a mapping, units that are left out weigh 1."""
     if weights is None:
         return None
+    expected = (
+        f"weights: {n_units} finite numbers from 0 up are expected, or some of them by unit, as in {{3: 2.0}}"
+    )
+    given = [*weights.values()] if isinstance(weights, Mapping) else weights
+    check_not_masked(given)
+    try:
+        made = np.array(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{expected}; got {shown(given)}.") from None
     if isinstance(weights, Mapping):
-        made = np.ones(n_units)  # (h,)
-        made[_units("weights", weights, n_units)] = list(weights.values())
-    else:
-        check_not_masked(weights)
-        made = np.array(weights, np.float64)
+        some, made = made, np.ones(n_units)  # (h,)
+        made[_units("weights", weights, n_units)] = some
     if made.shape != (n_units,) or not ((made >= 0) & (made < np.inf)).all():  # NaN is not above either
         raise ValueError(
-            f"weights: {n_units} finite numbers from 0 up are expected, or some of them by unit, as in "
-            f"{{3: 2.0}}; got {made.shape} with {np.min(made, initial=0):g} to {np.max(made, initial=0):g}."
+            f"{expected}; got {made.shape} with {np.min(made, initial=0):g} to {np.max(made, initial=0):g}."
+        )
+    small = made[(made > 0) & (made < SMALLEST_WEIGHT)]
+    if len(small):
+        raise ValueError(
+            f"weights: 0, or at least {SMALLEST_WEIGHT:g}, is expected, got {small[0]:g}, whose products would be "
+            "lost. Multiply all of them by one number."
         )
     return made
 

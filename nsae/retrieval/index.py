@@ -29,6 +29,7 @@ from nsae.retrieval.search.brute_force import METRICS
 from nsae.retrieval.search.changed import ChangedSearcher
 from nsae.retrieval.search.postings import VERSION, WINDOW
 from nsae.retrieval.search.searcher import Searcher, whole_arrays
+from nsae.retrieval.search.within import checked_radius
 from nsae.system.locks import Lock
 from nsae.validation import one_of, shown
 
@@ -102,6 +103,11 @@ class CodeIndex:
     @made_by.setter
     def made_by(self, made_by: str | None) -> None:
         """Take ``made_by`` for the encoder of all rows; None takes its name off."""
+        if not isinstance(made_by, str | None):
+            raise TypeError(
+                f"made_by={shown(made_by)} is of type {type(made_by).__name__}; the fingerprint of an encoder, or "
+                "None, was expected."
+            )
         with self._changing:
             self._state = self._state.named(made_by)
 
@@ -173,10 +179,15 @@ class CodeIndex:
     def merge(self, *others: CodeIndex) -> None:
         """Append the rows of ``others``; either all of them come in, or an error is raised and none does.
 
-        Raises ValueError if an id is in two of them, or they are of another width, metric or model.  All rows come
-        into memory; ``nsae.retrieval.merge_folders`` merges indexes on disk without that.
+        Raises ValueError if an id is in two of them, or they are of another width, metric or model, and TypeError if
+        one is no ``CodeIndex``.  All rows come into memory; ``nsae.retrieval.merge_folders`` merges indexes on disk
+        without that.
         """
         for other in others:
+            if not isinstance(other, CodeIndex):
+                raise TypeError(
+                    f"A CodeIndex is expected, got {type(other).__name__}. Codes are added by add(codes, ids)."
+                )
             if other.metric != self.metric:
                 raise ValueError(
                     f"An index with metric={self.metric!r} cannot take in one with {other.metric!r}. If that "
@@ -244,8 +255,8 @@ class CodeIndex:
         require, forbid : units
             Find only rows in which all, and none, of these are active.
         weights : (h,) array or dict of unit to weight, optional
-            At least 0, and 1 for units that a dict leaves out.  q·z becomes Σ wⱼqⱼzⱼ and ‖z‖² Σ wⱼzⱼ²; the
-            units of a support count as wⱼ each.
+            0, or 1e-60 and more, and 1 for units that a dict leaves out.  q·z becomes Σ wⱼqⱼzⱼ and ‖z‖² Σ wⱼzⱼ²;
+            the units of a support count as wⱼ each.
         exclude : q ids or None, optional
             For each query an id that it shall not find, or None (leave-one-out).
         **execution
@@ -262,7 +273,8 @@ class CodeIndex:
         ------
         ValueError
             If k or keep is below 1, an excluded id is not in the index, an option does not fit the index,
-            or the queries are not codes that could be added.
+            weights are so large that distances could be infinite, or the queries are not codes that could be
+            added.
         TypeError
             If an option has another name.
 
@@ -300,8 +312,7 @@ class CodeIndex:
         NaN, is rounded to float32, as distances are.
         """
         check_options("within", options)
-        if np.isnan(radius):
-            raise ValueError("radius=nan is expected to be a number: the largest distance to be found.")
+        radius = checked_radius(radius)
         state = self._state
         searcher, queries, filters, execution = self._prepared(state, codes, options)
         return Hits.of(*searcher.within(queries, radius, filters, **execution), state.ids)
@@ -467,7 +478,10 @@ class CodeIndex:
         filtering = {name: value for name, value in options.items() if name in FILTERING}
         execution = {name: value for name, value in options.items() if name in EXECUTION}
         keep, exclude = options.get("keep"), options.get("exclude")
-        keep = None if keep is None else min(operator.index(keep), self.n_units)
+        if keep is not None:
+            keep = min(operator.index(keep), self.n_units)
+            if keep < 1:
+                raise ValueError(f"keep={shown(keep)} is expected to be at least 1.")
         queries = self._own(codes)
         excluded = excluded_rows(exclude, len(queries), lambda id: state.row_of(as_id(id)))
         queries, searcher = queries if keep is None else queries.keep(keep), state.searcher(keep)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nsae.codes import Codes, checked_codes
+from nsae.codes import Codes, check_not_masked, checked_codes
 from nsae.retrieval.filters import excluded_rows
 from nsae.retrieval.hits import Hits, columns
 from nsae.retrieval.ids import as_id
@@ -253,6 +253,7 @@ class ShardedIndex:
         where, exclude = options.get("where"), options.get("exclude")
         by_shard = [dict(options) for _ in self._shards]
         if where is not None and not callable(where):
+            check_not_masked(where)
             mask = np.asarray(where)
             if mask.shape != (len(self),) or mask.dtype != bool:
                 raise ValueError(

@@ -20,15 +20,15 @@ def resolve_backend(backend: str, work: float = math.inf) -> str:
     Parameters
     ----------
     backend : "auto", "numpy" or "numba"
-        "auto" is "numba" where it can be imported and there is enough work.  Where it is installed and
-        cannot be imported, "auto" is "numpy", and a warning gives the reason once.
+        "auto" is "numba" where it can be used and there is enough work.  Where it is installed, and cannot be
+        imported or compiles nothing, "auto" is "numpy", and a warning gives the reason once.
     work : float
         Multiplications of one product with W, of all samples and epochs together.
 
     Raises
     ------
     MissingExtraError
-        If "numba" is asked for and cannot be imported.
+        If "numba" is asked for and cannot be used.
     ValueError
         If ``backend`` is none of the three.
     """
@@ -46,9 +46,14 @@ def resolve_backend(backend: str, work: float = math.inf) -> str:
 
 @cache  # A failed import is not tried again: it would cost time in each call.
 def _problem_of_numba() -> str:
-    """Return why the compiled loops cannot be imported, or "" if they can."""
+    """Return why the compiled loops cannot be used, or "" if they can."""
+    failed = "cannot be imported"
     try:
-        importlib.import_module("nsae.kernels")
+        kernels = importlib.import_module("nsae.kernels")
+        failed = "cannot compile a loop"
+        kernels.next_distance(
+            1.0
+        )  # What it takes, the first loop would take otherwise: the compiler gets ready.
     except ModuleNotFoundError as error:
         if error.name == "numba":
             return "is not installed"
@@ -59,7 +64,7 @@ def _problem_of_numba() -> str:
         reason = error
     else:
         return ""
-    problem = f"cannot be imported ({type(reason).__name__}: {reason})"
+    problem = f"{failed} ({type(reason).__name__}: {reason})"
     warnings.warn(
         f"numba is installed, but {problem}. nsae computes with NumPy instead, which takes longer. "
         'Install versions that go together: pip install --upgrade "nsae[fast]"',

@@ -85,7 +85,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Make a temporary folder that gets the name ``path`` when the block ends without an error.
 
     ``path`` must not exist.  A folder cannot be replaced by one rename, and a crash between two renames would
-    leave none.
+    leave none.  Raises FileExistsError also where another writer makes ``path`` meanwhile.
     """
     target = refuse_existing(path, overwrite=False)
     temporary = _temporary_name(target)
@@ -95,7 +95,11 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         for name in temporary.iterdir():
             with open(name, "r+b") as file:  # Windows flushes only what is open for writing.
                 flush_to_disk(file)  # Before the rename makes this the only content.
-        os.rename(temporary, target)
+        try:
+            os.rename(temporary, target)
+        except OSError:
+            refuse_existing(target, overwrite=False)  # Another writer was sooner.
+            raise
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

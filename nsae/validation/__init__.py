@@ -257,5 +257,8 @@ def shown(value: object) -> str:
         return f"an integer of {value.bit_length():,} bits"
     if isinstance(value, list | tuple | dict | set | frozenset) and len(value) > 3:
         return f"a {type(value).__name__} of {len(value):,}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # An integer in it has more digits than Python writes.
+        text = f"a {type(value).__name__}"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

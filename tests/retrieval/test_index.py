@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from nsae.codes import Codes
 from nsae.retrieval import CodeIndex, cosine, dot, l2
+from nsae.retrieval.search.brute_force import METRICS as ALL_METRICS
 
 METRICS = {"cosine": cosine, "l2": l2, "dot": dot}
 # few values, so that ties abound; 0.1 and 1/3 are not exact, so that the order of a sum shows
@@ -425,6 +426,14 @@ def test_a_large_k_takes_memory_for_the_rows_that_there_are():
         lambda index: index.search(np.eye(3), exclude=["x" * 10**6] * 3),
         lambda index: index.search(np.eye(3), where=np.zeros(10**6)),
         lambda index: index.search(np.eye(3), weights=np.zeros(10**6)),
+        lambda index: index.search(np.eye(3), weights="x" * 10**6),
+        lambda index: index.search(np.eye(3), weights={0: "x" * 10**6}),
+        lambda index: index.search(np.eye(3), weights=[10**9999] * 3),
+        lambda index: index.search(np.eye(3), keep=-(10**9999)),
+        lambda index: index.within(np.eye(3), "x" * 10**6),
+        lambda index: index.within(np.eye(3), np.zeros(10**6)),
+        lambda index: index.merge("x" * 10**6),
+        lambda index: index.save("x", extra_files={10**9999: b""}),
         lambda index: index.search(np.eye(3), backend="x" * 10**6),
         lambda index: index.search(np.eye(3), **{"x" * 10**6: 1}),
         lambda index: index.explain(np.ones(3), "x" * 10**6),
@@ -478,3 +487,55 @@ def test_masked_entries_are_not_read(read):
 def test_a_mask_of_nothing_is_none():
     index = filled(np.ma.masked_array(np.eye(3)))
     assert index.search(np.ma.masked_array(np.eye(3)[1]), 1).rows.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("metric", ALL_METRICS)
+@pytest.mark.parametrize("backend", ["numpy", "auto"])
+def test_weights_whose_distances_would_be_lost_are_refused(metric, backend):
+    """Squares under 1e200 were infinite, and those under 1e-200 were 0: all rows seemed equally far, or were gone."""
+    Z = np.random.default_rng(0).random((6, 4)) + 0.1
+    index = CodeIndex(4, metric=metric)
+    index.add(Z)
+    for large in (1e38, 1e120, 1e200, 1e308):
+        with pytest.raises(ValueError, match=r"weights: up to .*could be infinite. Divide"):
+            index.search(Z, 3, weights=[large] * 4, backend=backend)
+    for small in (1e-61, 1e-200, 5e-324):
+        with pytest.raises(ValueError, match=r"weights: 0, or at least 1e-60, is expected, got .*Multiply"):
+            index.search(Z, 3, weights={2: small}, backend=backend)
+    ones = index.search(Z, 6, backend=backend)
+    for size in (1e30, 1e-30):
+        hits = index.search(Z, 6, weights=[size] * 4, backend=backend)
+        assert hits.rows.tolist() == ones.rows.tolist()
+    if metric == "cosine":
+        tiny = CodeIndex(4)
+        tiny.add(Z * 1e-44)
+        at_limit = tiny.search(Z * 1e-44, 3, weights=[1e-60] * 4, backend=backend)
+        assert at_limit.rows.tolist() == tiny.search(Z * 1e-44, 3, backend=backend).rows.tolist()
+
+
+def test_a_code_of_the_largest_norm_is_found_with_weights():
+    index = filled(np.array([[1e19, 0.0, 0.0], [1.0, 0.0, 0.0]]), metric="dot")
+    hits = index.search(np.array([1e19, 0.0, 0.0]), 2, weights=[1.0, 1.0, 0.0])
+    assert hits.rows.tolist() == [[0, 1]]
+    assert np.isfinite(hits.distances).all()
+
+
+def test_a_radius_is_a_number():
+    index = filled(np.eye(3))
+    for radius in (None, "1", 1j, [1.0], np.ones(1), np.ma.masked):
+        with pytest.raises(TypeError, match=r"radius=.*a number was expected"):
+            index.within(np.eye(3), radius)
+    with pytest.raises(ValueError, match="radius=nan"):
+        index.within(np.eye(3), math.nan)
+    for radius in (10**400, 1e300, math.inf, np.float32(2), np.array(2.0)):
+        assert index.within(np.eye(3), radius).counts.tolist() == [3, 3, 3]
+    for radius in (-(10**400), -1e300, -math.inf):
+        assert index.within(np.eye(3), radius).counts.tolist() == [0, 0, 0]
+
+
+def test_the_name_of_an_encoder_is_a_text():
+    """Another name was saved, and the index could not be loaded again."""
+    index = filled(np.eye(3))
+    with pytest.raises(TypeError, match="made_by=5 is of type int"):
+        index.made_by = 5
+    assert index.made_by is None

@@ -160,6 +160,8 @@ def test_options_that_fit_no_shard_are_refused(rng):
     sharded = ShardedIndex(single_and_shards(Z, list(range(8)), (4, 4))[1])
     refused(r"where: 8 booleans", lambda: sharded.search(Z, where=np.ones(4, bool)))
     refused(r"where: 8 booleans", lambda: sharded.search(Z, where=np.ones(8)))
+    masked = np.ma.masked_array(np.ones(8, bool), mask=[True] + [False] * 7)
+    refused("1 entries are masked", lambda: sharded.search(Z, where=masked))
     refused(r"The id 8 is not in these 2 shards of 8 rows", lambda: sharded.search(Z[0], exclude=[8]))
     refused(r"1 entries of exclude", lambda: sharded.search(Z[:2], exclude=[1]))
     refused(r"k=0", lambda: sharded.search(Z, 0))

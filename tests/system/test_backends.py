@@ -57,6 +57,28 @@ def test_auto_takes_numpy_for_good_where_numba_cannot_be_imported(broken):
     assert f"({name}: " in done.stderr
 
 
+NO_COMPILER = """
+from numba.core import caching, dispatcher
+def fail(*args):
+    raise RuntimeError("no such processor")
+caching.FunctionCache.load_overload = lambda *args: None
+dispatcher._FunctionCompiler._compile_core = fail
+"""
+
+
+def test_auto_takes_numpy_for_good_where_numba_compiles_nothing():
+    """The import went well, and each search failed from the one on for which there was enough to do."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_COMPILER + MANY_SEARCHES], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2950 True (3, 8)\n"
+    assert (
+        done.stderr.count("numba is installed, but cannot compile a loop (RuntimeError: no such processor)")
+        == 1
+    )
+
+
 def test_numba_that_is_asked_for_and_cannot_be_imported_is_an_error_with_the_reason(broken):
     name, folder = broken
     code = f"""

@@ -209,8 +209,8 @@ def _codes_files(codes: Codes) -> dict[str, np.ndarray | bytes]:
 def _checked_extra(extra_files: Mapping[str, bytes], contents: Mapping[str, object]) -> dict[str, bytes]:
     """Return ``extra_files``; ValueError if a name of them is not free beside ``contents``."""
     for name in extra_files:
-        ours = name in (*contents, *CODES, *CHANGES, *IDS, MANIFEST) or name.startswith(SEARCH_PREFIX)
-        if not is_plain(name) or ours:
+        ours = name in (*contents, *CODES, *CHANGES, *IDS, MANIFEST) or str(name).startswith(SEARCH_PREFIX)
+        if not isinstance(name, str) or not is_plain(name) or ours:
             raise ValueError(
                 f"extra_files: {shown(name)} is not a file name that is free here. Choose another."
             )

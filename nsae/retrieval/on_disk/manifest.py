@@ -106,10 +106,16 @@ def write_files(
     if not os.path.lexists(target):
         if kept:
             raise NotKeptError
-        with new_folder(target) as folder:
-            files = {name: _write(folder / name, content) for name, content in contents.items()}
-            _write(folder / MANIFEST, _sealed(header, files, None))
-            return kept_files(folder, {"files": files})
+        try:
+            with new_folder(target) as folder:
+                files = {name: _write(folder / name, content) for name, content in contents.items()}
+                _write(folder / MANIFEST, _sealed(header, files, None))
+                return kept_files(folder, {"files": files})
+        except (
+            FileExistsError
+        ):  # Another writer was sooner, and what it wrote may be replaced as if it had been there.
+            if not overwrite:
+                raise
     if not (target / MANIFEST).is_file():
         raise FileExistsError(
             f"{target} exists and is not an index (it has no {MANIFEST}), so it is not replaced. "

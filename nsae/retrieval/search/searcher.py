@@ -53,6 +53,7 @@ CROWDED = 1 / 6  # If more of the units are active in a row, products are faster
 PRODUCT_QUERIES = 128  # from so many queries on, which share the work of making rows dense.
 PRODUCT_BLOCKS = 32  # A dense block of rows has at most so many of the blocks that bounds are read in,
 PRODUCT_BYTES = 1 << 24  # and takes so many bytes at most, or is one such block.
+LARGEST_SQUARE = 1.5e38  # Of a code under weights: a distance, twice that at most, is finite in float32.
 NUMPY_WORK = 8  # What one row costs one query without Numba, in multiplications: see nsae.system.backends.
 
 Loop = Callable[[int, int], None]  # Answers the queries lo:hi.
@@ -164,6 +165,8 @@ class Searcher:
         found = Found.nothing(len(queries), k)
         if len(queries) == 0 or len(self.codes) == 0:
             return found.distances, found.rows
+        if filters.weights is not None:
+            self._check_weights(filters.weights, queries)
         search = _Search(self, queries, filters, limit, found)
         if backend == "numpy":
             self._compared += len(queries) * len(self.codes)
@@ -231,8 +234,21 @@ class Searcher:
     def largest_square(self) -> float:
         """Return the largest ‖z‖²."""
         if self._largest_square is None:
-            self._largest_square = float(self.prepare().squared_norms.max(initial=0))
+            known = self._postings
+            squares = squared_norms_of(self.codes, self.metric) if known is None else known.squared_norms
+            self._largest_square = float(squares.max(initial=0))
         return self._largest_square
+
+    def _check_weights(self, weights: np.ndarray, queries: Codes) -> None:
+        """Raise ValueError if distances under ``weights (h,)`` could be infinite in float32, which no hit is at."""
+        with whole_arrays():
+            largest = self.largest_square()
+        largest = max(largest, squared_norms_of(queries, self.metric).max(initial=0), 1)
+        if weights.max(initial=0) > LARGEST_SQUARE / largest:
+            raise ValueError(
+                f"weights: up to {LARGEST_SQUARE / largest:.4g} is expected, got {weights.max():g}: a distance in "
+                "float32 could be infinite. Divide all of them by one number."
+            )
 
     def _fastest(self, search: _Search, filters: Filters) -> Loop:
         """Return the loop of ``search`` that answers its queries soonest."""

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from nsae.codes import Codes
 from nsae.retrieval.filters import Filters
 from nsae.retrieval.search.records import Found
+from nsae.validation import shown
 
 FIRST_WITHIN = 64  # Rows that are looked for first.
+FAR = 1e39  # Beyond float32.
 
 Search = Callable[..., tuple[np.ndarray, np.ndarray]]  # As ``Searcher.search``.
+
+
+def checked_radius(radius: object) -> float:
+    """Return the ``radius`` of a search as a float.
+
+    Raises TypeError if it is not a number, ValueError if it is NaN.
+    """
+    if isinstance(radius, np.ndarray | np.generic) and not np.ma.isMaskedArray(radius) and radius.ndim == 0:
+        radius = radius.item()
+    if not isinstance(radius, numbers.Real):
+        raise TypeError(
+            f"radius={shown(radius)} is of type {type(radius).__name__}; a number was expected: the largest distance "
+            "to be found."
+        )
+    number: Any = radius  # numbers.Real has no < for mypy.
+    if number != number:
+        raise ValueError("radius=nan is expected to be a number: the largest distance to be found.")
+    if abs(number) > FAR:  # A whole number may be too large for a float.
+        return math.inf if number > 0 else -math.inf
+    return float(number)
 
 
 def within(
@@ -41,7 +66,8 @@ def within(
     rows : (q, m) int64
         Padded with −1.
     """
-    limit = float(np.nextafter(np.float32(radius), np.float32(np.inf)))
+    with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite: then all rows are within.
+        limit = float(np.nextafter(np.float32(radius), np.float32(np.inf)))
     k = min(n, FIRST_WITHIN)
     unfinished = np.arange(len(queries))  # queries that may have more than k
     nothing = np.empty(0, np.float32), np.empty(0, np.int64)

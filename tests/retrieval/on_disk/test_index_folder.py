@@ -390,6 +390,30 @@ def test_at_each_moment_of_a_replacement_there_is_the_old_or_the_new(tmp_path, m
         ]
 
 
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_two_that_write_a_new_folder_at_once(tmp_path, monkeypatch, overwrite):
+    """The later of two threads that saved an index for the first time ended in an OSError of the rename."""
+    sooner, later, path = CodeIndex(3), CodeIndex(3), tmp_path / "x"
+    sooner.add(np.eye(3))
+    later.add(np.ones((2, 3)))
+    sealed = manifest._sealed
+
+    def save_the_other(*args):
+        monkeypatch.setattr(manifest, "_sealed", sealed)
+        sooner.save(path)
+        return sealed(*args)
+
+    monkeypatch.setattr(manifest, "_sealed", save_the_other)
+    if overwrite:
+        later.save(path, overwrite=True)
+    else:
+        with pytest.raises(FileExistsError, match="exists already"):
+            later.save(path)
+    CodeIndex.verify(path)
+    assert len(CodeIndex.load(path)) == (2 if overwrite else 3)
+    assert not list(tmp_path.glob(".x*"))
+
+
 def test_an_error_while_replacing_leaves_the_old_index_and_no_litter(tmp_path, monkeypatch):
     folder = tmp_path / "index"
     filled(CODES).save(folder)
