@@ -89,12 +89,20 @@ class Ids(Sequence[Id]):
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """Return the ids of ``rows``, an object array of the same shape; None for row −1."""
-        if rows.size > self._n:
-            return np.array([*self.tolist(), None], object)[rows]
-        found = np.empty(rows.size, object)
-        for i, row in enumerate(rows.ravel().tolist()):
-            found[i] = None if row < 0 else self[row]
+        found = np.full(rows.size, None, object)
+        flat = rows.ravel()
+        named = np.flatnonzero(flat >= 0)
+        if len(named):
+            found[named] = self._of(flat[named])
         return found.reshape(rows.shape)
+
+    def _of(self, rows: np.ndarray) -> list[Id]:
+        """The ids of ``rows`` (m,), each of them from 0 to n − 1."""
+        if isinstance(self._stored, np.ndarray):
+            return list(self._stored[rows].tolist())
+        if isinstance(self._stored, Texts) and len(rows) > self._n:
+            return list(map(self.tolist().__getitem__, rows.tolist()))  # each text is made once
+        return list(map(self._stored.__getitem__, rows.tolist()))
 
     def row_of(self, id: object) -> int | None:
         """Return the row of ``id``, or None if no row has it."""
