@@ -14,8 +14,8 @@ and β₂ to float32 even when it trains in float64.  Read helpers/tutorial_loss
 
 **What a fit costs** at this size, where most of the time goes into starting operations and little into
 arithmetic.  For each framework the script tries several settings (helpers/tutorial_fits.py), takes the fastest,
-and names it.  Each runs in a process of its own with the same number of threads, in turn; imports and compilation
-are not counted.  This says nothing about large nets.
+and names it; nsae has one more row, without Numba.  Each runs in a process of its own with the same number of
+threads, in turn; imports and compilation are not counted.  This says nothing about large nets.
 
 **What a whole process costs**: the wall time of a fresh Python process that imports the framework, makes the data,
 builds the model, trains all epochs and exits.  Every setting runs twice, the second time with full caches (byte
@@ -42,7 +42,12 @@ from helpers.tutorial_fits import FITS, SETTINGS, B, Fit, N
 from helpers.tutorial_losses import Problem, keras_eps, keras_losses, make_problem, nsae_losses, torch_losses
 
 BOUNDS = {"float64": 1e-9, "float32": 1e-3}  # largest relative difference of two losses of the same step
-NAMES = {**timing.NAMES, "nsae_warm": "nsae", "nsae_cold": "nsae, caches empty"}
+NAMES = {
+    **timing.NAMES,
+    "nsae_numpy": "nsae, NumPy alone",
+    "nsae_warm": "nsae",
+    "nsae_cold": "nsae, caches empty",
+}
 
 
 # ---- time: a fit, by the name of the setting
@@ -246,7 +251,8 @@ def figures(
 
 
 def race_fits(workers: dict[str, Worker], epochs: int, rounds: int) -> dict[str, Times]:
-    """Return the times of a fit, by framework.  The workers end here."""
+    """Return the times of a fit, by framework, and of nsae's without Numba.  The workers end here."""
+    workers = {"nsae": workers["nsae"], "nsae_numpy": Worker("nsae_numpy"), **workers}
     for worker in workers.values():
         worker.choose(max(1, epochs // 10))
     times = race(workers, epochs, rounds)

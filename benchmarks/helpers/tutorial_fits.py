@@ -21,6 +21,7 @@ SETTINGS = {
         'backend="numba"': {"backend": "numba"},  # what "auto" is at 100 epochs; short trials are NumPy's
         'backend="numpy"': {"backend": "numpy"},  # slower steps, and no Numba to import
     },
+    "nsae_numpy": {'backend="numpy"': {"backend": "numpy"}},  # as without Numba
     "torch": {
         "eager, Adam as it comes": {},
         "eager, Adam foreach": {"foreach": True},
@@ -112,7 +113,7 @@ def import_keras():
     return keras
 
 
-FITS = {"nsae": nsae_fit, "torch": torch_fit, "keras": keras_fit}
+FITS = {"nsae": nsae_fit, "nsae_numpy": nsae_fit, "torch": torch_fit, "keras": keras_fit}
 
 if __name__ == "__main__":
     name, setting, epochs = sys.argv[1:]

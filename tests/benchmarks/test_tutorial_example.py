@@ -66,7 +66,7 @@ def test_without_peers(tmp_path):
     result = json.loads(done.stdout.splitlines()[-1])
     assert list(result) == ["losses", "fits", "processes"]
     assert result["losses"] == []
-    assert list(result["fits"]) == ["nsae"]
+    assert list(result["fits"]) == ["nsae", "nsae_numpy"]
     assert set(result["processes"]) == {"nsae_warm", "nsae_cold"}
     for times in (*result["fits"].values(), *result["processes"].values()):
         assert 0 < times["low"] <= times["median"] <= times["high"]
