@@ -339,7 +339,11 @@ def _opened(folder: Path, name: str, manifest: dict[str, Any], mmap: bool) -> Ca
         raise unusable(path, f"cannot be read ({error})", "the saved file") from error
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise unusable(path, "is truncated or altered", f"a file with SHA-256 {entry['sha256']}")
-    return lambda: _one_column(array_from_npy(data, kinds="biufU")) if name.endswith(".npy") else data
+    # Small arrays of a mapped index cannot be written to either: loops are compiled for arrays of one kind.
+    copy = not mmap
+    return lambda: (
+        _one_column(array_from_npy(data, kinds="biufU", copy=copy)) if name.endswith(".npy") else data
+    )
 
 
 def _one_column(array: np.ndarray) -> np.ndarray:

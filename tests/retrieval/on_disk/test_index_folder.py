@@ -15,8 +15,9 @@ from nsae.errors import ModelFormatError
 from nsae.retrieval import CodeIndex
 from nsae.retrieval.ids import Ids
 from nsae.retrieval.on_disk import manifest
-from nsae.retrieval.on_disk.index_folder import read_folder, use_file, write_folder
+from nsae.retrieval.on_disk.index_folder import READ_BYTES, read_folder, use_file, write_folder
 from nsae.retrieval.on_disk.manifest import read_manifest
+from nsae.retrieval.search.postings import WINDOW
 
 METRICS = ("cosine", "l2", "dot")
 
@@ -283,6 +284,18 @@ def test_a_mapped_index_can_be_changed_and_does_not_change_with_its_folder(tmp_p
     assert (len(mapped), mapped.row_of("one more")) == (3000, 2999)
     mapped.save(tmp_path / "index", overwrite=True)
     assert CodeIndex.load(tmp_path / "index").ids == mapped.ids
+
+
+def test_no_array_of_a_mapped_index_can_be_written_to_whatever_its_size(tmp_path):
+    """Small files were read into arrays of their own, and the loops compiled anew for each mixture of both kinds."""
+    Z = np.zeros((WINDOW + 1, 4), np.float32)
+    Z[:, 1] = 1
+    filled(Z).save(tmp_path / "x")
+    searcher = CodeIndex.load(tmp_path / "x", mmap=True)._state.searcher()
+    postings = searcher.prepare()
+    assert postings.lists.steps.nbytes < READ_BYTES < postings.lists.order.nbytes
+    arrays = [*searcher.code_arrays(None)[:4], *postings.lists[:-1], postings.squared_norms]
+    assert [array.flags.writeable for array in arrays] == [False] * len(arrays)
 
 
 def test_mapped_checks_sizes_and_verify_checks_all(tmp_path):
