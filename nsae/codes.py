@@ -284,7 +284,8 @@ class Codes:
             entries = slice(self.indptr[i], self.indptr[i + 1])
             products = A_used[place[entries]]  # (nonzeros of the row, m)
             products = products * self.values[entries].reshape(-1, *[1] * (A.ndim - 1))
-            Y[i] = products.sum(axis=0)
+            # NumPy adds the numbers of a single column in another order.
+            Y[i] = products.sum(axis=0) if Y[i].size != 1 else np.add.accumulate(products, axis=0)[-1]
         return Y
 
     def __rmatmul__(self, A: npt.ArrayLike) -> np.ndarray:

@@ -80,9 +80,10 @@ def test_it_computes_what_its_definition_does(name, dtype, seed, h):
         np.testing.assert_allclose(mine, expected, **tolerance)
 
 
+@pytest.mark.parametrize("h", [70, 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_product_has_the_bits_of_its_definition(rng, dtype):
-    args, n = arguments("sparse_product", rng, dtype, 70)
+def test_the_product_has_the_bits_of_its_definition(rng, dtype, h):
+    args, n = arguments("sparse_product", rng, dtype, h)
     ours, theirs = (run(module.sparse_product, args, n)[-1] for module in (kernels, sparse_definitions))
     np.testing.assert_array_equal(ours, theirs)
 
