@@ -24,6 +24,8 @@ from nsae.training.step import StepReport
 
 MOST_WEIGHTS = 1 << 17  # With more weights h·d, the products take nearly all of the time.
 RUN_BYTES, RUN_WORK = 1 << 19, 1 << 30  # The rows that are handed over together, and multiplications with W.
+# A weight's Adam, and a row's unit or feature with its exponentials, take as long as so many multiplications.
+OF_A_WEIGHT, OF_AN_ENTRY = 16, 64
 
 
 def suits(state: TrainingState, options: TrainingOptions, batch_size: int) -> bool:
@@ -60,7 +62,12 @@ class SmallStep(CompiledStep):
         super().__init__(state, options, batch_size)
         h, d = self.flat.shape
         dtype, model = self.flat.dtype, self.model
-        by_size, by_work = RUN_BYTES // (batch_size * d * dtype.itemsize), RUN_WORK // (batch_size * h * d)
+        work = (
+            batch_size * h * d
+            + OF_A_WEIGHT * len(self.flat.arrays.theta)
+            + OF_AN_ENTRY * batch_size * (h + d)
+        )
+        by_size, by_work = RUN_BYTES // (batch_size * d * dtype.itemsize), RUN_WORK // work
         self.at_once = max(1, min(by_size, by_work))  # of much work, Ctrl-C would wait for its end
         sigmoid_units, sigmoid_output = isinstance(model.g, Sigmoid), model.output == "sigmoid"
         self.net = SmallNet(
