@@ -69,7 +69,18 @@ def _complain(error: Exception, args: argparse.Namespace) -> None:
     if args.debug:
         traceback.print_exception(error)
     kind = type(error).__name__
-    text = in_flags(str(error), args.flags) or kind
+    text = in_flags(_said(error), args.flags) or kind
     if not isinstance(error, EXPECTED):
         text = f"{kind}: {text}. This is a fault of nsae itself; --debug shows where it is."
     print(f"nsae: error: {printable(text)}", file=sys.stderr)
+
+
+def _said(error: Exception) -> str:
+    """Return the text of ``error``; where it is the system's, without its number, and with what to do."""
+    text = str(error)
+    if not isinstance(error, OSError) or not text.startswith("[Errno "):
+        return text
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    if isinstance(error, PermissionError):
+        return f"{where}{error.strerror}. Choose another place, or change who may write there."
+    return f"{where}{error.strerror}."

@@ -48,9 +48,7 @@ def refuse_existing(path: str | os.PathLike, overwrite: bool) -> Path:
             errno.ENAMETOOLONG, f"{bounded(target)} is no path: up to {LONGEST_PATH} characters were expected"
         )
     if not overwrite and os.path.lexists(target):
-        raise FileExistsError(
-            f"{target} exists already. Choose another name, or replace it: overwrite=True, or --force."
-        )
+        raise FileExistsError(f"{target} exists already. Choose another name, or replace it: overwrite=True.")
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"The folder {target.absolute().parent} does not exist. Create it first.")
     return target

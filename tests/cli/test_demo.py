@@ -120,6 +120,13 @@ def test_the_demo_finds_out_first_that_it_cannot_write(tmp_path, monkeypatch, ca
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_what_an_earlier_demo_has_left_is_not_replaced(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    assert main(["demo", "-o", str(tmp_path)]) == 1
+    said = f"{tmp_path / 'photos'} exists already. Choose another name, or replace it: --force."
+    assert capsys.readouterr().err == f"nsae: error: {said}\n"
+
+
 @pytest.mark.usefixtures("small")
 def test_units_that_are_active_most_often_come_first():
     X = np.random.default_rng(0).random((50, 6), dtype=np.float32)

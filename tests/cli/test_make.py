@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -319,6 +320,37 @@ def test_ctrl_c_saves_the_model_as_it_stands(tmp_path):
     process.communicate(timeout=120)
     assert process.returncode == 130
     assert SparseAutoencoder.load(target).stopped_ == "interrupted"
+
+
+def test_ctrl_c_while_the_command_is_loaded_shows_no_traceback(monkeypatch, capsys):
+    class Interrupted:
+        def find_spec(self, name, *_):
+            if name == "nsae.cli.run":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "nsae.cli.run")
+    monkeypatch.delattr("nsae.cli.run", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    assert main(["info", "model.npz"]) == 130
+    assert capsys.readouterr().err == "nsae: interrupted\n"
+
+
+def test_an_error_of_the_system_says_what_to_do(tmp_path, monkeypatch, capsys):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", os.fspath(path))
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    for command, folder in (("learn", "nsae_exercises"), ("demo", "nsae_demo")):
+        assert main([command]) == (2 if command == "learn" else 1)
+        said = f"{folder}: Permission denied. Choose another place, or change who may write there."
+        assert capsys.readouterr().err == f"nsae: error: {said}\n"
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == "nsae: error: No space left on device.\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no pipes of this kind")

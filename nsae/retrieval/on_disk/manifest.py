@@ -201,6 +201,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except OSError as error:
+        if not _was_index(folder):
+            what = "is no index" if os.path.lexists(folder) else "does not exist"
+            raise ModelFormatError(
+                f"{folder} {what}. Give the folder of an index, or index first."
+            ) from error
         raise unusable(path, f"cannot be read ({error.strerror})", "the manifest of an index") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested without end
         raise unusable(path, f"is not JSON ({error})", "the manifest of an index") from error
@@ -245,6 +250,18 @@ def is_plain(name: str) -> bool:
 
 
 # ---- inside
+
+
+def _was_index(folder: Path) -> bool:
+    """Tell whether anything in ``folder`` is of an index, which is damaged if its manifest is gone."""
+    try:
+        return any(
+            name == MANIFEST or STAGED.search(name) or name.endswith(".npy") for name in os.listdir(folder)
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # It may be one.
+        return True
 
 
 def _replace(

@@ -397,3 +397,16 @@ def test_a_page_of_single_photos_says_nothing_of_signs(browser, gallery):
     browser.open(gallery)
     assert browser.run("document.getElementById('composed').hidden")
     assert browser.run("document.querySelectorAll('.sign').length") == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "heading", "shown"),
+    [([0, 1], "", "many"), ([0], "", "one"), ([0], "The photo that it is compared with", "pair")],
+)
+def test_one_query_has_no_row_to_choose_it_from(browser, library, tmp_path, rows, heading, shown):
+    page = make(library, tmp_path / "g.html", rows, options=GalleryOptions(heading=heading))
+    browser.open(page.as_uri())
+    said = browser.run("[...document.querySelectorAll('#seen > :not([hidden])')].map(words => words.id)")
+    assert shown in said
+    assert len({"many", "one", "pair"} & set(said)) == 1
+    assert browser.run("document.getElementById('row').checkVisibility()") == (len(rows) > 1)

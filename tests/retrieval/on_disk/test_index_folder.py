@@ -165,10 +165,12 @@ def test_a_foreign_manifest_is_refused(saved, tmp_path, text):
 
 
 def test_a_missing_folder_or_a_file_is_refused(tmp_path):
-    refused(tmp_path / "nowhere", "cannot be read")
+    refused(tmp_path / "nowhere", "nowhere does not exist. Give the folder of an index")
     (tmp_path / "file").write_bytes(b"")
-    refused(tmp_path / "file", "cannot be read")
-    refused(tmp_path, "cannot be read")
+    refused(tmp_path / "file", "file is no index")
+    refused(tmp_path, "is no index")
+    np.save(tmp_path / "units.npy", np.zeros(3))  # what is left of an index that has lost its manifest
+    refused(tmp_path, "manifest.json cannot be read .* Restore the folder")
 
 
 def forge(folder, change, arrays=None):
