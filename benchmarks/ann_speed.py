@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from ann_benchmarks.module import SparseCodes
 from big_ann_benchmarks.exact import Exact
-from helpers import results
+from helpers import results, usage
 from helpers import search_peers as peers
 from helpers.ranking import say
 from helpers.search_race import HITS, Contestant, installed, print_race, race, summary
@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="fewer vectors and rounds: to see that it runs")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="these parts alone")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant (5)")
+    parser.add_argument("--rounds", type=usage.positive, default=5, help="turns of each contestant (5)")
     args = parser.parse_args(argv)
     if args.quick:
         args.rounds = min(args.rounds, 2)
@@ -172,4 +172,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

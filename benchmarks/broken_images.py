@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from PIL import Image, features
 
 # name -> (extension, mode, options of save)
@@ -172,8 +172,8 @@ def _peak_of_children() -> float:
 def main(argv: list[str] | None = None) -> int:
     """Make the files, index them, and print what came of it; return 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=1000, help="files (%(default)s)")
-    parser.add_argument("--folder", help="write the files there, and leave them")
+    parser.add_argument("--count", type=usage.positive, default=1000, help="files (%(default)s)")
+    parser.add_argument("--folder", type=usage.new_folder, help="write the files there, and leave them")
     parser.add_argument("--quick", action="store_true", help="330 files")
     results.add_options(parser)
     args = parser.parse_args(argv)
@@ -191,4 +191,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.timing import say
 from PIL import Image
 
@@ -193,9 +193,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="one small photo: to see that it runs")
-    parser.add_argument("--learn", type=Path, metavar="FILE", help="learn the patterns, write them, and end")
     parser.add_argument(
-        "--pictures", type=Path, metavar="FILE", help="draw the figure of docs/compression.md"
+        "--learn", type=usage.new_file, metavar="FILE", help="learn the patterns, write them, and end"
+    )
+    parser.add_argument(
+        "--pictures", type=usage.picture, metavar="FILE", help="draw the figure of docs/compression.md"
     )
     args = parser.parse_args(argv)
     if args.learn:
@@ -233,4 +235,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -15,7 +15,7 @@ import sys
 import time
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 
 from nsae import SparseAutoencoder, datasets
 
@@ -65,8 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         "--quick", action="store_true", help="glyphs, 300 units, 3 epochs: to see that it runs"
     )
     parser.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "mnist", "glyphs"))
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=1, help="medians over so many (1)")
+    parser.add_argument("--epochs", type=usage.positive, default=20)
+    parser.add_argument("--seeds", type=usage.positive, default=1, help="medians over so many (1)")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=REMEDIES, help="these remedies alone")
     parser.add_argument("--size", choices=[f"h{h}_k{k}" for h, k in SIZES], help="this size alone")
     args = parser.parse_args(argv)
@@ -93,4 +93,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

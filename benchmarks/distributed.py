@@ -30,10 +30,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import dask.array as da
-import distributed
 import numpy as np
-from helpers import distributed_shards, results
+from helpers import distributed_shards, results, usage
 
 import nsae.distributed
 from nsae import Codes, SparseAutoencoder
@@ -41,12 +39,15 @@ from nsae.interchange import from_scipy
 from nsae.system.threads import Threads, at_most
 
 Kill = Callable[[], None]
+PACKAGES = ("dask", "distributed", "scipy")  # imported where they are used, so that --help needs none
 SKIPPED = 2  # first steps of a fit: compiled loops are loaded, states are sent
 
 
 @contextmanager
 def cluster(workers: int) -> Iterator[Any]:
     """Make a cluster of processes with a thread each, and yield its client."""
+    import distributed
+
     with (
         distributed.LocalCluster(
             workers, processes=True, threads_per_worker=1, dashboard_address=":0", silence_logs=50
@@ -90,7 +91,7 @@ def fit_rel_diff(clients: dict[int, Any], quick: bool) -> float:
 
 def dask_rows(X: np.ndarray) -> Any:
     """Return X (n, d) as a Dask array of four chunks."""
-    return da.from_array(X, (-(-len(X) // 4), X.shape[1]))
+    return distributed_shards.dask_array(X, (-(-len(X) // 4), X.shape[1]))
 
 
 # ---- speed and bytes
@@ -181,7 +182,7 @@ def encoding(clients: dict[int, Any], rounds: int, quick: bool) -> dict[str, flo
     n = 4_000 if quick else 40_000
     X = rows(n, 784)
     model = SparseAutoencoder(1024, k=32, epochs=1, random_state=0, n_threads=1).fit(X[:2000])
-    array = da.from_array(X, (n // 16, 784))
+    array = distributed_shards.dask_array(X, (n // 16, 784))
     seconds: dict[str, list[float]] = {"local": [], "1": [], "2": []}
     held = {workers: client.persist(array) for workers, client in clients.items()}
     for _ in range(rounds + 1):
@@ -229,7 +230,9 @@ def encode_survives(client: Any, kill: Kill) -> bool:
     """Encode 16 chunks, and kill a worker when a quarter of them is done: the same bits."""
     X = rows(16_000, 100, "float64")
     model = SparseAutoencoder(64, k=8, epochs=1, random_state=0, dtype="float64").fit(X[:1000])
-    chunks = nsae.distributed.encode(da.from_array(X, (1000, 100)).map_blocks(_slowly, dtype=X.dtype), model)
+    chunks = nsae.distributed.encode(
+        distributed_shards.dask_array(X, (1000, 100)).map_blocks(_slowly, dtype=X.dtype), model
+    )
     futures = client.compute(list(chunks.to_delayed().ravel()))
     while sum(future.done() for future in futures) < 4:
         time.sleep(0.01)
@@ -292,9 +295,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="small shapes, one round: to see that it runs")
-    parser.add_argument("--rounds", type=int, help="turns of each contestant (3)")
+    parser.add_argument("--rounds", type=usage.positive, help="turns of each contestant (3)")
     args = parser.parse_args(argv)
-    rounds = args.rounds or (1 if args.quick else 3)
+    usage.need("The benchmark of clusters", *PACKAGES, install='pip install "nsae[dask]"')
+    args.rounds = rounds = args.rounds or (1 if args.quick else 3)
     figures: dict[str, Any] = {}
     with cluster(1) as one, cluster(2) as two:
         clients = {1: one, 2: two}
@@ -332,7 +336,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("images", "build", "sharded", "merge"):
         print(f"{name}: {figures[name]}")
     print(f"killed and survived: {figures['survived']} of {figures['kills']} {figures['killed']}")
-    results.finish(args, "distributed", figures, peers=("dask", "distributed", "scipy"), threads=1)
+    results.finish(args, "distributed", figures, peers=PACKAGES, threads=1)
     return 0 if figures["survived"] == figures["kills"] and figures["hits_equal"] else 1
 
 
@@ -342,4 +346,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.duplicate_pictures import EDITS, TURNED, burst, drawing, page, photos
 
 from nsae import ImageEncoder, ImageLibrary
@@ -146,9 +146,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="12 edits and a small encoder: to see that it runs"
     )
-    parser.add_argument("--edits", type=int, default=300, help="of photos (300)")
+    parser.add_argument("--edits", type=usage.positive, default=300, help="of photos (300)")
     parser.add_argument("--half", choices=("choose", "report"), default="report")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=usage.from_zero, default=0)
     args = parser.parse_args(argv)
     options = {"epochs": 2, "n_patches": 5000, "patch_units": 64, "n_units": 128} if args.quick else {}
     n_edits = 12 if args.quick else args.edits
@@ -177,4 +177,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -24,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from helpers import results
+from helpers import results, usage
 from helpers.timing import say
 from PIL import Image
 
@@ -47,6 +47,8 @@ def photos(folder: Path, source: str | None, most: int) -> Path:
     if source is not None:
         for path in find_images(source)[:most]:
             (folder / path.name).symlink_to(path.resolve())
+        if not find_images(folder):
+            raise ValueError(f"{source} has no photo: a folder of photos was expected. Leave out --photos.")
     elif archive.exists():
         with tarfile.open(archive) as tar:
             members = sorted((m for m in tar.getmembers() if m.isfile()), key=lambda member: member.name)
@@ -71,7 +73,7 @@ def run(arguments: list[str], folder: Path, cache: Path) -> tuple[float, float, 
     )
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise RuntimeError(f"{arguments} failed: {done.stderr[-500:]}")
+        raise ChildProcessError(f"{arguments} failed: {done.stderr[-500:]}")
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stderr
 
 
@@ -131,11 +133,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="one round and few photos: to see that it runs")
-    parser.add_argument("--rounds", type=int, help="cold and warm processes of each command (5)")
+    parser.add_argument("--rounds", type=usage.positive, help="cold and warm processes of each command (5)")
     parser.add_argument("--photos", help="a folder of photos to take instead of Corel-1K's")
     parser.add_argument("--install", action="store_true", help="time pip install too")
     args = parser.parse_args(argv)
-    rounds = args.rounds or (1 if args.quick else 5)
+    args.rounds = rounds = args.rounds or (1 if args.quick else 5)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(results.ROOT), os.environ.get("PYTHONPATH", "")])
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as work:
@@ -166,4 +168,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.mutation import mutate, mutate_json, mutate_model, mutate_npy
 
 OUTCOMES = ("accepted", "refused", "error", "hang", "crash", "memory", "outside")
@@ -575,12 +575,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--inputs", type=int, default=100_000, help="how many in all (%(default)s)")
+    parser.add_argument(
+        "--inputs", type=usage.positive, default=100_000, help="how many in all (%(default)s)"
+    )
     parser.add_argument("--target", choices=TARGETS, help="this one alone")
-    parser.add_argument("--first", type=int, default=0, help="number of the first input (%(default)s)")
+    parser.add_argument(
+        "--first", type=usage.from_zero, default=0, help="number of the first input (%(default)s)"
+    )
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="1,000 inputs")
     args = parser.parse_args()
+    usage.need("The fuzzer", "hypothesis", install='pip install "nsae[test]"')
     names = [args.target] if args.target else list(TARGETS)
     each = max(1, (1000 if args.quick else args.inputs) // len(names))
     found = {}
@@ -598,4 +603,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

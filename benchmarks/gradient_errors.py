@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 
 from nsae import check_gradients
 from nsae.equations.autoencoder import Autoencoder
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, and print the range of errors of each kind."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=usage.positive, default=20)
     parser.add_argument("--quick", action="store_true", help="one seed, one size: to see that it runs")
     args = parser.parse_args(argv)
     seeds, sizes = (1, SIZES[:1]) if args.quick else (args.seeds, SIZES)
@@ -101,4 +101,4 @@ def span(values: list[float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-from helpers import results
+from helpers import results, usage
 
 TIMED = {"python": "pass", "numpy": "import numpy", "nsae": "import nsae"}
 TWO_FITS = """
@@ -63,9 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs")
-    parser.add_argument("--rounds", type=int, help="rounds of imports (21)")
+    parser.add_argument("--rounds", type=usage.positive, help="rounds of imports (21)")
     args = parser.parse_args(argv)
-    rounds = args.rounds or (3 if args.quick else 21)
+    args.rounds = rounds = args.rounds or (3 if args.quick else 21)
     cold_rounds, warm_rounds = (1, 1) if args.quick else (3, 7)
 
     bytecode = tempfile.TemporaryDirectory()
@@ -119,4 +119,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -30,7 +30,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 
 from nsae import CodeIndex, Codes, ModelFormatError
 from nsae.retrieval.on_disk.index_folder import use_file
@@ -293,15 +293,16 @@ def run(kind: str, kills: int, rng: random.Random) -> dict[str, object]:
 def main(argv: list[str] | None = None) -> int:
     """Kill, check, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200, help="of each kind (%(default)s)")
+    parser.add_argument("--kills", type=usage.positive, default=200, help="of each kind (%(default)s)")
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="5 kills of each kind")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=usage.from_zero, default=0)
+    parser.add_argument("--work", choices=("new", "replace", "few", "update"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.work:
         work(args.work, args.folder)
+        return 0
     kills = 5 if args.quick else args.kills
     rng = random.Random(args.seed)
     figures = {kind: run(kind, kills, rng) for kind in ("new", "replace", "few", "update")}
@@ -318,4 +319,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 
 from nsae import ModelFormatError, SparseAutoencoder
 
@@ -111,11 +111,11 @@ def _is_whole(checkpoint: Path) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Kill, go on, compare, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=100, help="of each model (%(default)s)")
+    parser.add_argument("--kills", type=usage.positive, default=100, help="of each model (%(default)s)")
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="5 kills of each model")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=usage.from_zero, default=0)
+    parser.add_argument("--work", choices=MODELS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.work:
@@ -134,4 +134,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from PIL import Image
 
 from nsae import SparseAutoencoder, plots
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="few images, one epoch: to see that it runs")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw into this folder")
+    parser.add_argument("--pictures", type=usage.new_folder, metavar="FOLDER", help="draw into this folder")
     args = parser.parse_args(argv)
     n, epochs, units = (300, 1, 32) if args.quick else (5000, 30, 256)
     images, _ = glyphs(n, random_state=0)
@@ -99,4 +99,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.ranking import say
 
 from nsae import CodeIndex, Codes, ImageEncoder
@@ -48,12 +48,20 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def unpacked(folder: Path, photos: str | None, most: int | None) -> list[Path]:
     """Return the photos as files in ``folder``, in the order of their names."""
     if photos is None:
-        with tarfile.open(data_folder() / "corel1k.tar") as archive:
+        path = data_folder() / "corel1k.tar"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} does not exist. Set NSAE_DATA to the folder that holds it, or name photos of yours: "
+                "--photos FOLDER."
+            )
+        with tarfile.open(path) as archive:
             archive.extractall(folder, filter="data")
     else:
         for i, path in enumerate(find_images(photos)):
             shutil.copyfile(path, folder / f"{i:06d}{path.suffix}")
     paths = find_images(folder)
+    if not paths:
+        raise ValueError(f"{photos} has no photo: a folder of photos was expected")
     most = len(paths) if most is None else most
     for path in paths[most:]:
         path.unlink()
@@ -216,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="60 photos: to see that it runs")
     parser.add_argument("--photos", metavar="FOLDER", help="copies of these instead of Corel-1K")
-    parser.add_argument("--rounds", type=int, default=5, help="medians of so many (5)")
+    parser.add_argument("--rounds", type=usage.positive, default=5, help="medians of so many (5)")
     options = parser.parse_args(argv)
     result = run(options)
     print(f"{result['photos']} photos, {os.cpu_count()} processors")
@@ -243,4 +251,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -14,6 +14,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+from helpers import usage
 from PIL import Image
 
 SIDE = 160  # pixels of the longer side
@@ -43,7 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     """Make them, and print their number and size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("archive", type=Path, help="kodak.tar")
-    parser.add_argument("folder", type=Path, help="where the photos go; those of these names are replaced")
+    parser.add_argument(
+        "folder", type=usage.new_folder, help="where the photos go; those of these names are replaced"
+    )
+    usage.add_debug(parser)
     args = parser.parse_args(argv)
     made = make_photos(args.archive, args.folder)
     print(f"{len(made)} photos, {sum(path.stat().st_size for path in made):,} bytes")
@@ -51,4 +55,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
+from helpers import usage
 
 from nsae import Encoder, SparseAutoencoder
 from nsae.datasets import glyphs, mnist
@@ -109,10 +111,11 @@ def render_again(target: Path) -> None:
     target.write_text(page_text(json.loads(found[1])), encoding="utf-8")
 
 
-def main() -> None:
+def main() -> int:
     """Write both pages, and tell their sizes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--render", action="store_true", help="learn nothing: new template, same data")
+    usage.add_debug(parser)
     render = parser.parse_args().render
     for name, make in (("digits", digits), ("characters", characters)):
         target = DOCS / f"playground_{name}.html"
@@ -122,7 +125,8 @@ def main() -> None:
             print(f"{target.name}: left out. {error}")
             continue
         print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(usage.run(main))

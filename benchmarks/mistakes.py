@@ -23,7 +23,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from helpers import results
+from helpers import results, usage
 from helpers.learners_answers import RIGHT, WRONG
 
 from nsae.study.exercises.check import check
@@ -132,4 +132,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 
 from nsae import load_encoder
 from nsae.errors import require
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> int:
     """Compare, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=usage.positive, default=3)
     parser.add_argument("--quick", action="store_true", help="one seed, small models: to see that it runs")
     args = parser.parse_args(argv)
     require("torch", "torch", "comparing with PyTorch")
@@ -238,4 +238,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

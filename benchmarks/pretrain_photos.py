@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.ranking import Problem, quality, say
 from helpers.retrieval_rows import row, show
 
@@ -96,7 +96,10 @@ def main(argv: list[str] | None = None) -> int:
     """Learn, if asked to; judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="learn, and write the encoder here")
+    parser.add_argument("--quick", action="store_true", help="every tenth photo: to see that it runs")
+    parser.add_argument(
+        "--write", type=usage.new_file, metavar="FILE", help="learn, and write the encoder here"
+    )
     args = parser.parse_args(argv)
     result: dict[str, Any] = {}
     path: Path = args.write or PRETRAINED / f"{PHOTOS}.npz"
@@ -110,6 +113,8 @@ def main(argv: list[str] | None = None) -> int:
     pipeline = ImagePipeline.load(path)
     result |= {"bytes": path.stat().st_size, **first_code()}
     photos, labels = archives.corel1k(PHOTO_SIDE)
+    if args.quick:
+        photos, labels = photos[::10], labels[::10]
     for half, name in ((0, "chosen"), (1, "corel1k")):
         result[name] = judge(pipeline, photos[half::2], labels[half::2])
         for label, figures in result[name].items():
@@ -120,4 +125,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -15,10 +15,9 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from helpers import published_digits, published_photos, results
+from helpers import published_digits, published_photos, results, usage
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {
     "self_taught": published_digits.self_taught,
@@ -43,9 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="characters, few epochs: to see that it runs")
     parser.add_argument("--only", nargs="+", choices=TASKS, metavar="NAME", help="some of the tasks")
-    parser.add_argument("--seeds", type=int, default=1, help="medians over so many (1)")
-    parser.add_argument("--units", type=int, default=1600, help="of cifar_linear (1600)")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw into this folder")
+    parser.add_argument("--seeds", type=usage.positive, default=1, help="medians over so many (1)")
+    parser.add_argument("--units", type=usage.positive, default=1600, help="of cifar_linear (1600)")
+    parser.add_argument("--pictures", type=usage.new_folder, metavar="FOLDER", help="draw into this folder")
     args = parser.parse_args(argv)
 
     measured: dict[str, Any] = {}
@@ -56,7 +55,11 @@ def main(argv: list[str] | None = None) -> int:
         if name == "natural_patches":
             task = partial(task, pictures=args.pictures)
         started = time.perf_counter()
-        row = median([task(args.quick, seed) for seed in range(args.seeds)])
+        try:
+            row = median([task(args.quick, seed) for seed in range(args.seeds)])
+        except FileNotFoundError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
+            continue
         row |= {"seeds": args.seeds, "minutes": (time.perf_counter() - started) / 60}
         measured[name] = row
         print(f"{name}: {results.rounded(row)}", flush=True)
@@ -73,4 +76,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -25,7 +25,7 @@ import re
 import sys
 from pathlib import Path
 
-from helpers import results, tables
+from helpers import results, tables, usage
 
 TABLE = re.compile(
     r"^(<!-- results: (\S+) -->\n)(.*?)^(<!-- end -->)", re.S | re.M
@@ -66,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a table differs")
     parser.add_argument("--names", action="store_true", help="list the tables")
+    usage.add_debug(parser)
     args = parser.parse_args(argv)
     if args.names:
         print("\n".join(sorted(tables.TABLES)))
@@ -90,4 +91,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

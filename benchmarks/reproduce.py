@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from helpers import results
+from helpers import results, usage
 from helpers.timing import say
 
 from nsae.datasets import data_folder
@@ -217,7 +217,10 @@ def fingerprint(root: Path = results.ROOT) -> str:
 def run_all(scripts: Sequence[Script], folder: Path, extra: Sequence[str]) -> list[str]:
     """Run the scripts that have not run yet with this code, and return the names of those that failed."""
     done_file = folder / "done.json"
-    done = json.loads(done_file.read_text(encoding="utf-8")) if done_file.exists() else {}
+    try:
+        done = dict(json.loads(done_file.read_text(encoding="utf-8"))) if done_file.exists() else {}
+    except (ValueError, TypeError):  # it was cut off, or changed by hand
+        done = {}
     code, failed = fingerprint(), []
     for number, script in enumerate(scripts, start=1):
         title = f"[{number}/{len(scripts)}] {script.name}"
@@ -243,8 +246,9 @@ def run_all(scripts: Sequence[Script], folder: Path, extra: Sequence[str]) -> li
 
 def run(name: str, options: Sequence[str], folder: Path) -> bool:
     """Run one script, its table into a file, and return whether it ended well."""
-    script = results.ROOT / "benchmarks" / f"{name}.py"
-    command = [sys.executable, os.fspath(script), *options, "--save", os.fspath(folder / f"{name}.json")]
+    script, result = results.ROOT / "benchmarks" / f"{name}.py", folder / f"{name}.json"
+    result.unlink(missing_ok=True)  # if the script fails, an older one is not taken for what it found
+    command = [sys.executable, os.fspath(script), *options, "--save", os.fspath(result)]
     path = os.pathsep.join(filter(None, [os.fspath(results.ROOT), os.environ.get("PYTHONPATH")]))
     with (folder / f"{name}.txt").open("w", encoding="utf-8") as table:
         done = subprocess.run(command, stdout=table, env={**os.environ, "PYTHONPATH": path}, check=False)
@@ -296,6 +300,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="the smallest settings: some ten minutes in all")
     parser.add_argument("--only", nargs="+", choices=[script.name for script in SCRIPTS], help="these alone")
     parser.add_argument("--list", action="store_true", help="list the scripts and their minutes")
+    usage.add_debug(parser)
     args = parser.parse_args(argv)
     scripts = [script for script in SCRIPTS if not args.only or script.name in args.only]
     if args.list:
@@ -317,4 +322,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.ranking import CRITERION, Problem, held_out, load, measures, quality, say
 from helpers.retrieval_report import read
 from helpers.retrieval_variants import second_layer, variants
@@ -226,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
     parser.add_argument("--data", choices=SETS, help="one set only")
     parser.add_argument("--only", default="", help="levers with this in their name, or 'variants'")
-    parser.add_argument("--seeds", type=int, default=1, help="means over so many (1)")
+    parser.add_argument("--seeds", type=usage.positive, default=1, help="means over so many (1)")
     parser.add_argument(
         "--from",
         dest="files",
@@ -251,4 +251,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -48,7 +48,7 @@ import time
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers import retrieval_methods as methods
 from helpers.ranking import CRITERION, SETS, Problem, held_out, load, probe, quality, say
 from helpers.retrieval_report import KS, plot, print_table, read
@@ -275,8 +275,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few images and epochs: to see that it runs")
     parser.add_argument("--data", choices=SETS, nargs="+", help="some of the sets only")
     parser.add_argument("--only", choices=GROUPS, nargs="+", help="some of the groups of rows, in this order")
-    parser.add_argument("--seeds", type=int, help="of nsae; means over so many (3; 1 with --quick)")
-    parser.add_argument("--plot", metavar="FILE", help="draw quality against bytes")
+    parser.add_argument(
+        "--seeds", type=usage.positive, help="of nsae; means over so many (3; 1 with --quick)"
+    )
+    parser.add_argument("--plot", type=usage.picture, metavar="FILE", help="draw quality against bytes")
     parser.add_argument(
         "--from",
         dest="files",
@@ -285,7 +287,7 @@ def main(argv: list[str] | None = None) -> int:
         help="compute nothing: show what earlier runs saved with --save, or printed with --json",
     )
     args = parser.parse_args(argv)
-    seeds = args.seeds or (1 if args.quick else 3)
+    args.seeds = seeds = args.seeds or (1 if args.quick else 3)
     result = read(args.files) if args.files else {}
     for name, table in result.items():
         print_table(name, table)
@@ -303,4 +305,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

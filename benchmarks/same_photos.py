@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.duplicate_pictures import EDITS, Picture, burst
 from PIL import Image
 
@@ -61,7 +61,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="every 25th photo")
     parser.add_argument("--half", choices=("choose", "report"), default="report")
     parser.add_argument("--model", default="photos", help="as of 'nsae same' (%(default)s)")
-    parser.add_argument("--radius", type=float, default=RADIUS, help="as of 'nsae same' (%(default)s)")
+    parser.add_argument(
+        "--radius", type=usage.positive_number, default=RADIUS, help="as of 'nsae same' (%(default)s)"
+    )
     args = parser.parse_args(argv)
     encoder, rng = load_encoder(args.model), np.random.default_rng(0)
     chosen = photos(int(args.half == "report"), 25 if args.quick else 1)
@@ -110,4 +112,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

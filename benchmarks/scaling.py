@@ -36,7 +36,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from helpers import results, scaling_report, timing
+from helpers import results, scaling_report, timing, usage
 from helpers.scaling_report import BASE, FITTED, MB, ROW_BYTES, Cost, Costs, Found, Sizes, shape_for, state_mb
 from helpers.timing import TURN, Run, Worker, say, set_threads
 from helpers.training_steps import Shape, load, nsae_run, numpy_steps
@@ -260,11 +260,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: to see that it runs")
-    parser.add_argument("--rounds", type=int, help="rounds of timing (7)")
-    parser.add_argument("--threads", type=int, default=2, help="of nsae and of the products alike (2)")
+    parser.add_argument("--rounds", type=usage.positive, help="rounds of timing (7)")
+    parser.add_argument(
+        "--threads", type=usage.positive, default=2, help="of nsae and of the products alike (2)"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts")
-    parser.add_argument("--memmap-gb", type=float, help="size of the file that is fitted in one epoch (1)")
-    parser.add_argument("--plot", metavar="PNG", help="draw time and memory (needs matplotlib)")
+    parser.add_argument(
+        "--memmap-gb", type=usage.positive_number, help="size of the file that is fitted in one epoch (1)"
+    )
+    parser.add_argument(
+        "--plot", type=usage.picture, metavar="PNG", help="draw time and memory (needs matplotlib)"
+    )
     args = parser.parse_args(argv)
     if args.plot and args.only:
         parser.error("--plot draws all parts: leave out --only")
@@ -286,4 +292,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -2,8 +2,8 @@
 
     python benchmarks/search_speed.py [--only PART ...] [--from FILE ...] [--rounds N] [--codes DIR] [--quick] [--save]
 
-Fashion-MNIST, 10 hits, float32.  Codes are of an ``ImageEncoder`` with its defaults ("image codes") and of one
-k-sparse layer of 1024 units on the pixels ("pixel codes").
+Fashion-MNIST, 10 hits, float32.  Codes are of an ``ImageEncoder`` with k = 64 and else its defaults ("image
+codes") and of one k-sparse layer of 1024 units on the pixels ("pixel codes"); of each, the k strongest units are kept.
 
 fashion_60k
     60,000 training images are searched.  Settings, of nsae (k) and of the peers, are chosen on 2,000 test images;
@@ -26,15 +26,13 @@ exact
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers import search_peers as peers
 from helpers.ranking import say
 from helpers.search_codes import ENCODERS, Coder, Images, fashion, pixels, variants, whole
@@ -338,14 +336,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer images and rounds: to see that it runs")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="these parts alone")
     parser.add_argument("--from", dest="files", nargs="+", default=[], metavar="FILE", help=FROM)
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (7)")
-    parser.add_argument("--codes", metavar="FOLDER", help="where codes are kept for another run")
+    parser.add_argument("--rounds", type=usage.positive, default=7, help="turns of each contestant (7)")
+    parser.add_argument(
+        "--codes", type=usage.new_folder, metavar="FOLDER", help="where codes are kept for another run"
+    )
     args = parser.parse_args(argv)
     if args.quick:
         args.rounds = min(args.rounds, 2)
     result: dict[str, Any] = {}
     for file in args.files:
-        result |= json.loads(Path(file).read_text(encoding="utf-8"))["figures"]
+        result |= results.read("search_speed", file)["figures"]
     images = fashion(args.quick)
     for name in args.only or PARTS:
         result[name] = PARTS[name](images, args)
@@ -354,4 +354,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers import retrieval_methods as methods
 from helpers.ranking import PHOTO_SIDE, Rows, say
 from helpers.second_layers import codes_of, spherical_k_means, with_centres
@@ -208,10 +208,14 @@ def main(argv: list[str] | None = None) -> int:
     """Try folders of each size, of both halves of the photos."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="photos in a folder")
-    parser.add_argument("--draws", type=int, help="folders of each size but the largest (20; 1 with --quick)")
     parser.add_argument(
-        "--learned", type=int, help="of them, those that are learned from (2; 1 with --quick)"
+        "--sizes", type=usage.positive, nargs="+", default=list(SIZES), help="photos in a folder"
+    )
+    parser.add_argument(
+        "--draws", type=usage.positive, help="folders of each size but the largest (20; 1 with --quick)"
+    )
+    parser.add_argument(
+        "--learned", type=usage.from_zero, help="of them, those that are learned from (2; 1 with --quick)"
     )
     parser.add_argument("--encoder", default="photos", help="as for nsae.load_encoder ('photos')")
     parser.add_argument("--quick", action="store_true", help="one draw, little learning: to see that it runs")
@@ -233,4 +237,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

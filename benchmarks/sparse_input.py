@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.timing import Ratio, say, set_threads
 
 from nsae import Codes, Encoder, SparseAutoencoder
@@ -155,8 +155,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs")
-    parser.add_argument("--rounds", type=int, help="rounds of timing (7)")
-    parser.add_argument("--threads", type=int, default=1, help="of both ways (1)")
+    parser.add_argument("--rounds", type=usage.positive, help="rounds of timing (7)")
+    parser.add_argument("--threads", type=usage.positive, default=1, help="of both ways (1)")
     parser.add_argument("--only", nargs="+", default=[""], help="sizes with these in their name: k16, B256")
     parser.add_argument("--fit", nargs=3, metavar=("WAY", "N", "D"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -164,7 +164,12 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(fit_alone(args.fit[0], *map(int, args.fit[1:]))))
         return 0
     del args.fit
-    rounds = args.rounds or (2 if args.quick else 7)
+    args.rounds = rounds = args.rounds or (2 if args.quick else 7)
+    known = QUICK if args.quick else SIZES
+    if not any(part in str(size) for size in known for part in args.only):
+        parser.error(
+            f"--only {' '.join(args.only)}: no size has that in its name; there are {', '.join(map(str, known))}"
+        )
     set_threads(args.threads)
     sizes = {}
     for size in QUICK if args.quick else SIZES:
@@ -198,4 +203,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -24,7 +24,7 @@ import time
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers import search_peers as peers
 from helpers.ranking import say
 from helpers.search_race import HITS, Contestant, indexed, installed, print_race, race, search_of, summary
@@ -108,8 +108,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="fewer rows and queries: to see that it runs")
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="so many passages")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant (5)")
+    parser.add_argument(
+        "--rows", type=usage.positive, nargs="+", default=[100_000, 1_000_000], help="so many passages"
+    )
+    parser.add_argument("--rounds", type=usage.positive, default=5, help="turns of each contestant (5)")
     args = parser.parse_args(argv)
     if args.quick:
         args.rows, args.rounds = [5000], min(args.rounds, 2)
@@ -120,4 +122,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

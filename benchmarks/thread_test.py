@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import multiprocessing
 import os
 import random
@@ -30,7 +29,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 
 from nsae import CodeIndex, Codes
 
@@ -228,8 +227,8 @@ def compared(answers: list[Answers], expected: list[Answers]) -> dict[str, int]:
 def main(argv: list[str] | None = None) -> int:
     """Compare, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=16, help="(%(default)s)")
-    parser.add_argument("--calls", type=int, default=10_000, help="of each thread (%(default)s)")
+    parser.add_argument("--threads", type=usage.positive, default=16, help="(%(default)s)")
+    parser.add_argument("--calls", type=usage.positive, default=10_000, help="of each thread (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="8 threads, 150 calls of each")
     results.add_options(parser)
     args = parser.parse_args(argv)
@@ -245,7 +244,8 @@ def main(argv: list[str] | None = None) -> int:
             for way, run in ways.items():
                 if way in ("fork", "spawn") and way not in multiprocessing.get_all_start_methods():
                     continue
-                if way == "joblib" and importlib.util.find_spec("joblib") is None:
+                if way == "joblib" and not usage.there("joblib"):
+                    print("joblib is not installed and is left out: pip install joblib", file=sys.stderr)
                     continue
                 start = time.perf_counter()
                 row: dict[str, float] = {**compared(run(threads, size, folder), expected)}
@@ -266,4 +266,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.timing import TURN, Ratio, Worker, installed, say, set_threads, timed
 from helpers.training_steps import (
     DENSE,
@@ -182,14 +182,21 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="the smallest shapes only: to see that it runs")
-    parser.add_argument("--rounds", type=int, help="rounds of timing (15)")
-    parser.add_argument("--threads", type=int, default=2, help="for every contestant alike (2)")
+    parser.add_argument("--rounds", type=usage.positive, help="rounds of timing (15)")
+    parser.add_argument("--threads", type=usage.positive, default=2, help="for every contestant alike (2)")
     parser.add_argument(
         "--only", nargs="+", default=[""], help="shapes with these in their name: h16384, encode"
     )
-    parser.add_argument("--plot", metavar="PNG", help="draw the ratios (needs matplotlib)")
+    parser.add_argument(
+        "--plot", type=usage.picture, metavar="PNG", help="draw the ratios (needs matplotlib)"
+    )
     args = parser.parse_args(argv)
     args.rounds = args.rounds or (2 if args.quick else 15)
+    known = [*map(str, (*DENSE, *K_SPARSE)), "encode"]
+    if not any(part in name for name in known for part in args.only):
+        parser.error(
+            f"--only {' '.join(args.only)}: no shape has that in its name; there are {', '.join(known)}"
+        )
     set_threads(args.threads)
     workers = {name: Worker(name) for name in ("numpy", "nsae", *installed(["torch"]))}
     table, ms, encode = measure(workers, args)
@@ -310,4 +317,4 @@ def plot(table: Table, path: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

@@ -36,7 +36,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
-from helpers import results, timing, tutorial_fits
+from helpers import results, timing, tutorial_fits, usage
 from helpers.timing import installed, say, set_threads
 from helpers.tutorial_fits import FITS, SETTINGS, B, Fit, N
 from helpers.tutorial_losses import Problem, keras_eps, keras_losses, make_problem, nsae_losses, torch_losses
@@ -155,10 +155,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     results.add_options(parser)
     parser.add_argument("--quick", action="store_true", help="5 epochs and 1 round, to see that it runs")
-    parser.add_argument("--rounds", type=int, help="rounds of timing (7)")
-    parser.add_argument("--threads", type=int, default=1, help="for every framework alike (1)")
+    parser.add_argument("--rounds", type=usage.positive, help="rounds of timing (7)")
+    parser.add_argument("--threads", type=usage.positive, default=1, help="for every framework alike (1)")
     args = parser.parse_args(argv)
-    epochs, rounds = (5, args.rounds or 1) if args.quick else (100, args.rounds or 7)
+    epochs, args.rounds = (5, args.rounds or 1) if args.quick else (100, args.rounds or 7)
+    rounds = args.rounds
 
     set_threads(args.threads)
     workers = {name: Worker(name) for name in ("nsae", *installed(["torch", "keras"]))}
@@ -294,4 +295,4 @@ def print_times(found: dict[str, Times]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

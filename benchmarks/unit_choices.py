@@ -18,7 +18,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from helpers import results
+from helpers import results, usage
 from helpers.ranking import SETS, Problem, held_out, load, quality, say
 from helpers.retrieval_rows import row
 
@@ -110,4 +110,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(usage.run(main))

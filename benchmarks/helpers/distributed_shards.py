@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 
 import nsae.distributed
@@ -55,6 +54,13 @@ print(json.dumps((peak() - before) / 1024))
 """
 
 
+def dask_array(X: np.ndarray, chunks: tuple[int, ...]) -> Any:
+    """Return X as a Dask array of chunks of this shape."""
+    import dask.array
+
+    return dask.array.from_array(X, chunks)
+
+
 def random_images(n: int) -> np.ndarray:
     """Return images (n, 48, 48, 3) uint8 of noise, with colours of their own."""
     rng = np.random.default_rng(0)
@@ -78,7 +84,7 @@ def images_on_workers(clients: dict[int, Any], rounds: int, quick: bool) -> dict
     encoder = ImageEncoder(64, **{**SMALL, "patch_units": 256}, random_state=0).fit(images[:200])
     features, pca = encoder.pipeline_.features, encoder.pca_
     block = min(block_size(features.geometry, features.n_features), len(images) // 8)
-    held = {w: client.persist(da.from_array(images, (block, 48, 48, 3))) for w, client in clients.items()}
+    held = {w: client.persist(dask_array(images, (block, 48, 48, 3))) for w, client in clients.items()}
     seconds: dict[str, list[float]] = {"local": [], "1": [], "2": []}
     for _ in range(rounds + 1):
         work: Any = InThisProcess(None, 1)

@@ -20,11 +20,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .usage import add_debug, new_file
+
 ROOT = Path(__file__).parents[2]  # of the checkout
 RESULTS = ROOT / "benchmarks" / "results"
 DIGITS = 6  # significant ones of a saved number
 # Options that tell what to show or where files are.  They change no figure.
 NO_SETTINGS = {
+    "debug",
     "json",
     "save",
     "pictures",
@@ -37,15 +40,16 @@ NO_SETTINGS = {
     "folder",
     "work",
 }
-DEFAULT = "default"  # what --save without a path stands for
+DEFAULT = True  # what --save without a path stands for
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give ``parser`` the options --json and --save."""
+    """Give ``parser`` the options --json, --save, --note and --debug."""
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument(
         "--save",
         nargs="?",
+        type=new_file,
         const=DEFAULT,
         metavar="FILE",
         help="write the figures to FILE (benchmarks/results/NAME.json) with versions, processor and settings",
@@ -53,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--note", help="what readers of a saved result should know, such as other work meanwhile"
     )
+    add_debug(parser)
 
 
 def finish(args: argparse.Namespace, name: str, figures: Mapping[str, Any], **about: Any) -> None:
@@ -68,8 +73,20 @@ def finish(args: argparse.Namespace, name: str, figures: Mapping[str, Any], **ab
         What was measured.  Anything that JSON can hold.
     about
         ``peers``, ``threads``, ``seeds``, ``blas`` as for :func:`document`.
+
+    Raises
+    ------
+    ValueError
+        If nothing was measured, or if figures of --quick would replace those of results/.
     """
+    if not figures:
+        raise ValueError("Nothing was measured: the lines above tell what is missing.")
     if args.save:
+        if args.save == DEFAULT and getattr(args, "quick", False):
+            raise ValueError(
+                "Figures of --quick show that a script runs, and do not replace those of results/. "
+                "Leave out --quick, or name a file: --save FILE."
+            )
         path = RESULTS / f"{name}.json" if args.save == DEFAULT else Path(args.save)
         note = {"note": args.note} if args.note else {}
         save(path, {**document(name, figures, settings_of(args), **about), **note})
@@ -137,6 +154,25 @@ def load(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
     """Return the result of that name, or None if there is none."""
     path = folder / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def read(name: str, path: str | Path) -> dict[str, Any]:
+    """Return the result at ``path``, which a script with this ``name`` has saved.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such result.
+    """
+    try:
+        result = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError:  # no JSON, or no text
+        result = None
+    if not (
+        isinstance(result, dict) and result.get("name") == name and isinstance(result.get("figures"), dict)
+    ):
+        raise ValueError(f"{path} is no result of {name}.py: a file that it wrote with --save was expected.")
+    return result
 
 
 # ---- what figures depend on

@@ -98,14 +98,26 @@ def read(paths: Iterable[str | Path]) -> dict[str, Table]:
 
 
 def _figures(path: Path) -> dict[str, Table]:
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     for json_text in (text, text.rstrip().rpartition("\n")[2]):  # the whole file, or its last line
         try:
             found = json.loads(json_text)
         except ValueError:
             continue
-        return found.get("figures", found)
-    raise ValueError(f"{path} has no JSON. Run retrieval_quality.py with --save or --json.")
+        found = found.get("figures", found) if isinstance(found, dict) else found
+        if isinstance(found, dict) and found and all(map(_is_table, found.values())):
+            return found
+    raise ValueError(
+        f"{path} has no figures of rankings: what this script wrote with --save, or printed with --json, was expected."
+    )
+
+
+def _is_table(table: object) -> bool:
+    """Return whether this can be the table of a set of images: rows of figures, by their names."""
+    return isinstance(table, dict) and all(
+        isinstance(row, dict) and any(name.startswith(("precision@", "map")) for name in row)
+        for row in table.values()
+    )
 
 
 def print_table(name: str, table: Table) -> None:

@@ -49,7 +49,8 @@ class Coder:
     Parameters
     ----------
     name
-        "image": an ``ImageEncoder`` with its defaults; "pixel": one k-sparse layer of as many units on the pixels.
+        "image": an ``ImageEncoder`` with its defaults, but for k; "pixel": one k-sparse layer of 1,024 units on the
+        pixels.
     database
         Images to learn from.
     folder
