@@ -74,7 +74,7 @@ def render(name: str, link: str, folder: Path = results.RESULTS) -> str:
 
 
 def source(result: Figures, link: str) -> str:
-    """Return one line: the file of a result, its date, versions, processor and threads."""
+    """Return one line: the file of a result, its date, versions, processor, kernels of BLAS and threads."""
     date = datetime.date.fromisoformat(result["date"])
     versions = ", ".join(
         f"{name} {version}" for name, version in result["versions"].items() if name != "nsae"
@@ -85,8 +85,23 @@ def source(result: Figures, link: str) -> str:
     file = f"{result['name']}.json"
     return (
         f"<sub>[{file}]({link}/{file}), {date:%d %B %Y}: {processor}{threads}; "
-        f"Python {result['python']}, {versions}{note}</sub>"
+        f"Python {result['python']}, {versions}{blas_kernels(result.get('blas'))}{note}</sub>"
     )
+
+
+def blas_kernels(blas: Any) -> str:
+    """Return for which processor OpenBLAS took its kernels: ratios depend on that; "" if it is not known.
+
+    Parameters
+    ----------
+    blas
+        Of a result: a list of libraries, or such a list for each of several processes.
+    """
+    libraries = (
+        [one for some in blas.values() for one in some or []] if isinstance(blas, dict) else blas or []
+    )
+    names = sorted({one["architecture"] for one in libraries if "architecture" in one})
+    return f", OpenBLAS for {' and '.join(names)}" if names else ""
 
 
 def figure(file: str, keys: str, form: str, folder: Path = results.RESULTS) -> str:
@@ -410,7 +425,7 @@ def speed_three(training: Figures, fashion: Figures) -> str:
             rows.append([title, f"{ours:.1f} ms", f"{ours * ratio:.1f} ms, PyTorch", f"{ratio:.2g} ×"])
     ours, theirs = fashion["qps_1t"], fashion["faiss_flat_pixels_qps_1t"]
     if theirs:
-        title = f"search in 60,000 images, codes of k = {fashion['k']}"
+        title = f"search in 60,000 images, codes of k = {fashion['k']} that are there already"
         cells = [title, f"{count(ours)} queries/s", f"{count(theirs)} queries/s, FAISS flat on pixels"]
         rows.append([*cells, f"{ours / theirs:.2g} ×"])
     return markdown(["", "nsae", "the peer", "as fast"], rows)

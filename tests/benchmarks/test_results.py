@@ -54,6 +54,14 @@ def test_a_saved_result_says_what_it_depends_on(results, tmp_path, capsys):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_the_line_below_a_table_names_the_kernels_of_blas(tables):
+    haswell, other = {"internal_api": "openblas", "architecture": "Haswell"}, {"internal_api": "openmp"}
+    assert tables.blas_kernels([haswell, other, haswell]) == ", OpenBLAS for Haswell"
+    two = {"numpy": [haswell], "torch": [other, {**haswell, "architecture": "SkylakeX"}], "none": None}
+    assert tables.blas_kernels(two) == ", OpenBLAS for Haswell and SkylakeX"
+    assert tables.blas_kernels(None) == tables.blas_kernels([other]) == ""
+
+
 def test_nothing_is_written_unless_asked_for(results, tmp_path, monkeypatch):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     results.finish(arguments(results), "speed", {"a": 1.0})
