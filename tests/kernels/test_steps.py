@@ -171,6 +171,17 @@ def test_a_loss_of_nearly_nothing(kind):
     assert 0 < losses[0] < 1e-5
 
 
+def test_the_loss_of_a_batch_of_many_rows(kind):
+    """The logarithm of a product of 1,500 factors of nearly 2 would be infinite: it is taken of parts."""
+    X = np.random.default_rng(0).random((1500, 3))
+    losses = []
+    for backend in ("numba", "numpy"):
+        options = {"output": "sigmoid", "loss": "cross_entropy", "dtype": "float64", "batch_size": 1500}
+        model = SparseAutoencoder(4, epochs=2, random_state=0, backend=backend, **options).fit(X)
+        losses.append(model.history_["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-9)
+
+
 def test_the_model_is_usable_between_steps(build, rng):
     """Parameters and moments are moved into flat arrays, and the model and the optimizer see them there."""
     model, adam, X = build(ReLU()), Adam(), rng.random((6, 5))

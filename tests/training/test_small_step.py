@@ -20,22 +20,25 @@ from nsae.training.dense_step import DenseStep
 from nsae.training.ksparse_step import KSparseStep
 
 
-def test_ctrl_c_leaves_weights_and_their_count_of_steps_together(monkeypatch, rng):
+@pytest.mark.parametrize("calls", [1, 2])  # the first one is taken apart, as it may compile
+def test_ctrl_c_leaves_weights_and_their_count_of_steps_together(monkeypatch, rng, calls):
     X = rng.random((90, 6)).astype(np.float32)
     options = {"batch_size": 10, "random_state": 0, "backend": "numba", "shuffle": False}
-    real = kernels.small_steps
+    real, done = kernels.small_steps, []
 
     def interrupted(*args):
         real(*args)
-        signal.raise_signal(signal.SIGINT)
+        done.append(1)
+        if len(done) == calls:
+            signal.raise_signal(signal.SIGINT)
 
     model = SparseAutoencoder(5, epochs=3, **options)
     with monkeypatch.context() as patch:
         patch.setattr(kernels, "small_steps", interrupted)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)
-    assert model._state.optimizer.t == 9
-    whole = SparseAutoencoder(5, epochs=1, **options).fit(X)
+    assert model._state.optimizer.t == 9 * calls
+    whole = SparseAutoencoder(5, epochs=calls, **options).fit(X)
     for name, theta in whole.autoencoder_.params.items():
         np.testing.assert_array_equal(model.autoencoder_.params[name], theta)
 
