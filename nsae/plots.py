@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
+# Fonts of systems with the letters that matplotlib's own fonts lack, such as Chinese ones in names of photos.
+FIRST_LACKING = "\u1100"  # where the letters of East Asia begin
+MORE_LETTERS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
 
 
 def filters(
@@ -228,14 +244,17 @@ def search_results(
     for i, query in enumerate(queries):
         _draw_image(axes[i, 0], query)
         row_title = _shortened(row_titles[i]) if row_titles else "query"
-        axes[i, 0].set_title(row_title, fontsize=8, fontweight="bold", parse_math=False)
+        fonts = _fonts(row_title)
+        weight = "normal" if fonts else "bold"  # Few of these fonts have a bold one.
+        axes[i, 0].set_title(row_title, fontsize=8, fontweight=weight, fontfamily=fonts, parse_math=False)
         _frame(axes[i, 0], "black")
         for r, (hit, distance) in enumerate(zip(hits[i], distances[i], strict=True)):
             axis = axes[i, 1 + r]
             _draw_image(axis, hit)
             axis.set_title(f"{distance:.3f}", fontsize=8)
             if names:
-                axis.set_xlabel(_shortened(names[i][r]), fontsize=7, parse_math=False)
+                name = _shortened(names[i][r])
+                axis.set_xlabel(name, fontsize=7, parse_math=False, fontfamily=_fonts(name))
             if right:
                 _frame(axis, "tab:green" if right[i][r] else "tab:red")
     if title:
@@ -373,3 +392,13 @@ def _frame(axis: Axes, color: str) -> None:
 
 def _shortened(name: str, length: int = 18) -> str:
     return name if len(name) <= length else "…" + name[1 - length :]
+
+
+def _fonts(text: str) -> list[str] | None:
+    """Return the fonts to look for the letters of ``text`` in, one after another; None for matplotlib's choice."""
+    if max(text, default="") < FIRST_LACKING:
+        return None
+    matplotlib: Any = require("matplotlib", "plots", "drawing pictures")
+    manager: Any = require("matplotlib.font_manager", "plots", "drawing pictures")
+    there = {font.name for font in manager.fontManager.ttflist}
+    return [*matplotlib.rcParams["font.family"], *(name for name in MORE_LETTERS if name in there)]

@@ -205,3 +205,15 @@ def test_nothing_to_draw_is_said(rng):
         plots.mean_activations(SparseAutoencoder(5))
     with pytest.raises(ValueError, match="SparseAutoencoder"):
         plots.mean_activations(SparseAutoencoder(5, epochs=1).fit(rng.random((30, 9))).encoder())
+
+
+def test_letters_of_east_asia_are_looked_for_in_fonts_of_the_system(monkeypatch):
+    monkeypatch.setattr(plots, "MORE_LETTERS", ("A font that is not there", "STIXGeneral"))
+    names = ["a.jpg", "Größe.jpg", "写真.jpg"]
+    image = np.zeros((4, 4))
+    figure = plots.search_results(
+        [image], [[image] * 3], [[0.1, 0.2, 0.3]], names=[names], row_titles=["照片.jpg"]
+    )
+    families = [axis.xaxis.label.get_fontfamily() for axis in figure.axes[1:]]
+    assert families == [["sans-serif"], ["sans-serif"], ["sans-serif", "STIXGeneral"]]
+    assert figure.axes[0].title.get_fontfamily() == ["sans-serif", "STIXGeneral"]

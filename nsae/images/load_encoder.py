@@ -10,7 +10,7 @@ from nsae.images.encoder_file import KIND as IMAGE_ENCODER
 from nsae.images.pipeline import KIND as IMAGE_PIPELINE
 from nsae.images.pipeline import ImagePipeline
 from nsae.models.encoder import Encoder
-from nsae.models.model_file import kind_of
+from nsae.models.model_file import check_path, kind_of
 
 PHOTOS = "photos"  # the name of the encoder that comes with nsae
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -35,10 +35,13 @@ def load_encoder(path: str | os.PathLike) -> Encoder | ImagePipeline:
 
     Raises
     ------
+    TypeError
+        ``path`` is none.
     ModelFormatError
         The file is missing, truncated, foreign, or from a newer nsae; or the folder holds no encoder that is
         known.
     """
+    check_path(path)
     path = file_of(path)
     if os.path.isdir(path):
         from nsae.interchange.published import load_published

@@ -128,6 +128,15 @@ def kind_of(path: str | os.PathLike | io.BytesIO) -> str | None:
         return None
 
 
+def check_path(path: object) -> None:
+    """Raise TypeError if ``path`` cannot be one of a model file, nor the content of one in memory."""
+    if not isinstance(path, str | os.PathLike | io.BytesIO):
+        also = "; a content in bytes is read by from_bytes" if isinstance(path, bytes | bytearray) else ""
+        raise TypeError(
+            f"The path of a model file was expected, of type str or Path{also}; got {type(path).__name__}."
+        )
+
+
 def read_model(
     path: str | os.PathLike | io.BytesIO, kind: str, names: tuple[str, ...]
 ) -> tuple[Header, Arrays]:
@@ -148,9 +157,12 @@ def read_model(
 
     Raises
     ------
+    TypeError
+        ``path`` is none.
     ModelFormatError
         The file is missing, truncated, not a model file, of another kind, or from a newer nsae.
     """
+    check_path(path)
     try:
         header = json.loads(arrays_from_npz(path, ["header"])["header"].tobytes())
         if header["format"] != FORMAT:
@@ -172,6 +184,10 @@ def read_model(
         raise
     except FileNotFoundError:
         raise ModelFormatError(f"There is no model file {path}. Check the name, or train one.") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise ModelFormatError(
+            f"{path} cannot be read ({error.strerror}), and a model file was expected."
+        ) from None
     except Exception as error:  # zipfile and the .npy reader fail in a dozen ways on changed bytes
         raise ModelFormatError(
             f"{path} is not a whole nsae model file: {error}. A file written by save() was expected; "

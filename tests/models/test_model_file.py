@@ -383,3 +383,24 @@ def test_a_file_says_which_nsae_wrote_it_and_a_newer_one_is_named(tmp_path):
     with pytest.raises(ModelFormatError) as error:
         SparseAutoencoder.load(path)
     assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model.npz", ["model.npz"], SparseAutoencoder])
+def test_what_is_no_path_is_a_type_error(path):
+    for read in (nsae.load_encoder, Encoder.load, SparseAutoencoder.load, nsae.ImageEncoder.load):
+        with pytest.raises(TypeError, match="path of a model file was expected") as refused:
+            read(path)
+        assert ("from_bytes" in str(refused.value)) == isinstance(path, bytes)
+
+
+def test_a_file_that_may_not_be_read_and_a_folder_are_not_called_damaged(model, path, tmp_path, monkeypatch):
+    model.save(path)
+    with pytest.raises(ModelFormatError, match="cannot be read"):
+        Encoder.load(tmp_path)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(model_file, "arrays_from_npz", refuse)
+    with pytest.raises(ModelFormatError, match=r"model.*cannot be read \(Permission denied\)"):
+        Encoder.load(path)
