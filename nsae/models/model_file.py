@@ -66,7 +66,7 @@ class Stored:
         ModelFormatError
             As of ``load``.
         """
-        return cls.load(Content(memoryview(data)))  # BytesIO would take None for no content.
+        return cls.load(Content(memoryview(data).tobytes()))  # BytesIO would take None for no content.
 
 
 def nsae_version() -> str:

@@ -359,6 +359,8 @@ def test_bytes_and_back():
     np.testing.assert_array_equal(
         Encoder.from_bytes(bytearray(model.to_bytes())).transform(X), model.transform(X)
     )
+    spread = np.repeat(np.frombuffer(model.to_bytes(), np.uint8), 2)[::2]
+    np.testing.assert_array_equal(Encoder.from_bytes(spread).transform(X), model.transform(X))
 
 
 def test_a_file_says_which_nsae_wrote_it_and_a_newer_one_is_named(tmp_path):

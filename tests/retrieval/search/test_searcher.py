@@ -379,3 +379,26 @@ def test_a_small_index_that_is_asked_often_makes_its_postings(rng):
     for before, after in zip(first, again, strict=True):
         np.testing.assert_array_equal(before.distances, after.distances)
         np.testing.assert_array_equal(before.ids, after.ids)
+
+
+def test_auto_counts_what_was_compared_before(rng, monkeypatch):
+    """Else an index that is asked query by query would never load Numba."""
+    monkeypatch.delitem(sys.modules, "nsae.kernels", raising=False)
+    works = []
+    monkeypatch.setattr(searching, "resolve_backend", lambda _, work: works.append(work) or "numpy")
+    index = CodeIndex(20)
+    index.add(rng.random((30, 20)))
+    for i in (0, 3, 6):
+        index.search(index.codes[i : i + 3], 2)
+    one = searching.NUMPY_WORK * 3 * 30
+    assert works == [one, 2 * one, 3 * one]
+
+
+def test_postings_that_are_there_are_used_from_the_first_query_on(rng, monkeypatch):
+    pytest.importorskip("numba")
+    index = CodeIndex(40)
+    index.add(rng.random((300, 40)) * (rng.random((300, 40)) < 0.1))
+    expected = index.search(index.codes[:1], 5, backend="numba")
+    index._state.searcher().prepare()
+    monkeypatch.setattr(searching._Search, "row_by_row", lambda *_: pytest.fail("compared with all rows"))
+    same(index.search(index.codes[:1], 5, backend="numba"), expected)
