@@ -95,8 +95,8 @@ def resolve_hyperparameters(encoder: Any, images: Images) -> tuple[Geometry, dic
         )
     if settled["patch_size"] > size:
         raise ValueError(
-            f"patch_size={settled['patch_size']} does not fit into images of image_size={size}. "
-            "Use a smaller patch_size."
+            f"Patches of patch_size={settled['patch_size']} do not fit into images of image_size={size}. "
+            "Take larger images or smaller patches."
         )
     geometry = Geometry(
         image_size=int(size),

@@ -328,7 +328,7 @@ def test_ctrl_c_while_the_command_is_loaded_shows_no_traceback(monkeypatch, caps
             if name == "nsae.cli.run":
                 raise KeyboardInterrupt
 
-    monkeypatch.delitem(sys.modules, "nsae.cli.run")
+    monkeypatch.delitem(sys.modules, "nsae.cli.run", raising=False)
     monkeypatch.delattr("nsae.cli.run", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     assert main(["info", "model.npz"]) == 130
@@ -351,6 +351,12 @@ def test_an_error_of_the_system_says_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Path, "mkdir", full)
     assert main(["demo"]) == 1
     assert capsys.readouterr().err == "nsae: error: No space left on device.\n"
+
+
+def test_images_smaller_than_a_patch_are_refused_in_words_of_the_command(photos, tmp_path, capsys):
+    assert main(["index", str(photos), "-o", str(tmp_path / "out"), "--image-size", "3"]) == 1
+    said = "Patches of 6 do not fit into images of --image-size 3. Take larger images or smaller patches.\n"
+    assert capsys.readouterr().err.endswith(f"nsae: error: {said}")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no pipes of this kind")

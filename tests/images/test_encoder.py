@@ -310,7 +310,7 @@ def test_images_that_cannot_be_used(images, error, match):
         ({"k": 2, "k_fit": 3}, ValueError, "k_fit=3"),
         ({"k_fit": 0}, ValueError, "k=0"),
         ({"patch_k": 25}, ValueError, "k=25"),
-        ({"patch_size": 13}, ValueError, "patch_size=13 does not fit"),
+        ({"patch_size": 13}, ValueError, "patch_size=13 do not fit"),
         ({"grid": 10}, ValueError, "grid=10"),
         ({"grid": (1, 0)}, ValueError, "grid=0"),
         ({"stride": 0}, ValueError, "stride=0"),
