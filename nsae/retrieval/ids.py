@@ -14,7 +14,7 @@ from nsae.validation import shown
 
 Id = int | str
 FEW = 64  # Ids that are taken out of a list one by one.
-_making = Lock()  # Whoever makes or changes the dict of some ids: one at a time.
+_making = Lock()  # the dict of some ids: one at a time
 
 
 class Ids(Sequence[Id]):
@@ -117,22 +117,21 @@ class Ids(Sequence[Id]):
     def extended(self, more: list[Id]) -> Ids:
         """Return these ids with ``more``, which may not be among them, behind.
 
-        The list and the dict are shared where nothing came behind these ids yet, so that adding one id to a
-        million copies none.
+        One thread at a time may call it.  The list and the dict are shared where nothing came behind these
+        ids yet, so that adding one id to a million copies none.
         """
         if not more:
             return self
-        ids, stored = Ids(), self._stored
-        with _making:  # Copies of an index, each in a thread of its own, may share the list.
-            if isinstance(stored, list) and len(stored) == self._n and self._row_by_id is not None:
-                stored.extend(
-                    more
-                )  # Whoever reads these ids reads the first n alone: an interrupt is harmless.
-                self._row_by_id.update(zip(more, range(self._n, self._n + len(more)), strict=True))
-                ids._stored, ids._row_by_id, ids._n = stored, self._row_by_id, self._n + len(more)
-                return ids
-        ids._stored = [*self.tolist(), *more]
-        ids._n = len(ids._stored)
+        stored = self._stored
+        if not isinstance(stored, list) or len(stored) != self._n or self._row_by_id is None:
+            ids = Ids()
+            ids._stored = [*self.tolist(), *more]
+            ids._n = len(ids._stored)
+            return ids
+        stored.extend(more)  # Whoever reads these ids reads the first n alone: an interrupt here is harmless.
+        self._row_by_id.update(zip(more, range(self._n, self._n + len(more)), strict=True))
+        ids = Ids()
+        ids._stored, ids._row_by_id, ids._n = stored, self._row_by_id, self._n + len(more)
         return ids
 
     def without(self, rows: list[int]) -> Ids:

@@ -1,7 +1,5 @@
 """Ids by row, from memory and from mapped arrays."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,25 +62,3 @@ def test_ids_that_were_extended_stay_what_they_were():
     assert first.at(np.array([1, -1, 0])).tolist() == ["b", None, "a"]
     with pytest.raises(IndexError):
         first[2]
-
-
-def test_two_copies_of_an_index_that_add_at_once_have_their_own_ids():
-    """They share a list, and the second id could come into it before that of the first."""
-    second = []
-    other = threading.Thread(target=lambda: second.append(ids.extended(["b"])))
-
-    class Shared(list):
-        def extend(self, more):
-            if not other.ident:
-                other.start()
-                other.join(0.2)
-            super().extend(more)
-
-    ids = Ids(["p"])
-    assert ids.row_of("p") == 0
-    ids._stored = Shared(["p"])
-    first = ids.extended(["a"])
-    other.join()
-    assert (first.tolist(), first.row_of("a"), first.row_of("b")) == (["p", "a"], 1, None)
-    assert (second[0].tolist(), second[0].row_of("b"), second[0].row_of("a")) == (["p", "b"], 1, None)
-    assert ids.tolist() == ["p"]

@@ -402,3 +402,16 @@ def test_postings_that_are_there_are_used_from_the_first_query_on(rng, monkeypat
     index._state.searcher().prepare()
     monkeypatch.setattr(searching._Search, "row_by_row", lambda *_: pytest.fail("compared with all rows"))
     same(index.search(index.codes[:1], 5, backend="numba"), expected)
+
+
+def test_lists_of_the_definition_that_are_there_are_used_before_stored_postings(rng, monkeypatch):
+    """In NumPy they answer sooner."""
+    codes = Codes.from_dense((rng.random((300, 40)) * (rng.random((300, 40)) < 0.1)).astype(np.float32))
+    stored = Searcher.stored(codes, "cosine", postings.Postings.of(codes, "cosine").arrays())
+    filters = Filters(None, np.full(1, -1), None)
+    expected = stored.search(codes[:1], 5, filters, backend="numpy")
+    stored.brute_force(None)
+    monkeypatch.setattr(searching, "search_postings", lambda *_: pytest.fail("over the postings"))
+    found = stored.search(codes[:1], 5, filters, backend="numpy")
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
