@@ -415,3 +415,14 @@ def test_lists_of_the_definition_that_are_there_are_used_before_stored_postings(
     found = stored.search(codes[:1], 5, filters, backend="numpy")
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_stored_postings_do_not_answer_under_weights(rng, metric):
+    """Their norms and steps are of codes without weights."""
+    codes = Codes.from_dense((rng.random((300, 40)) * (rng.random((300, 40)) < 0.1)).astype(np.float32))
+    stored = Searcher.stored(codes, metric, postings.Postings.of(codes, metric).arrays())
+    filters = Filters(None, np.full(9, -1), rng.random(40) * 10.0 ** rng.integers(-3, 3, 40))
+    expected = Searcher(codes, metric).search(codes[:9], 5, filters, backend="numpy")
+    for one, other in zip(stored.search(codes[:9], 5, filters, backend="numpy"), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
