@@ -165,7 +165,7 @@ def test_one_step_takes_dense_and_sparse_batches_in_turn(rng, k):
         make_step(states[1], TrainingOptions(), 64) as plain,
     ):
         for step in range(6):
-            rows = X[step : step + 50]
+            rows = X[step : step + (20 if step < 2 else 50)]  # buffers made for few rows do not do for more
             report = mixed(Codes.from_dense(rows) if step % 2 else rows)
             assert report.loss.total == pytest.approx(plain(rows).loss.total)
     for ours, theirs in zip(states[0].model.params.values(), states[1].model.params.values(), strict=True):
