@@ -171,6 +171,7 @@ def main(argv: list[str] | None = None) -> int:
         coder = Coder("image", images.database, args.codes, args.quick)
         codes = coder.codes("database", whole(images.database)).keep(K)
         queries = coder.codes("queries", whole(images.queries)).keep(K)
+        args.queries = min(args.queries, len(queries))
         path = Path(folder) / "codes.npz"
         parts = {
             f"{name}{i}": array

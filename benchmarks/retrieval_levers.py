@@ -245,6 +245,8 @@ def main(argv: list[str] | None = None) -> int:
             say(f"{name} is left out: {error}")
             continue
         result[name] = over_seeds(runs)
+        if args.only and len(result[name]) == 1:
+            say(f"{name}: no lever has {args.only!r} in its name, so this is the row of the defaults alone")
         print_table(name, result[name])
     results.finish(args, "retrieval_levers", result, seeds=range(args.seeds))
     return 0

@@ -223,6 +223,10 @@ def main(argv: list[str] | None = None) -> int:
     args.draws = args.draws or (1 if args.quick else 20)
     args.learned = args.learned if args.learned is not None else (1 if args.quick else 2)
     images, labels = archives.corel1k(PHOTO_SIDE)
+    if max(args.sizes) > len(images):
+        parser.error(
+            f"--sizes {max(args.sizes)}: Corel-1K has {len(images):,} photos, and a folder no more than these"
+        )
     pretrained = nsae.load_encoder(args.encoder)
     photos = Photos(images, labels, pretrained, pretrained.components(images))
     result: dict[str, Any] = {"chosen": {}, "corel1k": {}}

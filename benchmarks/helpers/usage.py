@@ -142,6 +142,8 @@ def _reason(error: Exception) -> str:
     """Return what an error says, as a person would say it."""
     if isinstance(error, subprocess.CalledProcessError):
         return f"a process that it started ended with exit code {error.returncode}; see what that said above"
+    if isinstance(error, tarfile.TarError):
+        return f"an archive of images is damaged or cut short ({str(error).splitlines()[0]}); fetch it again"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__

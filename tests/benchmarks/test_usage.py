@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,19 @@ def test_what_stops_a_script_is_one_line(usage, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["some.py", "--debug"])
     with pytest.raises(ValueError, match="7 came"):
         usage.run(fails)
+
+
+def test_a_damaged_archive_is_one_line(usage, monkeypatch, capsys, tmp_path):
+    (tmp_path / "kodak.tar").write_text("no archive")
+    monkeypatch.setattr(sys, "argv", ["some.py"])
+
+    def opens():
+        with tarfile.open(tmp_path / "kodak.tar"):
+            pass
+
+    assert usage.run(opens) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "damaged or cut short" in line
 
 
 def test_packages_that_are_missing_are_named(usage):
