@@ -135,7 +135,7 @@ def test_shards_that_do_not_belong_together_are_refused(rng, tmp_path):
         lambda: ShardedIndex([CodeIndex(H), tmp_path / "a", tmp_path / "b"]),
     )
     refused(r"folders that its workers see", lambda: ShardedIndex([a], client=object()), TypeError)
-    refused(r"cannot be read", lambda: ShardedIndex([tmp_path / "none"]))
+    refused(r"none does not exist", lambda: ShardedIndex([tmp_path / "none"]))
     assert len(ShardedIndex([a, copy.copy(a)], check_ids=False)) == 8
 
 
