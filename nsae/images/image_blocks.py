@@ -76,6 +76,10 @@ def _as_array_or_paths(images: Any) -> np.ndarray | list[Path]:
             f"Sparse data ({type(images).__name__}) came; an array (n, H, W[, 3]) of pixels, or a list of paths, "
             "was expected."
         )
+    if not (hasattr(images, "__array__") or hasattr(images, "__iter__")):
+        raise TypeError(
+            f"An array (n, H, W[, 3]) of pixels, or a list of paths, was expected, got {shown(images)}."
+        )
     check_not_masked(images)
     if not isinstance(images, np.ndarray):
         images = np.asarray(images) if hasattr(images, "__array__") else list(images)

@@ -284,6 +284,8 @@ def test_before_fit(tmp_path):
     ("images", "error", "match"),
     [
         ("photo.jpg", TypeError, "single path"),
+        (None, TypeError, r"pixels, or a list of paths, was expected, got None"),
+        (5, TypeError, r"pixels, or a list of paths, was expected, got 5"),
         ([], ValueError, "0 sample"),
         (np.zeros((0, 8, 8), np.uint8), ValueError, "0 sample"),
         (np.zeros((8, 8), np.uint8), ValueError, r"image\[None\]"),
