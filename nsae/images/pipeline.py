@@ -176,10 +176,9 @@ class ImagePipeline(Stored):
         """
         checked = check_images(images)
         few, how = self._for_few(len(checked)), (self.k, self.shrink_threshold)
+        code_few = None if few is None else few.codes
         codes = [
-            thresholded_codes(
-                self.code_layer, X, *how, backend=backend, few=None if few is None else few.codes
-            )  # (2) (36)
+            thresholded_codes(self.code_layer, X, *how, backend=backend, few=code_few)  # (2) (36)
             for X in self._component_blocks(checked, on_error, few, backend=backend, n_threads=n_threads)
         ]
         if not codes:

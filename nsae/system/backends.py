@@ -51,9 +51,8 @@ def _problem_of_numba() -> str:
     try:
         kernels = importlib.import_module("nsae.kernels")
         failed = "cannot compile a loop"
-        kernels.next_distance(
-            1.0
-        )  # What it takes, the first loop would take otherwise: the compiler gets ready.
+        # What it takes, the first loop would take otherwise: the compiler gets ready.
+        kernels.next_distance(1.0)
     except ModuleNotFoundError as error:
         if error.name == "numba":
             return "is not installed"

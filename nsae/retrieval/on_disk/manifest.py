@@ -111,9 +111,8 @@ def write_files(
                 files = {name: _write(folder / name, content) for name, content in contents.items()}
                 _write(folder / MANIFEST, _sealed(header, files, None))
                 return kept_files(folder, {"files": files})
-        except (
-            FileExistsError
-        ):  # Another writer was sooner, and what it wrote may be replaced as if it had been there.
+        except FileExistsError:
+            # Another writer was sooner, and what it wrote may be replaced as if it had been there.
             if not overwrite:
                 raise
     if not (target / MANIFEST).is_file():
