@@ -12,7 +12,7 @@ from nsae.interchange import saelens, sparsify
 from nsae.interchange.published_files import CONFIG, read_config
 from nsae.models.encoder import Encoder
 
-OF_AN_INDEX = "manifest.json"
+OF_AN_INDEX, ITS_ENCODER = "manifest.json", "model.npz"  # The latter is in an index of photos.
 
 
 def is_published(folder: str | os.PathLike) -> bool:
@@ -50,9 +50,9 @@ def load_published(folder: str | os.PathLike, *, scaling_factor: float | None = 
     layouts = [layout for layout in (sparsify, saelens) if os.path.isfile(folder / layout.WEIGHTS)]
     if not layouts and not os.path.isfile(folder / CONFIG):
         if os.path.isfile(folder / OF_AN_INDEX):
-            raise ModelFormatError(
-                f"{folder} is an index of nsae, not an encoder. Read it with CodeIndex.load or ImageLibrary.load."
-            )
+            has_one = os.path.isfile(folder / ITS_ENCODER)
+            way = f"Its encoder is {folder / ITS_ENCODER}." if has_one else "It is read with CodeIndex.load."
+            raise ModelFormatError(f"{folder} is an index of nsae, not an encoder. {way}")
         raise ModelFormatError(
             f"{folder} holds no sparse autoencoder: {CONFIG} and {sparsify.WEIGHTS} (sparsify) or {saelens.WEIGHTS} "
             "(SAELens) were expected. If it holds several, name one of its folders."

@@ -296,8 +296,11 @@ def test_folders_that_are_something_else(tmp_path):
     index = CodeIndex(4)
     index.add(np.eye(4))
     index.save(tmp_path / "index.nsae")
-    with pytest.raises(ModelFormatError, match="is an index of nsae"):
+    with pytest.raises(ModelFormatError, match=r"is an index of nsae, .* read with CodeIndex.load"):
         load_encoder(tmp_path / "index.nsae")
+    index.save(tmp_path / "photos.nsae", extra_files={"model.npz": b"an encoder"})
+    with pytest.raises(ModelFormatError, match=r"is an index of nsae, .* encoder is .*photos.nsae.model.npz"):
+        load_encoder(tmp_path / "photos.nsae")
     with pytest.raises(ModelFormatError, match="There is no model file"):
         load_encoder(tmp_path / "absent")
 
