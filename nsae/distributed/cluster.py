@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Thread
+from typing import Any, TypeVar
 
 from nsae.errors import require
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+WITHOUT_WORKERS = 60.0  # Seconds, after which a warning says that no worker is there.
 
 
 def dask_part(module: str) -> Any:
@@ -50,6 +57,44 @@ def client_of(client: Any = None) -> Any:
             "Make one with distributed.Client(address)."
         )
     return client
+
+
+def tells_of_lost_workers(function: Function) -> Function:
+    """Wrap a ``function`` with the keyword ``client``: where a cluster has no worker for a minute, a warning says so.
+
+    Dask waits for one, for ever if none comes: a worker that was killed is given up if its machine is too busy to
+    start it again.
+    """
+
+    @functools.wraps(function)
+    def watched(*args: Any, client: Any = None, **options: Any) -> Any:
+        done = Event()
+        with suppress(Exception):  # Of a client that is none, the function says what is wrong.
+            Thread(target=_watch, args=(client_of(client), done), daemon=True).start()
+        try:
+            return function(*args, client=client, **options)
+        finally:
+            done.set()
+
+    return watched  # type: ignore[return-value]
+
+
+def _watch(client: Any, done: Event) -> None:
+    """Warn once if there was no worker at two looks at the cluster, one after the other."""
+    before = True
+    while not done.wait(WITHOUT_WORKERS):
+        try:
+            there = bool(client.nthreads())
+        except Exception:  # The client was closed.
+            return
+        if not there and not before:
+            warnings.warn(
+                f"The cluster has had no worker for {WITHOUT_WORKERS:g} seconds, and the work waits for one. Start "
+                "workers, such as by cluster.scale(2), or interrupt it.",
+                stacklevel=2,
+            )
+            return
+        before = there
 
 
 def sent_once(message: Any, client: Any) -> Any:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nsae.distributed.blocks import Blocks
-from nsae.distributed.cluster import client_of, dask_part, sent_once
+from nsae.distributed.cluster import client_of, dask_part, sent_once, tells_of_lost_workers
 from nsae.distributed.replicas import (
     NO_REPLICA,
     Replica,
@@ -78,6 +78,7 @@ class StepTraffic(NamedTuple):
     states_sent: int
 
 
+@tells_of_lost_workers
 def fit(
     estimator: SparseAutoencoder,
     X: Any,

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from nsae.distributed.cluster import client_of, dask_part
+from nsae.distributed.cluster import client_of, dask_part, tells_of_lost_workers
 from nsae.errors import ImageReadError
 from nsae.images.encoder import ImageEncoder
 from nsae.images.files import OnError
@@ -38,6 +38,7 @@ from nsae.images.image_blocks import check_images, once
 from nsae.system.threads import Threads
 
 
+@tells_of_lost_workers
 def fit_images(
     encoder: ImageEncoder,
     images: Any,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nsae.codes import Codes
-from nsae.distributed.cluster import client_of, dask_part, sent_once
+from nsae.distributed.cluster import client_of, dask_part, sent_once, tells_of_lost_workers
 from nsae.errors import ModelFormatError
 from nsae.interchange import from_scipy
 from nsae.retrieval.ids import as_ids
@@ -26,6 +26,7 @@ from nsae.system.threads import at_most
 from nsae.validation.sparse import is_sparse
 
 
+@tells_of_lost_workers
 def build_index(
     chunks: Any,
     folder: str | os.PathLike[str],
