@@ -162,7 +162,8 @@ def test_the_pages_in_the_docs_are_made_from_this_template():
         assert len(text) < 1.05e6
 
 
-def test_characters_of_the_docs_are_scaled_and_centred():
+def test_characters_of_the_docs_are_scaled_and_centred(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     script = ROOT / "benchmarks" / "make_playgrounds.py"
     spec = importlib.util.spec_from_file_location("make_playgrounds", script)
     make_playgrounds = importlib.util.module_from_spec(spec)
